@@ -1,0 +1,51 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+__all__ = ["written_atomically"]
+
+
+@contextmanager
+def written_atomically(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a file for writing that takes its name only once it is written whole.
+
+    Parameters
+    ----------
+    path : str or path
+        Whatever stands there is replaced; folders on the way are made.
+
+    Yields
+    ------
+    binary file
+        In the same folder under another name, removed if writing fails.
+
+    Examples
+    --------
+    >>> folder = getfixture("tmp_path")
+    >>> with written_atomically(folder / "a.txt") as file:
+    ...     _ = file.write(b"whole")
+    >>> [entry.name for entry in folder.iterdir()]
+    ['a.txt']
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # what an ordinary new file gets
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,45 @@
+"""Where random numbers come from: one door for every function that draws."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["RandomSource", "generator"]
+
+#: What every ``rng=`` argument takes.
+RandomSource = int | np.random.Generator | np.random.RandomState | None
+
+
+def generator(rng: RandomSource) -> np.random.Generator | np.random.RandomState:
+    """Return the random generator that ``rng`` stands for.
+
+    Parameters
+    ----------
+    rng : int, numpy.random.Generator, numpy.random.RandomState or None
+        A seed for a new Generator, a generator to go on drawing from, or None
+        for a Generator seeded by the operating system.
+
+    Returns
+    -------
+    numpy.random.Generator or numpy.random.RandomState
+        The two share the methods that this project draws with:
+        ``standard_normal``, ``uniform`` and ``permutation``.
+
+    Raises
+    ------
+    TypeError
+        If ``rng`` is neither of these.
+
+    Examples
+    --------
+    >>> generator(0).permutation(4)
+    array([2, 0, 1, 3])
+    """
+    if isinstance(rng, np.random.Generator | np.random.RandomState):
+        return rng
+    if rng is None or (isinstance(rng, int | np.integer) and not isinstance(rng, bool)):
+        return np.random.default_rng(rng)
+    raise TypeError(
+        "rng must be a seed (int), a numpy Generator, a RandomState or None, "
+        f"got {type(rng).__name__}"
+    )
