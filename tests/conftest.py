@@ -1,0 +1,49 @@
+"""What every test may ask for, and what none may leave behind."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from tinygrad_edu.core import OPS, Tensor
+from tinygrad_edu.dispatch import FROM_NUMPY
+from tinygrad_edu.recording import RECORDING, RUN
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """A generator of random numbers, seeded by the test's name."""
+    seed = zlib.crc32(request.node.nodeid.encode())
+    print(f"rng = np.random.default_rng({seed})")  # pytest shows it with a failure
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_switched() -> Iterator[None]:
+    """Fail a test that leaves recording switched off, or a layer open."""
+    yield
+    recording, run = bool(RECORDING.get()), RUN.get()
+    RECORDING.set(True)  # the tests to come are not to blame
+    RUN.set(None)
+    assert recording, "the test left recording switched off"
+    assert run is None, f"the test left the layer {run.scope} open"
+
+
+@pytest.fixture
+def own_ops() -> Iterator[None]:
+    """Forget the operations that a test declares."""
+    tables = (OPS, FROM_NUMPY)
+    before = [dict(table) for table in tables]
+    attributes = dict(vars(Tensor))
+    yield
+    for table, entries in zip(tables, before, strict=True):
+        table.clear()
+        table.update(entries)
+    for name, value in dict(vars(Tensor)).items():
+        if name not in attributes:
+            delattr(Tensor, name)
+        elif value is not attributes[name]:
+            setattr(Tensor, name, attributes[name])

@@ -1,0 +1,169 @@
+"""The house rules that a parser can check: which room may import from which."""
+
+from __future__ import annotations
+
+import ast
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from inspect import ismodule
+from pathlib import Path
+
+import pytest
+
+import tinygrad_edu
+
+ROOT = Path(tinygrad_edu.__file__).parent
+NAME = tinygrad_edu.__name__
+
+#: A room may import from the lines above its own, and from nothing else.
+FLOORS = [
+    {"randomness", "recording", "dispatch", "files"},
+    {"errors"},
+    {"arraylike"},
+    {"core"},
+    {"ops"},
+    {
+        "transforms",
+        "data",
+        "plots",
+    },  # data and plots use nothing of the engine above ops
+    {"checks", "drawing", "nn"},
+    {"optim"},
+    {"training"},
+    {"estimators"},
+    {"lecture"},
+    {"cli"},
+    {"__main__"},
+]
+FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+MODULES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_rooms(source: str, package: str) -> Iterator[tuple[int, str]]:
+    """Yield line and room of every import from the package, but for types alone."""
+    for node in outside_type_checking(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: 1 - node.level or None] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            names = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            first, *rest = name.split(".")
+            if first == NAME:
+                yield node.lineno, rest[0] if rest else ""
+
+
+def outside_type_checking(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            for other in child.orelse:
+                yield from (other, *outside_type_checking(other))
+            continue
+        yield child
+        yield from outside_type_checking(child)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_down_only(path):
+    room = room_of(path)
+    assert room in FLOOR, f"give the room {room!r} a place in FLOORS"
+    package = ".".join([NAME, *path.relative_to(ROOT).parts[:-1]])
+
+    wrong = [
+        f"{path.name}:{line} imports {NAME}.{target}"
+        for line, target in imported_rooms(path.read_text("utf-8"), package)
+        if target != room and not FLOOR.get(target, len(FLOORS)) < FLOOR[room]
+    ]
+
+    assert wrong == []
+
+
+def test_the_parser_sees_every_way_to_import():
+    source = f"""
+import numpy, {NAME}.core
+from {NAME} import nn, ops as o
+from {NAME}.optim.schedules import Step
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from {NAME} import cli
+else:
+    from {NAME} import errors
+def later():
+    from . import data
+    from .linalg import inv
+    from .. import plots
+    from ..drawing import dot
+    import {NAME}
+"""
+
+    found = [room for _, room in imported_rooms(source, f"{NAME}.ops")]
+
+    above = ["core", "nn", "ops", "optim", "errors"]
+    assert found == [*above, "ops", "ops", "plots", "drawing", ""]
+
+
+def test_modules_import_each_other_in_no_circle():
+    """Within a room, too."""
+    graph = {}
+    for path in MODULES:
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join([NAME, *parts]).removesuffix(".__init__")
+        graph[name] = [
+            (node.module, f"{node.module}.{alias.name}")
+            for node in outside_type_checking(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.ImportFrom) and node.module
+            for alias in node.names
+        ]
+    waiting = {
+        name: {inner if inner in graph else outer for outer, inner in imports}
+        for name, imports in graph.items()
+    }
+
+    while ready := {m for m, needs in waiting.items() if not needs & waiting.keys()}:
+        waiting = {m: needs for m, needs in waiting.items() if m not in ready}
+
+    assert waiting == {}
+
+
+def test_no_module_is_named_like_a_function_that_the_package_exports():
+    """Importing the one would hide the other."""
+    modules = {module.name for module in pkgutil.iter_modules([str(ROOT)])}
+
+    public = {name for name, value in vars(tinygrad_edu).items() if not ismodule(value)}
+
+    assert modules & public == set()
+
+
+def test_importing_the_package_pulls_in_nothing_heavy():
+    code = f"import sys, {NAME}; print(*sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    heavy = {
+        "sklearn",
+        "matplotlib",
+        "scipy.special",
+        "graphviz",
+        "tqdm",
+        "safetensors",
+    }
+    assert f"{NAME}.core" in loaded
+    assert loaded & heavy == set()
+
+
+def test_every_exported_name_exists():
+    for package in (tinygrad_edu, tinygrad_edu.ops):
+        names = getattr(package, "__all__", [])
+        assert [name for name in names if not hasattr(package, name)] == []
+        assert len(names) == len(set(names))

@@ -1,0 +1,124 @@
+"""What makes a Tensor behave like an array, apart from the graph."""
+
+from __future__ import annotations
+
+import operator as operators
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinygrad_edu import errors
+from tinygrad_edu.dispatch import FROM_REDUCE, dispatch, unsupported
+
+if TYPE_CHECKING:
+    from tinygrad_edu._methods import Methods
+    from tinygrad_edu.core import Tensor
+else:
+    Methods = object  # at run time every declaration adds its own method
+
+__all__ = ["ArrayLike"]
+
+
+class ArrayLike(Methods):
+    """The base of Tensor: reads like an array, and answers to NumPy's functions."""
+
+    __slots__ = ()
+    _data: Any
+    _tracked: bool
+    name: str | None
+    op: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the axes."""
+        return self._data.shape  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self._data.size  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the entries."""
+        return self._data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose: all axes in reverse order."""
+        return self.transpose()
+
+    # -- plain numbers
+    def numpy(self) -> np.ndarray:
+        """Return a copy of the data as an array; ``detach`` first what is recorded."""
+        return np.array(self.__array__())
+
+    def item(self) -> Any:
+        """Return the one number of a one-element tensor."""
+        if self.size != 1:
+            raise ValueError(
+                f"item: a tensor of shape {self.shape} is no single number"
+            )
+        return self._data.item()
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> np.ndarray:
+        if self._tracked:
+            raise errors.leaves_the_graph(self)
+        return np.array(self._data, dtype=dtype, copy=copy)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        return operators.index(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if spec else str(self), spec)
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("a 0-d tensor has no length and cannot be iterated over")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        if isinstance(self._data, tuple):  # the node of an operation of several results
+            return f"tensor({self._data})"
+        text = np.array2string(np.asarray(self._data), separator=", ", prefix="tensor(")
+        notes = [f"dtype={self.dtype}"] * (self.dtype not in (float, int))
+        notes += [f"name={self.name!r}"] * (self.name is not None)
+        notes += ["requires_grad=True"] * (self._tracked and self.op is None)
+        notes += [f"op={self.op.name}"] if self.op is not None else []
+        return f"tensor({', '.join([text, *notes])})"
+
+    # -- NumPy's functions record
+    def __array_ufunc__(
+        self, ufunc: Any, method: str, *args: Any, **kwargs: Any
+    ) -> Any:
+        if method == "reduce" and ufunc in FROM_REDUCE:
+            return FROM_REDUCE[ufunc](*args, **kwargs)
+        if method != "__call__":
+            raise unsupported(ufunc, f".{method}")
+        return dispatch(ufunc, args, kwargs)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        return dispatch(function, args, kwargs)

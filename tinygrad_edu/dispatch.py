@@ -1,0 +1,140 @@
+"""NumPy's functions and argument order: which operation answers, what is refused."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "FROM_NUMPY",
+    "FROM_REDUCE",
+    "as_written",
+    "dispatch",
+    "numpy_order",
+    "plain",
+    "unsupported",
+]
+
+#: NumPy function -> what answers in its place when it is handed a Tensor.
+FROM_NUMPY: dict[Callable[..., Any], Callable[..., Any]] = {}
+#: The same for ``ufunc.reduce``, whose axis is 0 unless given.
+FROM_REDUCE: dict[Callable[..., Any], Callable[..., Any]] = {}
+#: Those among the answers that are no operation.
+_PLAIN: set[Callable[..., Any]] = set()
+
+Adapter = Callable[..., tuple[Sequence[Any], dict[str, Any]]]
+
+
+def dispatch(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """Call what answers for a NumPy function."""
+    call = FROM_NUMPY.get(function)
+    if call is None:
+        raise unsupported(function)
+    if kwargs.get("out") is not None:
+        raise TypeError(
+            f"{_full_name(function)}: out= (or an in-place operator such as += on an "
+            "array) cannot receive a Tensor; write array = array + tensor"
+        )
+    return call(*args, **kwargs)
+
+
+def unsupported(function: Callable[..., Any], method: str = "") -> TypeError:
+    """Return the error for a NumPy function that has no operation behind it."""
+    known = {f.__name__: f for f, call in FROM_NUMPY.items() if call not in _PLAIN}
+    nearest = difflib.get_close_matches(function.__name__, known, n=1, cutoff=0.0)[0]
+    name = f"{_full_name(function)}{method}"
+    return TypeError(
+        f"{name} has no operation behind it, so it cannot be differentiated; "
+        f"the nearest that has one is {_full_name(known[nearest])}. For the plain "
+        f"numbers use {name}(t.detach().numpy()); te.OPS lists all operations"
+    )
+
+
+def _full_name(function: Callable[..., Any]) -> str:
+    """Return "numpy.linalg.norm"; a ufunc of another package has its name alone."""
+    name = function.__name__
+    if getattr(np, name, None) is function:
+        return f"numpy.{name}"
+    module = getattr(function, "__module__", None)
+    return f"{module}.{name}" if module else name
+
+
+def plain(*functions: Callable[..., Any]) -> None:
+    """Let NumPy functions without derivative take Tensors and return plain arrays."""
+    for function in functions:
+        FROM_NUMPY[function] = _on_plain_arrays(function)
+        _PLAIN.add(FROM_NUMPY[function])
+
+
+def _on_plain_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        kwargs = {name: getattr(x, "_data", x) for name, x in kwargs.items()}
+        return function(*(getattr(x, "_data", x) for x in args), **kwargs)
+
+    return call
+
+
+def as_written(
+    name: str, arguments: Sequence[str], metadata: Mapping[str, Any]
+) -> Adapter:
+    """Return the adapter of a variadic operation: arrays, and metadata by name."""
+
+    def adapter(*args: Any, **kwargs: Any) -> tuple[Sequence[Any], dict[str, Any]]:
+        for key in kwargs:
+            if key not in metadata:
+                takes = ", ".join([f"*{arguments[-1]}", *metadata])
+                raise TypeError(
+                    f"{name}: argument {key!r} is not supported; it takes {takes}"
+                )
+        return args, kwargs
+
+    return adapter
+
+
+def numpy_order(
+    name: str,
+    defaults: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    numpy: Callable[..., Any] | None,
+) -> Adapter:
+    """Return the adapter that sorts a call into arrays and metadata.
+
+    It accepts positions and names as in the NumPy function's signature, or without
+    one as in the operation's own: ``x.sum(0)``, ``np.sum(a=x, axis=0)``. ``defaults``
+    are those of the arrays; one without has ``inspect.Parameter.empty``.
+    """
+    arguments = tuple(defaults)
+    order = [*arguments, *metadata]
+    theirs: Mapping[str, inspect.Parameter] = {}
+    if numpy is not None and not isinstance(numpy, np.ufunc):
+        theirs = inspect.signature(numpy).parameters
+        order = [*arguments, *list(theirs)[len(arguments) :]]
+    renamed = dict(zip(theirs, arguments, strict=False))
+
+    def adapter(*args: Any, **kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
+        takes = f"it takes {', '.join([*arguments, *metadata])}"
+        if len(args) > len(order):
+            raise TypeError(f"{name}: got {len(args)} arguments; {takes}")
+        given = dict(zip(order, args, strict=False))
+        for key, value in kwargs.items():
+            key = renamed.get(key, key)
+            if key in given:
+                raise TypeError(f"{name}: got two values for {key}")
+            given[key] = value
+        for key in [key for key in given if key not in arguments]:
+            if key in metadata:
+                continue
+            if key not in theirs or given.pop(key) is not theirs[key].default:
+                raise TypeError(f"{name}: argument {key!r} is not supported; {takes}")
+        arrays = [given.pop(key, default) for key, default in defaults.items()]
+        empty = inspect.Parameter.empty
+        missing = [key for key, x in zip(defaults, arrays, strict=True) if x is empty]
+        if missing:
+            raise TypeError(f"{name}: missing {', '.join(missing)}; {takes}")
+        return arrays, given
+
+    return adapter

@@ -1,0 +1,206 @@
+"""What the core says when something is wrong: expected, came, what to do.
+
+Each function returns the exception for the core to raise, so that the core reads
+without the prose. ``x`` is a Tensor throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from tinygrad_edu.recording import current_scope
+
+if TYPE_CHECKING:
+    from tinygrad_edu.core import Op, Tensor
+
+Shape = tuple[int, ...]
+
+
+def called(x: Any) -> str:
+    """How messages speak of a tensor."""
+    where = f" in layer {x.scope}" if x.scope else ""
+    return (
+        f"tensor {x.name!r}{where}" if x.name else f"a tensor of shape {x.shape}{where}"
+    )
+
+
+def not_real(data: Any, who: str) -> TypeError:
+    dtype = np.asarray(data).dtype
+    what = type(data).__name__ if dtype.kind == "O" else f"dtype {dtype}"
+    hint = " (complex numbers are not supported)" if dtype.kind == "c" else ""
+    return TypeError(
+        f"{who} must be a Tensor, an array of real numbers or a number, "
+        f"got {what}{hint}"
+    )
+
+
+def not_a_leaf(x: Tensor, attribute: str) -> RuntimeError:
+    return RuntimeError(
+        f"{called(x)} was computed by {x.op.name if x.op else None}; {attribute} "
+        "can be set on leaves only. Use .detach() to cut it off, or te.tensor(array) "
+        "for a new leaf"
+    )
+
+
+def misfit(x: Tensor, attribute: str, shape: Shape) -> ValueError:
+    return ValueError(
+        f"{called(x)} has shape {x.shape}, the new {attribute} has {shape}"
+    )
+
+
+def not_floating(dtype: np.dtype[Any]) -> TypeError:
+    return TypeError(
+        f"a tensor of dtype {dtype} cannot require gradients; only real floating-point "
+        "numbers can. Write 3.0 for 3, or pass dtype=float"
+    )
+
+
+def leaves_the_graph(x: Any) -> TypeError:
+    return TypeError(
+        f"{called(x)} requires gradients, and a plain array would leave the graph "
+        "without notice. Use .detach().numpy() for the numbers; te.concatenate "
+        "joins tensors"
+    )
+
+
+def item_assignment() -> TypeError:
+    return TypeError(
+        "tensors do not support item assignment, which would change a recorded graph. "
+        "Use t.at[i].set(v) or t.at[i].add(v): both return a new tensor"
+    )
+
+
+def grad_of_no_leaf(x: Tensor) -> str:
+    return (
+        f"only leaves collect .grad, and {called(x)} was computed by "
+        f"{x.op.name if x.op else None}. Use te.gradients(output, [tensor]) instead"
+    )
+
+
+def wrong_rules(op: Op, given: Iterable[str]) -> TypeError:
+    return TypeError(
+        f"{op.name}.vjp: expected a rule (or None) for each of "
+        f"{', '.join(op.arguments)}, got {', '.join(given) or 'none'}"
+    )
+
+
+def wrong_rule(op: Op, name: str, told: Iterable[str], cause: Exception) -> TypeError:
+    named = sorted(told)
+    takes = ", ".join(["g", "out", *op.arguments, *(["*", *named] if named else [])])
+    return TypeError(f"{op.name}.vjp: the rule for {name} must take ({takes}): {cause}")
+
+
+def no_rules(name: str) -> TypeError:
+    return TypeError(f"{name} has no rules; declare them with {name}.vjp(...)")
+
+
+def no_derivative(op: Op, name: str) -> TypeError:
+    return TypeError(
+        f"{op.name}: {name} has no derivative, but a tensor that requires gradients "
+        "was given for it; pass it with .detach()"
+    )
+
+
+def declared_twice(name: str, module: str) -> ValueError:
+    return ValueError(
+        f"an operation {name!r} is declared in {module} already; choose another name"
+    )
+
+
+def tensor_as_metadata(op: Op, name: str) -> TypeError:
+    return TypeError(
+        f"{op.name}: {name} has no derivative and must not be a Tensor; pass an array "
+        "or a number"
+    )
+
+
+def forward_failed(op: Op, error: Exception, values: Sequence[Any]) -> Exception:
+    """Return the error of a forward with the operation, the shapes and the layer."""
+    text = str(error)
+    if not text.startswith(f"{op.name}: "):
+        names = op.arguments if not op.variadic else map(str, range(len(values)))
+        shapes = [f"{n} is {np.shape(v)}" for n, v in zip(names, values, strict=False)]
+        text = f"{op.name}: {text} ({', '.join(shapes)})"
+    scope = current_scope()
+    if scope is not None:
+        text = f"{text}, in layer {scope}"
+    if isinstance(error, AttributeError):  # a number has no .shape
+        return TypeError(text)
+    try:
+        return type(error)(text)
+    except TypeError:  # an exception that is not made from a text
+        return (ValueError if isinstance(error, ValueError) else TypeError)(text)
+
+
+def no_input_requires_grad(x: Tensor, who: str) -> RuntimeError:
+    return RuntimeError(
+        f"{who}: nothing was recorded for {called(x)}: no input required gradients, or "
+        "it was computed under te.no_grad() or detached"
+    )
+
+
+def not_a_scalar(x: Tensor, who: str) -> RuntimeError:
+    return RuntimeError(
+        f"{who}: the tensor has shape {x.shape}; only a scalar starts {who} by itself. "
+        f"Sum it, or pass gradient= of shape {x.shape}"
+    )
+
+
+def wrong_gradient(x: Tensor, who: str, shape: Shape) -> ValueError:
+    return ValueError(f"{who}: gradient= must have the shape {x.shape}, got {shape}")
+
+
+def input_without_grad(x: Any, position: int) -> RuntimeError:
+    what = called(x) if hasattr(x, "requires_grad") else type(x).__name__
+    return RuntimeError(
+        f"gradients: input {position} ({what}) does not require gradients; make it "
+        "with te.tensor(..., requires_grad=True) before it is used"
+    )
+
+
+def freed() -> RuntimeError:
+    return RuntimeError(
+        "the graph was freed by an earlier backward. To walk through it again, call "
+        "the earlier one as backward(retain_graph=True)"
+    )
+
+
+def assigned_since(x: Tensor, op: Op) -> RuntimeError:
+    return RuntimeError(
+        f"the data of {called(x)} was assigned after {op.name} had used it, so a "
+        "gradient would be wrong. Call backward before assigning, or compute the "
+        "output again"
+    )
+
+
+def wrong_rule_shape(node: Tensor, x: Tensor, shape: Shape) -> RuntimeError:
+    op = cast("Op", node.op)
+    names = op.arguments if not op.variadic else map(str, range(len(node.inputs)))
+    which = [n for n, y in zip(names, node.inputs, strict=False) if y is x]
+    what = f"{called(x)} of shape {x.shape}" if x.name else called(x)
+    return RuntimeError(
+        f"{op.name}: a rule returned shape {shape} for {' or '.join(which)}, {what}; "
+        "let it end in te.sum_to(..., shape)"
+    )
+
+
+def wrong_rule_result(op: Op, x: Tensor, result: Any) -> TypeError:
+    if np.asarray(result).dtype.kind == "c":
+        return TypeError(
+            f"{op.name}: the gradient of {called(x)} is complex; complex numbers are "
+            "not supported. Keep real and imaginary parts in arrays of their own"
+        )
+    return TypeError(
+        f"{op.name}: a rule returned {result!r} for {called(x)}; it must return an "
+        "array of real numbers"
+    )
+
+
+def mixed_variadic(op: Op) -> TypeError:
+    return TypeError(
+        f"{op.name}: one rule serves all positions of a starred argument, so it must "
+        f"be the only one in front, got {', '.join(op.arguments)}"
+    )

@@ -1,0 +1,214 @@
+"""Reductions: many numbers to fewer, along one axis, several or all."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import Case, broadcast_to, op
+from tinygrad_edu.dispatch import FROM_REDUCE
+
+__all__ = ["floating", "logsumexp", "max", "mean", "sum"]
+
+Axis = int | tuple[int, ...] | None
+
+_AXES = [
+    Case((2, 3)),
+    Case((2, 3), axis=0),
+    Case((2, 3, 4), axis=(0, -1)),
+    Case((2, 3), axis=-1, keepdims=True),
+]
+
+
+def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
+    """Return ``axis`` as a tuple of numbers that are not negative."""
+    if axis is None:
+        return tuple(range(x.ndim))
+    return tuple(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def _spread(g: Any, x: Any, axis: Axis) -> Any:
+    """Repeat ``g``, of a reduction of ``x``, over the axes that were reduced."""
+    axes = _axes(x, axis)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    return broadcast_to(g if g.shape == kept else np.reshape(g, kept), x.shape)
+
+
+def floating(x: Any) -> Any:
+    """Return integers as float64: unsigned ones wrap where the largest is taken off."""
+    x = np.asarray(x)
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+
+@op(numpy=np.sum, symbol="Σ", cases=_AXES)
+def sum(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Sum along an axis, several, or all.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int or tuple of int, optional
+        The axes to sum over; all unless given.
+    keepdims : bool, default False
+        Keep the summed axes, with length 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis.
+
+    Notes
+    -----
+    Σ x; dL/dx = g, repeated along the summed axes.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
+    array([4., 6.])
+    """
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+
+
+FROM_REDUCE[np.add] = lambda x, axis=0, **named: sum.call(x, axis=axis, **named)
+sum.vjp(x=lambda g, out, x, *, axis, keepdims: _spread(g, x, axis))
+
+
+@op(numpy=np.mean, symbol="mean", cases=_AXES)
+def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Arithmetic mean along an axis, several, or all.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int or tuple of int, optional
+        The axes to average over; all unless given.
+    keepdims : bool, default False
+        Keep the averaged axes, with length 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis.
+
+    Notes
+    -----
+    Σ x / n; dL/dx = g / n, repeated along the averaged axes.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
+    array([2., 3.])
+    """
+    return np.mean(x, axis=axis, keepdims=keepdims)
+
+
+mean.vjp(
+    x=lambda g, out, x, *, axis, keepdims: _spread(
+        g / math.prod(x.shape[a] for a in _axes(x, axis)), x, axis
+    )
+)
+
+
+@op(numpy=np.max, symbol="max", cases=_AXES)
+def max(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The largest number along an axis, several, or all.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int or tuple of int, optional
+        The axes to search; all unless given.
+    keepdims : bool, default False
+        Keep the searched axes, with length 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis, or an axis of no length.
+
+    Notes
+    -----
+    max x; dL/dx = g at the largest number. Where n numbers tie, each gets g / n.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.max([[1.0, 2.0], [3.0, 0.0]], axis=1)
+    array([2., 3.])
+    """
+    return np.max(x, axis=axis, keepdims=keepdims)
+
+
+def _max_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    largest = x == _spread(out, x, axis)  # a plain array, also where x is a Tensor
+    return _spread(g, x, axis) * (largest / largest.sum(axis=axis, keepdims=True))
+
+
+FROM_REDUCE[np.maximum] = lambda x, axis=0, **named: max.call(x, axis=axis, **named)
+max.vjp(x=_max_rule)
+
+
+@op(symbol="logsumexp", cases=_AXES)
+def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Logarithm of the sum of exponentials along an axis, several, or all.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int or tuple of int, optional
+        The axes to sum over; all unless given.
+    keepdims : bool, default False
+        Keep the summed axes, with length 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Finite for any finite numbers: the largest is taken out before exponentiating.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis, or an axis of no length.
+
+    Notes
+    -----
+    log Σ eˣ; dL/dx = g eˣ / Σ eˣ, which is g times the softmax.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> float(te.logsumexp([1e4, 1e4]))
+    10000.69314718056
+    """
+    x = floating(x)
+    largest = np.max(x, axis=axis, keepdims=True)
+    finite = np.where(np.isfinite(largest), largest, 0)  # ±inf - ±inf would be nan
+    with np.errstate(divide="ignore"):  # the logarithm of 0, for rows of -inf alone
+        total = np.log(np.sum(np.exp(x - finite), axis=axis, keepdims=True)) + finite
+    return total if keepdims else np.squeeze(total, axis=axis)[()]
+
+
+def _logsumexp_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    # Where out is large, the rounding of it shifts all exponents: by 4e-4 in float32 at
+    # 1e4. Dividing by the sum, which should be 1, takes that out.
+    p = np.exp(x - _spread(out, x, axis))
+    return _spread(g, x, axis) * (p / np.sum(p, axis=axis, keepdims=True))
+
+
+logsumexp.vjp(x=_logsumexp_rule)

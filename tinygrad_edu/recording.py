@@ -1,0 +1,149 @@
+"""What is being recorded at this moment, and in which layer."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from contextlib import ContextDecorator
+from contextvars import ContextVar
+from functools import update_wrapper
+from types import FrameType
+from typing import Any, NamedTuple
+
+__all__ = ["RECORDING", "RUN", "Run", "Scope", "current_scope", "no_grad"]
+
+
+class Scope(NamedTuple):
+    """The layer in which a node was recorded: its path, not the layer itself."""
+
+    path: str  # "encoder.0"; "" for the outermost layer
+    kind: str  # "Linear"
+    parent: Scope | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.path!r}" if self.path else self.kind
+
+
+#: Whether operations record; anything with a truth value.
+RECORDING: ContextVar[Any] = ContextVar("recording", default=True)
+
+
+class Run:
+    """A call of an outermost layer: which layer is running at the moment, and where."""
+
+    __slots__ = ("layer", "scope", "trail")
+
+    def __init__(self, scope: Scope | None = None) -> None:
+        self.layer: Any = None
+        self.scope = scope
+        self.trail: list[Any] = []  # what ran: layer, scope, shape of the output
+
+
+#: The call that is under way, if any.
+RUN: ContextVar[Run | None] = ContextVar("run", default=None)
+
+
+def current_scope() -> Scope | None:
+    """Return the scope of the layer that is running, or None."""
+    run = RUN.get()
+    return None if run is None else run.scope
+
+
+class _OffInside:
+    """False while a generator's frame is running, else what held before.
+
+    A generator that pauses inside ``with no_grad():`` hands control to its consumer,
+    in whose code recording must go on.
+    """
+
+    def __init__(self, frame: FrameType, before: Any) -> None:
+        self.frame: FrameType | None = frame
+        self.before = before
+
+    def __bool__(self) -> bool:
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame is self.frame:
+                return False
+            frame = frame.f_back
+        return bool(self.before)
+
+
+def _pauses(frame: FrameType) -> bool:
+    """Whether a frame's code can hand control back in the middle of a block."""
+    generators = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+    if not frame.f_code.co_flags & generators:
+        return False
+    # The generator of a @contextmanager pauses for the block its user opens with it.
+    user = frame.f_back
+    return user is None or user.f_globals.get("__name__") != "contextlib"
+
+
+def _alive(state: Any) -> Any:
+    """Return what ``state`` says, not through generators that have ended."""
+    while isinstance(state, _OffInside) and state.frame is None:
+        state = state.before
+    return state
+
+
+class no_grad(ContextDecorator):
+    """Switch recording off: as a context manager, or as a decorator.
+
+    Results computed inside have ``requires_grad=False`` and keep nothing alive. Other
+    threads, and the consumer of a generator that pauses inside, go on recording.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> x = te.tensor(3.0, requires_grad=True)
+    >>> with te.no_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    False
+    """
+
+    def __init__(self, *function: Any) -> None:
+        if function:
+            raise TypeError("write @te.no_grad() with brackets, or with te.no_grad():")
+        self._entered: list[tuple[Any, Any]] = []  # (what held before, what was set)
+
+    def __enter__(self) -> no_grad:
+        before, caller = RECORDING.get(), sys._getframe(1)
+        off = _OffInside(caller, before) if _pauses(caller) else False
+        self._entered.append((before, off))
+        RECORDING.set(off)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        before, off = self._entered.pop()
+        now = RECORDING.get()
+        if isinstance(off, _OffInside):
+            off.frame = None  # from here on it says what held before
+            off.before = _alive(off.before)
+            if now is off:  # else the consumer has set something since
+                RECORDING.set(off.before)
+        elif isinstance(now, _OffInside):  # a generator begun in this block goes on
+            while isinstance(now.before, _OffInside):
+                now = now.before
+            now.before = before
+        else:
+            RECORDING.set(_alive(before))
+
+    def __call__(self, function: Any) -> Any:
+        later = inspect.iscoroutinefunction(function)
+        if later or inspect.isasyncgenfunction(function):  # ended before they begin
+            raise TypeError(
+                "no_grad decorates functions and generators; in a coroutine, write "
+                "with te.no_grad(): inside"
+            )
+        if not inspect.isgeneratorfunction(function):
+            return super().__call__(function)
+
+        def pausing(*args: Any, **kwargs: Any) -> Any:
+            with no_grad():
+                return (yield from function(*args, **kwargs))
+
+        return update_wrapper(pausing, function)
+
+    def _recreate_cm(self) -> no_grad:  # a decorated function may call itself
+        return no_grad()
