@@ -1,0 +1,24 @@
+"""tinygrad_edu: a computational graph in pure NumPy, for learning backpropagation."""
+
+from tinygrad_edu import data, nn, ops, optim
+from tinygrad_edu.core import OPS, Case, Op, Tensor, gradients, op, tensor
+from tinygrad_edu.drawing import draw
+from tinygrad_edu.ops import *  # noqa: F403
+from tinygrad_edu.recording import no_grad
+
+__all__ = [
+    "OPS",
+    "Case",
+    "Op",
+    "Tensor",
+    "data",
+    "draw",
+    "gradients",
+    "nn",
+    "no_grad",
+    "op",
+    "ops",
+    "optim",
+    "tensor",
+]
+__all__ += ops.__all__

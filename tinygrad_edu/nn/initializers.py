@@ -1,0 +1,126 @@
+"""Initialisers: the numbers that weights start from.
+
+Each takes a shape ``(out, in)`` and a source of random numbers, and returns an array.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from tinygrad_edu.randomness import RandomSource, generator
+
+__all__ = [
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "named",
+    "standard_normal",
+]
+
+Shape = tuple[int, ...]
+Initializer = Callable[[Shape, RandomSource], np.ndarray]
+
+
+def standard_normal(shape: Shape, rng: RandomSource = None) -> np.ndarray:
+    """Draw from the normal distribution of mean 0 and standard deviation 1.
+
+    The lecture's choice. Sums of many such weights saturate a sigmoid.
+
+    Examples
+    --------
+    >>> standard_normal((64, 784), 0).shape
+    (64, 784)
+    """
+    return np.asarray(generator(rng).standard_normal(shape))
+
+
+def glorot_normal(shape: Shape, rng: RandomSource = None) -> np.ndarray:
+    """Draw from the normal distribution of variance 2 / (in + out).
+
+    Keeps the spread of values and gradients from layer to layer while activations are
+    near their linear part. Source: X. Glorot and Y. Bengio, "Understanding the
+    difficulty of training deep feedforward neural networks", AISTATS 2010.
+
+    Examples
+    --------
+    >>> glorot_normal((64, 784), 0).shape
+    (64, 784)
+    """
+    return standard_normal(shape, rng) * math.sqrt(2 / sum(_fans(shape)))
+
+
+def glorot_uniform(shape: Shape, rng: RandomSource = None) -> np.ndarray:
+    """Draw uniformly from ±√(6 / (in + out)): the variance of :func:`glorot_normal`.
+
+    Examples
+    --------
+    >>> glorot_uniform((64, 784), 0).shape
+    (64, 784)
+    """
+    bound = math.sqrt(6 / sum(_fans(shape)))
+    return np.asarray(generator(rng).uniform(-bound, bound, shape))
+
+
+def he_normal(shape: Shape, rng: RandomSource = None) -> np.ndarray:
+    """Draw from the normal distribution of variance 2 / in, for layers before a relu.
+
+    Source: K. He, X. Zhang, S. Ren and J. Sun, "Delving deep into rectifiers:
+    surpassing human-level performance on ImageNet classification", ICCV 2015.
+
+    Examples
+    --------
+    >>> he_normal((64, 784), 0).shape
+    (64, 784)
+    """
+    return standard_normal(shape, rng) * math.sqrt(2 / _fans(shape)[0])
+
+
+def he_uniform(shape: Shape, rng: RandomSource = None) -> np.ndarray:
+    """Draw uniformly from ±√(6 / in): the variance of :func:`he_normal`.
+
+    Examples
+    --------
+    >>> he_uniform((64, 784), 0).shape
+    (64, 784)
+    """
+    bound = math.sqrt(6 / _fans(shape)[0])
+    return np.asarray(generator(rng).uniform(-bound, bound, shape))
+
+
+def _fans(shape: Shape) -> tuple[int, int]:
+    """Return the numbers of inputs and outputs of one weight matrix (out, in)."""
+    if len(shape) != 2:
+        raise ValueError(f"the shape must be (out, in), got {shape}")
+    return shape[1], shape[0]
+
+
+_NAMED: dict[str, Initializer] = {
+    f.__name__: f
+    for f in (standard_normal, glorot_normal, glorot_uniform, he_normal, he_uniform)
+}
+
+
+def named(initializer: str | Initializer) -> Initializer:
+    """Return the initialiser of that name; a function is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> named("he_normal") is he_normal
+    True
+    """
+    if callable(initializer):
+        return initializer
+    if not isinstance(initializer, str) or initializer not in _NAMED:
+        raise ValueError(
+            f"init must be one of {', '.join(_NAMED)}, got {initializer!r}"
+        )
+    return _NAMED[initializer]
