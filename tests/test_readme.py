@@ -1,0 +1,49 @@
+"""The README's code runs as it stands there, and its picture shows what it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import tinygrad_edu as te
+
+ROOT = Path(te.__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_neuron_gives_0_999_and_is_what_the_picture_shows(capsys):
+    names: dict[str, object] = {}
+
+    exec(BLOCKS[0], names)
+
+    assert capsys.readouterr().out == "0.999\n"
+    labels = re.findall(r'label="(.*?)"', names["picture"].source)
+    drawn = [line for label in labels for line in label.split(r"\n")]
+    shown = (ROOT / "docs/pictures/neuron.svg").read_text(encoding="utf-8")
+    assert len(labels) == 6
+    assert sorted(drawn) == sorted(re.findall(r"<text.*?>(.*?)</text>", shown))
+
+
+def test_the_ten_lines_train_a_network(capsys):
+    exec(BLOCKS[1], names := {})
+
+    assert 0.88 <= float(capsys.readouterr().out.strip("%\n")) / 100 <= 0.96
+    assert "0: Linear" in names["picture"].source
+
+
+def test_every_file_that_it_names_is_there():
+    named = re.findall(r"`([\w/]+\.(?:py|md))`|\]\((docs/.*?)\)", README)
+
+    paths = [ROOT / (a or b) for a, b in named]
+    assert len(paths) > 5
+    assert [path for path in paths if not path.exists()] == []
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=str)
+def test_examples_run(script, capsys):
+    exec(compile(script.read_text(encoding="utf-8"), script, "exec"), {})
+
+    assert capsys.readouterr().out.count("\n") > 3

@@ -1,0 +1,144 @@
+"""The command line: ``tinygrad-edu`` and ``python -m tinygrad_edu``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from tinygrad_edu import lecture
+from tinygrad_edu.files import written_atomically
+
+__all__ = ["main"]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, with exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process unless given.
+
+    Returns
+    -------
+    int
+        0; what is wrong ends the process with 2 (arguments) or 1.
+
+    Examples
+    --------
+    >>> main(["lecture", "neuron", "--quiet"])
+    0
+    """
+    parser = _Parser(
+        prog="tinygrad-edu",
+        description="A computational graph in pure NumPy, for learning "
+        "backpropagation.",
+    )
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+    )
+    _add_lecture(commands)
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (OSError, ValueError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "\n")
+
+
+def _add_lecture(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "lecture",
+        help="train the lecture's networks and judge them",
+        description="Train the lecture's networks on handwritten digits: a single "
+        "neuron that knows a zero, a network with one hidden layer, a ten-digit "
+        "network, and the same one trained well. With --data mnist the first "
+        "three print the lecture's published numbers.",
+        epilog="systems: "
+        + "; ".join(f"{s.name}, {s.title}" for s in lecture.SYSTEMS.values()),
+    )
+    parser.add_argument(
+        "system",
+        nargs="?",
+        default="all",
+        choices=[*lecture.SYSTEMS, "all"],
+        help="which network (default: all)",
+        metavar="SYSTEM",
+    )
+    parser.add_argument(
+        "--data",
+        choices=["digits", "mnist"],
+        default="digits",
+        help="scikit-learn's 8x8 digits, or MNIST (default: digits)",
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="where MNIST's four IDX files lie (default: $TINYGRAD_EDU_DATA, or a "
+        "download)",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write pictures and graphs here"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the numbers to this file"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing")
+    parser.set_defaults(run=lambda options: _lecture(parser, options))
+
+
+def _lecture(parser: _Parser, options: argparse.Namespace) -> int:
+    if options.data_dir is not None and options.data != "mnist":
+        parser.error("--data-dir goes with --data mnist")
+    for folder in (options.out, options.json and options.json.parent):
+        if folder is None:
+            continue
+        ground = next(path for path in (folder, *folder.parents) if path.exists())
+        if not ground.is_dir():
+            parser.error(f"{ground} is not a folder")
+        if not os.access(ground, os.W_OK):  # now, not after minutes of training
+            parser.error(f"{ground} cannot be written to")
+    if options.json is not None and options.json.is_dir():
+        parser.error(f"--json {options.json} is a folder")
+
+    def say(line: str) -> None:
+        if not options.quiet:
+            print(line, flush=True)
+
+    names = list(lecture.SYSTEMS) if options.system == "all" else [options.system]
+    split = lecture.load(options.data, options.data_dir)
+    say(
+        f"{options.data}: {len(split[0]):,} examples to train on, "
+        f"{len(split[2]):,} to test"
+    )
+    results = lecture.run(names, split, say=say, progress=not options.quiet)
+    if options.out is not None:
+        written = lecture.save_pictures(results, split, options.out)
+        say(f"\nWritten to {options.out}: {', '.join(path.name for path in written)}")
+    if options.json is not None:
+        numbers = {
+            result.system.name: {
+                "losses": [list(pair) for pair in result.losses],
+                "confusion_matrix": result.confusion_matrix.tolist(),
+                "test_accuracy": result.test_accuracy,
+                "seconds": result.seconds,
+            }
+            for result in results
+        }
+        text = json.dumps({"data": options.data, "systems": numbers}, indent=2)
+        with written_atomically(options.json) as file:
+            file.write(f"{text}\n".encode())
+    return 0

@@ -1,0 +1,416 @@
+"""The lecture's networks, as data, and a function that trains and judges them.
+
+Three are the lecture's own, with its random draws, learning rate and order of the
+examples. The fourth is its ten-digit network again, of the same size, trained well.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import data, nn, ops, optim, plots
+from tinygrad_edu.core import Tensor, tensor
+from tinygrad_edu.drawing import draw
+from tinygrad_edu.files import written_atomically
+from tinygrad_edu.nn.initializers import standard_normal
+from tinygrad_edu.recording import no_grad
+
+__all__ = ["SYSTEMS", "Result", "System", "load", "run", "save_pictures"]
+
+Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+HIDDEN = 64
+SEED = 1
+CHUNK = 1000  # rows at a time: the same sum, but what is between stays in the cache
+
+
+@dataclass(frozen=True)
+class System:
+    """A network of the lecture and how it is trained.
+
+    Attributes
+    ----------
+    name : str
+    title : str
+    model : callable
+        ``model(features, rng)`` draws the weights and returns the layers.
+    zeros_only : bool
+        Whether it tells zeros from the rest, or all ten digits apart.
+    epochs : int
+    learning_rate : float
+    momentum : float
+    batch_size : int, optional
+        Rows in a mini-batch; all of them at once unless given.
+    """
+
+    name: str
+    title: str
+    model: Callable[[int, Any], nn.Sequential]
+    zeros_only: bool
+    epochs: int
+    learning_rate: float = 1.0
+    momentum: float = 0.0
+    batch_size: int | None = None
+
+    def targets(self, digits: np.ndarray) -> np.ndarray:
+        """Return what the network shall give for examples of these ``digits``."""
+        return (digits == 0).astype(float)[:, None] if self.zeros_only else digits
+
+    def loss(self, output: Any, targets: np.ndarray) -> Tensor:
+        """Return the mean cross-entropy, in nats."""
+        loss = nn.binary_cross_entropy if self.zeros_only else nn.softmax_cross_entropy
+        return loss(output, targets)  # type: ignore[no-any-return]
+
+    def predict(self, model: nn.Layer, X: np.ndarray) -> Any:
+        """Return the predicted class of every row: is it a zero, or which digit."""
+        with no_grad():
+            output = model(tensor(_as_input(model, X))).numpy()
+        return output[:, 0] > 0.5 if self.zeros_only else output.argmax(axis=1)
+
+    def classes(self, digits: np.ndarray) -> Any:
+        """Return the true class of examples of these ``digits``."""
+        return digits == 0 if self.zeros_only else digits
+
+
+def _as_input(model: nn.Layer, X: np.ndarray) -> np.ndarray:
+    """Return the examples in the precision that the model computes in."""
+    parameters = model.parameters()
+    return X.astype(parameters[0].dtype if parameters else X.dtype, copy=False)
+
+
+def _neuron(features: int, rng: Any) -> nn.Sequential:
+    def small(shape: tuple[int, ...], rng: Any) -> np.ndarray:
+        return 0.01 * standard_normal(shape, rng)
+
+    return nn.Sequential(nn.Linear(features, 1, init=small, rng=rng), nn.Sigmoid())
+
+
+def _hidden(features: int, rng: Any) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(features, HIDDEN, init="standard_normal", rng=rng),
+        nn.Sigmoid(),
+        nn.Linear(HIDDEN, 1, init="standard_normal", rng=rng),
+        nn.Sigmoid(),
+    )
+
+
+def _digits(features: int, rng: Any) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(features, HIDDEN, init="standard_normal", rng=rng),
+        nn.Sigmoid(),
+        nn.Linear(HIDDEN, 10, init="standard_normal", rng=rng),
+    )
+
+
+def _digits_trained_well(features: int, rng: Any) -> nn.Sequential:
+    dtype = np.float32  # half the time, and as good a recogniser
+    return nn.Sequential(
+        nn.Linear(features, HIDDEN, init="glorot_uniform", rng=rng, dtype=dtype),
+        nn.Sigmoid(),
+        nn.Linear(HIDDEN, 10, init="glorot_uniform", rng=rng, dtype=dtype),
+    )
+
+
+#: The four networks, by name.
+SYSTEMS: Mapping[str, System] = {
+    system.name: system
+    for system in (
+        System("neuron", "a single neuron that knows a zero", _neuron, True, 100),
+        System("hidden", "one hidden layer, still a zero", _hidden, True, 100),
+        System("digits", "all ten digits", _digits, False, 200),
+        System(
+            "digits-trained-well",
+            "the same network: sound initialisation, mini-batches, momentum",
+            _digits_trained_well,
+            False,
+            epochs=20,
+            learning_rate=0.1,
+            momentum=0.9,
+            batch_size=32,
+        ),
+    )
+}
+
+
+@dataclass
+class Result:
+    """What came of training one system.
+
+    Attributes
+    ----------
+    system : System
+    model : Sequential
+        With the trained weights.
+    losses : list of (int, float)
+        Epoch and loss, every tenth and the last; before that epoch's update, or with
+        mini-batches the mean over the epoch.
+    curve : list of float
+        The loss of every epoch.
+    confusion_matrix : ndarray of int
+        On the test set; rows are predicted classes, columns actual ones.
+    report : str
+        scikit-learn's classification report, with predictions in the first place, as
+        the lecture prints it.
+    test_accuracy : float
+        Share of the test set that is right, dimensionless.
+    seconds : float
+        Of training, in s.
+    """
+
+    system: System
+    model: nn.Sequential
+    curve: list[float] = field(default_factory=list)
+    confusion_matrix: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), int))
+    report: str = ""
+    test_accuracy: float = float("nan")
+    seconds: float = float("nan")
+
+    @property
+    def losses(self) -> list[tuple[int, float]]:
+        """Epoch and loss, of every tenth epoch and the last."""
+        epochs = sorted({*range(0, len(self.curve), 10), len(self.curve) - 1})
+        return [(epoch, self.curve[epoch]) for epoch in epochs]
+
+
+def load(name: str, folder: str | Path | None = None) -> Split:
+    """Return the data of that name, ``"digits"`` or ``"mnist"``.
+
+    Parameters
+    ----------
+    name : {"digits", "mnist"}
+    folder : path, optional
+        Where MNIST's files lie, as for :func:`tinygrad_edu.data.load_mnist`.
+
+    Returns
+    -------
+    X_train, y_train, X_test, y_test : ndarray
+
+    Raises
+    ------
+    ValueError
+        If there is no data set of that name; also as for ``load_mnist``.
+
+    Examples
+    --------
+    >>> load("digits")[0].shape
+    (1500, 64)
+    """
+    if name not in ("digits", "mnist"):
+        raise ValueError(f"there is no data set {name!r}; one of digits, mnist")
+    return data.load_digits() if name == "digits" else data.load_mnist(folder)
+
+
+def _drawn(rows: int, features: int) -> dict[str, tuple[nn.Sequential, np.ndarray]]:
+    """Return the starting weights and the order of examples of every system.
+
+    The lecture seeds once and draws for one network after the other; so all are drawn,
+    whichever are trained.
+    """
+    rng = np.random.RandomState(SEED)
+    order = rng.permutation(rows)
+    neuron = SYSTEMS["neuron"].model(features, rng)
+    hidden = SYSTEMS["hidden"].model(features, rng)
+    order_of_digits = rng.permutation(rows)
+    digits = SYSTEMS["digits"].model(features, rng)
+    well = SYSTEMS["digits-trained-well"].model(features, np.random.default_rng(SEED))
+    return {
+        "neuron": (neuron, order),
+        "hidden": (hidden, order),
+        "digits": (digits, order_of_digits),
+        "digits-trained-well": (well, np.arange(rows)),
+    }
+
+
+def run(
+    names: Iterable[str],
+    split: Split,
+    *,
+    epochs: int | None = None,
+    say: Callable[[str], None] = print,
+    progress: bool = True,
+) -> list[Result]:
+    """Train systems of the lecture one after the other, and judge them on the test set.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of :data:`SYSTEMS`.
+    split : tuple of ndarray
+        ``X_train, y_train, X_test, y_test``, of digits.
+    epochs : int, optional
+        Stop after so many; each system's own number unless given.
+    say : callable
+        Is handed every line of text.
+    progress : bool, default True
+        Show a progress bar, in a terminal.
+
+    Returns
+    -------
+    list of Result
+
+    Raises
+    ------
+    ValueError
+        If there is no system of a name, or ``epochs`` is less than 1.
+
+    Examples
+    --------
+    >>> (result,) = run(["neuron"], load("digits"), say=lambda line: None)
+    >>> round(result.losses[0][1], 3), round(result.losses[-1][1], 3)
+    (0.696, 0.032)
+    """
+    names = list(names)
+    for name in names:
+        if name not in SYSTEMS:
+            raise ValueError(
+                f"there is no system {name!r}; one of {', '.join(SYSTEMS)}"
+            )
+    if epochs is not None and epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    X, y, X_test, y_test = split
+    drawn = _drawn(*X.shape)
+    results = []
+    for name in names:
+        model, order = drawn[name]
+        result = Result(SYSTEMS[name], model)
+        sizes = [
+            X.shape[1],
+            *(x.weight.shape[0] for x in model if isinstance(x, nn.Linear)),
+        ]
+        say(f"\n{name}: {result.system.title} ({'-'.join(map(str, sizes))})")
+        _train(result, X[order], y[order], epochs, say, progress)
+        _judge(result, X_test, y_test, say)
+        results.append(result)
+    return results
+
+
+def _train(
+    result: Result,
+    X: np.ndarray,
+    y: np.ndarray,
+    epochs: int | None,
+    say: Callable[[str], None],
+    progress: bool,
+) -> None:
+    from tqdm import tqdm  # here, because importing the package must stay cheap
+
+    system, model = result.system, result.model
+    optimizer = optim.SGD(
+        model.parameters(), lr=system.learning_rate, momentum=system.momentum
+    )
+    X, targets = _as_input(model, X), system.targets(y)
+    rng = np.random.default_rng(SEED)
+    total = system.epochs if epochs is None else min(epochs, system.epochs)
+    start = time.perf_counter()
+    bar = tqdm(
+        range(total), unit="epoch", disable=None if progress else True, leave=False
+    )
+    for epoch in bar:
+        mean = 0.0  # of the loss over all rows
+        if system.batch_size is None:  # one step for all, added up from chunks
+            optimizer.zero_grad()
+            for batch, target in data.batches(X, targets, CHUNK, shuffle=False):
+                loss = system.loss(model(batch), target) * (len(batch) / len(X))
+                loss.backward()
+                mean += loss.item()
+            optimizer.step()
+        else:  # a step for each mini-batch
+            for batch, target in data.batches(X, targets, system.batch_size, rng=rng):
+                loss = system.loss(model(batch), target)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                mean += loss.item() * (len(batch) / len(X))
+        result.curve.append(mean)
+        if epoch % 10 == 0:
+            with tqdm.external_write_mode():
+                say(f"Epoch {epoch:3d} loss: {result.curve[-1]}")
+    say(f"Final loss: {result.curve[-1]}")
+    result.seconds = time.perf_counter() - start
+
+
+def _judge(
+    result: Result, X: np.ndarray, digits: np.ndarray, say: Callable[[str], None]
+) -> None:
+    from sklearn import metrics  # here, because importing the package must stay cheap
+
+    predicted = result.system.predict(result.model, X)
+    actual = result.system.classes(digits)
+    result.confusion_matrix = metrics.confusion_matrix(predicted, actual)
+    result.report = metrics.classification_report(predicted, actual, zero_division=0)
+    result.test_accuracy = float((predicted == actual).mean())
+    say("\nConfusion matrix of the test set: rows are predicted, columns are actual")
+    say(str(result.confusion_matrix))
+    say(f"\n{result.report}")
+    say(f"Trained in {result.seconds:.1f} s, test accuracy {result.test_accuracy:.2%}")
+
+
+def save_pictures(
+    results: Iterable[Result], split: Split, folder: str | Path
+) -> list[Path]:
+    """Write the lecture's pictures, and each network's graph, into a folder.
+
+    Parameters
+    ----------
+    results : iterable of Result
+    split : tuple of ndarray
+        The data that they were trained on.
+    folder : path
+        Is made if it is not there.
+
+    Returns
+    -------
+    list of Path
+        What was written: as .png the sigmoid, all loss curves, and for each system a
+        sheet of test digits with predictions and the confusion matrix; its graph as
+        .dot, and as .svg too where Graphviz is installed.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    X, y, X_test, y_test = split
+    written = [
+        plots.save(
+            plots.activation(ops.sigmoid, title="Sigmoid"), folder / "sigmoid.png"
+        )
+    ]
+    curves = None
+    for result in results:
+        system, name = result.system, result.system.name
+        curves = plots.loss_curve(
+            np.arange(len(result.curve)), result.curve, ax=curves, label=name, log=True
+        )
+        predicted = system.predict(result.model, X_test)
+        actual = system.classes(y_test)
+        words = np.array(["other", "zero"]) if system.zeros_only else np.arange(10)
+        pictures = {
+            "samples": plots.digit_samples(
+                X_test[:32],
+                words[actual[:32].astype(int)],
+                words[predicted[:32].astype(int)],
+            ),
+            "confusion-matrix": plots.confusion_matrix(
+                result.confusion_matrix, class_names=[str(word) for word in words]
+            ),
+        }
+        for kind, picture in pictures.items():
+            written.append(plots.save(picture, folder / f"{name}-{kind}.png"))
+        batch = tensor(_as_input(result.model, X[:32]), name="x")
+        loss = system.loss(result.model(batch), system.targets(y[:32]))
+        loss.name = "loss"
+        graph = draw(loss)
+        written.append(folder / f"{name}-graph.dot")
+        with written_atomically(written[-1]) as file:
+            file.write(graph.source.encode())
+        if shutil.which("dot"):
+            written.append(folder / f"{name}-graph.svg")
+            with written_atomically(written[-1]) as file:
+                file.write(graph.pipe(format="svg"))
+    if curves is not None:
+        written.append(plots.save(curves, folder / "loss-curves.png"))
+    return written
