@@ -19,6 +19,7 @@ import warnings
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial, update_wrapper
+from heapq import heappop, heappush
 from sys import getrefcount
 from typing import Any, NoReturn, final, overload
 
@@ -181,14 +182,13 @@ class Tensor(ArrayLike):
         """
         seed = _seed(self, gradient, "backward")
         found = _walk(self, seed, free=not retain_graph)
-        for leaf, count in zip(found, _references(found), strict=True):
-            g = found[leaf]
+        for leaf, g in found.items():
             if leaf._grad is not None:
                 leaf._grad += g
             elif (
-                count == _ALONE
+                getrefcount(g) == _ALONE
                 and type(g) is ndarray
-                and (g.base is None or _is_whole_transpose(g))
+                and (g.base is None or _references_to_base(g) == _ALONE_AS_BASE)
             ):
                 leaf._grad = g  # nobody else holds it
             else:
@@ -590,7 +590,11 @@ def _call_any(op: Op) -> Callable[..., Any]:
     by_products = tuple(op.residuals)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if not reads_as_written or len(args) != arity or not names.issuperset(kwargs):
+        if (
+            not reads_as_written
+            or len(args) != arity
+            or (kwargs and not names.issuperset(kwargs))
+        ):
             arrays, kwargs = op.adapter(*args, **kwargs)
             args = tuple(arrays)
         if names:
@@ -730,37 +734,6 @@ def _seed(output: Tensor, gradient: Any, who: str) -> Any:
     return gradient.astype(output.dtype)[()]
 
 
-_BY_INDEX = operators.attrgetter("_index")
-
-
-def _recorded_behind(output: Tensor) -> list[Tensor]:
-    """Return every recorded tensor that ``output`` was computed from, oldest first."""
-    order = [output] if output.op is not None else []
-    seen = {output}
-    for node in order:  # grows while it is read
-        if not node.inputs:
-            raise errors.freed()
-        index = node._index
-        for x in node.inputs:
-            if type(x) is Tensor:
-                if x._index > index:
-                    raise errors.assigned_since(x, node.op)
-                if x._tracked and x.op is not None and x not in seen:
-                    seen.add(x)
-                    order.append(x)
-    order.sort(key=_BY_INDEX)
-    return order
-
-
-def _leading_to(targets: Sequence[Tensor], order: list[Tensor]) -> set[Tensor]:
-    """Return ``targets`` and every tensor of ``order`` that was computed from one."""
-    wanted = set(targets)
-    for node in order:
-        if any(type(x) is Tensor and x in wanted for x in node.inputs):
-            wanted.add(node)
-    return wanted
-
-
 def _walk(
     output: Tensor,
     seed: Any,
@@ -771,14 +744,15 @@ def _walk(
 ) -> dict[Tensor, Any]:
     """Walk from ``output`` to the leaves, newest node first, applying the rules.
 
+    All that used a node is newer, so its gradient is complete when its turn comes.
     Returns the gradients of the leaves and ``targets``. With ``targets``, only the ways
     that lead to one are walked.
     """
-    order = _recorded_behind(output)
-    wanted = _leading_to(targets, order) if targets else None
+    wanted = _leading_to(targets, output) if targets else None
     kept = set(targets) if targets else ()
     found: dict[Tensor, Any] = {output: seed}
     own: set[int] = set()  # by _index: those whose array in found was made here
+    todo = [(-output._index, output)] if output.op is not None else []
 
     def deliver(x: Tensor, d: Any) -> None:
         """Add ``d`` to what was found for ``x``, an input of ``node``."""
@@ -788,55 +762,91 @@ def _walk(
                 d = _fitted(d, x, node)
         elif type(d) is not type(data):
             d = _fitted(d, x, node)
-        old = found.get(x)
-        if old is None:
+        if x not in found:
             found[x] = d
-        elif x._index in own and type(old) is type(d) is ndarray:
+            if x.op is not None:
+                heappush(todo, (-x._index, x))
+            return
+        old = found[x]
+        if x._index in own and type(old) is type(d) is ndarray:
             np.add(old, d, out=old)
         else:
             found[x] = _plus(old, d)
             own.add(x._index)
 
-    while order:
-        node = order.pop()
-        g = found.get(node) if node in kept else found.pop(node, None)
-        if g is not None:
-            pull = _pull_recording if create_graph else node.op.pull
-            pull(node, g, wanted, deliver)
+    while todo:
+        _, node = heappop(todo)
+        if not node.inputs:
+            raise errors.freed()
+        g = found[node] if node in kept else found.pop(node)
+        pull = _pull_recording if create_graph else node.op.pull
+        pull(node, g, wanted, deliver)
         if free:
             node.inputs, node._saved = (), None
     return found
 
 
+def _leading_to(targets: Sequence[Tensor], output: Tensor) -> set[Tensor]:
+    """Return ``targets`` and every tensor between them and ``output``."""
+    order, seen = [output], {output}
+    for node in order:  # grows while it is read
+        if node.op is not None and not node.inputs:
+            raise errors.freed()
+        for x in node.inputs:
+            if type(x) is Tensor and x.op is not None and x not in seen:
+                seen.add(x)
+                order.append(x)
+    wanted = set(targets)
+    for node in sorted(order, key=operators.attrgetter("_index")):
+        if any(type(x) is Tensor and x in wanted for x in node.inputs):
+            wanted.add(node)
+    return wanted
+
+
 def _pull_any(node: Tensor, g: Any, wanted: Any, deliver: Any) -> None:
     """Hand the rules arrays: they compute."""
-    out, (values, named) = node._data, node._saved
+    out, (values, named), index = node._data, node._saved, node._index
     for x, rule in zip(node.inputs, node.op.rules):  # noqa: B905 (a variadic has no end)
-        if type(x) is Tensor and x._tracked and (wanted is None or x in wanted):
-            deliver(x, rule(g, out, *values, **named))
+        if type(x) is Tensor:
+            if x._index > index:
+                raise errors.assigned_since(x, node.op)
+            if x._tracked and (wanted is None or x in wanted):
+                deliver(x, rule(g, out, *values, **named))
 
 
 def _pull_one(node: Tensor, g: Any, wanted: Any, deliver: Any) -> None:
     """The same for one array and no metadata."""
     (x,), (rule,) = node.inputs, node.op.rules
+    if x._index > node._index:
+        raise errors.assigned_since(x, node.op)
     if x._tracked and (wanted is None or x in wanted):
         deliver(x, rule(g, node._data, x._data))
 
 
 def _pull_two(node: Tensor, g: Any, wanted: Any, deliver: Any) -> None:
     """The same for two arrays and no metadata."""
-    (a, b), (rule_a, rule_b) = node.inputs, node.op.rules
-    x = a._data if type(a) is Tensor else a
-    y = b._data if type(b) is Tensor else b
-    if type(a) is Tensor and a._tracked and (wanted is None or a in wanted):
+    (a, b), (rule_a, rule_b), index = node.inputs, node.op.rules, node._index
+    x, y, ask_a, ask_b = a, b, False, False
+    if type(a) is Tensor:
+        if a._index > index:
+            raise errors.assigned_since(a, node.op)
+        x, ask_a = a._data, a._tracked and (wanted is None or a in wanted)
+    if type(b) is Tensor:
+        if b._index > index:
+            raise errors.assigned_since(b, node.op)
+        y, ask_b = b._data, b._tracked and (wanted is None or b in wanted)
+    if ask_a:
         deliver(a, rule_a(g, node._data, x, y))
-    if type(b) is Tensor and b._tracked and (wanted is None or b in wanted):
+    if ask_b:
         deliver(b, rule_b(g, node._data, x, y))
 
 
 def _pull_recording(node: Tensor, g: Any, wanted: Any, deliver: Any) -> None:
     """Hand the rules Tensors: what they compute is recorded."""
     op, named = node.op, node.kwargs
+    for x in node.inputs:
+        if type(x) is Tensor and x._index > node._index:
+            raise errors.assigned_since(x, op)
     again = {name: f(*node.inputs, **named) for name, f in op.residuals.items()}
     out = _items(node) if op.results else node
     for x, rule in zip(node.inputs, op.rules):  # noqa: B905 (a variadic has no end)
@@ -863,26 +873,24 @@ def _fitted(d: Any, x: Tensor, node: Tensor) -> Any:
     return d if d.dtype == x.dtype else astype.call(d, dtype=x.dtype)
 
 
-def _references(found: dict[Any, Any]) -> list[int]:
-    """Count who holds each of the arrays."""
-    return list(map(getrefcount, found.values()))
+def _references(found: dict[Any, Any]) -> int:
+    """Count who holds the first array in ``found``, from within a loop over it."""
+    for _, g in found.items():
+        return getrefcount(g)
+    return 0
 
 
-def _base_references(g: ndarray) -> int:
-    return getrefcount(g.base)
+def _references_to_base(g: ndarray) -> int:
+    """Count who holds the array that ``g`` is the transpose of; 0 for other views."""
+    base = g.base
+    whole = type(base) is ndarray and base.base is None and base.size == g.size
+    return getrefcount(base) if whole else 0
 
 
 #: The counts of an array that only ``found`` holds, and of one that only its transpose
 #: does. (They differ between Pythons.)
-_ALONE = _references({None: np.empty(0)})[0]
-_ALONE_AS_BASE = _base_references(np.empty((2, 3)).T)
-
-
-def _is_whole_transpose(g: ndarray) -> bool:
-    """Whether ``g`` shows all of an array that nobody else holds."""
-    if type(g.base) is not ndarray or g.base.base is not None or g.base.size != g.size:
-        return False
-    return _base_references(g) == _ALONE_AS_BASE
+_ALONE = _references({None: np.empty(0)})
+_ALONE_AS_BASE = _references_to_base(np.empty((2, 3)).T)
 
 
 def _plus(a: Any, b: Any) -> Any:

@@ -133,6 +133,11 @@ def tanh(x: Any) -> Any:
 tanh.vjp(x=lambda g, out, x: g * (1 - out * out))
 
 
+@np.errstate(over="ignore")
+def _exp_to_infinity(x: Any, out: Any) -> Any:
+    return np.exp(x, out=out)
+
+
 @op(symbol="σ", elementwise=True, cases=[Case((2, 3)), Case(())])
 def sigmoid(x: Any) -> Any:
     """The logistic function, elementwise: any number to one between 0 and 1.
@@ -160,8 +165,7 @@ def sigmoid(x: Any) -> Any:
     """
     y = x * -1.0  # not -x, which wraps for unsigned integers
     out = y if isinstance(y, np.ndarray) else None
-    with np.errstate(over="ignore"):
-        y = np.exp(y, out=out)
+    y = _exp_to_infinity(y, out)
     y += 1
     return np.reciprocal(y, out=out)
 

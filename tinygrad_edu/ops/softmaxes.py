@@ -107,16 +107,16 @@ def _checked_labels(labels: Any, shape: tuple[int, ...]) -> Any:
     return labels
 
 
-def _pick(z: Any, labels: Any) -> tuple[Any, Any]:
-    """Return the index of each row's label in ``z``, of shape (classes, rows)."""
-    labels = labels.ravel()
-    if np.maximum.reduce(labels.astype(np.uintp)) >= len(z):  # -1 is the largest of all
-        row = np.flatnonzero((labels < 0) | (labels >= len(z)))[0]
+def _places(labels: Any, classes: int) -> Any:
+    """Return the flat place of each row's label in an array (classes, rows)."""
+    rows = labels.size
+    if np.maximum.reduce(labels.astype(np.uintp)) >= classes:  # -1 is the largest
+        row = np.flatnonzero((labels < 0) | (labels >= classes))[0]
         raise ValueError(
-            f"softmax_cross_entropy: labels must lie in 0..{len(z) - 1}, "
+            f"softmax_cross_entropy: labels must lie in 0..{classes - 1}, "
             f"got {labels[row]} in row {row}"
         )
-    return labels, np.arange(labels.size)
+    return labels.astype(np.intp) * rows + np.arange(rows)
 
 
 def _error(logits: Any, labels: Any, *, reduction: str) -> Any:
@@ -189,9 +189,9 @@ def softmax_cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") 
         loss = np.log(total) * weight - np.add.reduce(y * z)
         error = p * weight - y
     else:
-        at = _pick(z, labels)
-        loss = np.log(total) - z[at]
-        p[at] -= 1
+        places = _places(labels.ravel(), classes)
+        loss = np.log(total) - z.take(places)
+        p.reshape(-1)[places] -= 1
         error = p
     if reduction == "none":
         loss = loss.reshape(logits.shape[:-1])
