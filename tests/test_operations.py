@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -333,9 +334,9 @@ def test_is_in_the_functional_namespace_and_a_method(op):
 def test_docstring_is_complete_and_its_examples_run(op):
     if op.name in INTERNAL:
         return
-    text = op.__doc__
+    text = inspect.cleandoc(op.__doc__)  # Python 3.13 takes out the indentation itself
     for section in ("Parameters", "Returns", "Notes", "Examples"):
-        assert f"    {section}\n    {'-' * len(section)}\n" in text, section
+        assert f"\n{section}\n{'-' * len(section)}\n" in text, section
     for name in [*op.arguments, *op.metadata]:
         assert name in text.partition("Parameters")[2].partition("Returns")[0], name
     examples = doctest.DocTestParser().get_doctest(text, {}, op.name, None, None)
