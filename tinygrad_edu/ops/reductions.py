@@ -14,6 +14,11 @@ __all__ = ["floating", "logsumexp", "max", "mean", "sum"]
 
 Axis = int | tuple[int, ...] | None
 
+# NumPy's stubs know no keepdims that is either True or False.
+_add: Any = np.add
+_maximum: Any = np.maximum
+_mean: Any = np.mean
+
 _AXES = [
     Case((2, 3)),
     Case((2, 3), axis=0),
@@ -73,7 +78,7 @@ def sum(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> te.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([4., 6.])
     """
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+    return _add.reduce(x, axis=axis, keepdims=keepdims)
 
 
 FROM_REDUCE[np.add] = lambda x, axis=0, **named: sum.call(x, axis=axis, **named)
@@ -111,7 +116,7 @@ def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> te.mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([2., 3.])
     """
-    return np.mean(x, axis=axis, keepdims=keepdims)
+    return _mean(x, axis=axis, keepdims=keepdims)
 
 
 mean.vjp(
@@ -152,7 +157,7 @@ def max(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> te.max([[1.0, 2.0], [3.0, 0.0]], axis=1)
     array([2., 3.])
     """
-    return np.max(x, axis=axis, keepdims=keepdims)
+    return _maximum.reduce(x, axis=axis, keepdims=keepdims)
 
 
 def _max_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
