@@ -753,3 +753,12 @@ def test_a_case_takes_any_source_of_random_numbers(rng):
     assert te.Case((2,)).sample(np.random.RandomState(0))[0].shape == (2,)
     with pytest.raises(TypeError, match="rng must be a seed"):
         te.Case((2,)).sample("seed")
+
+
+def test_kwargs_that_all_plain_nodes_share_cannot_be_written_to():
+    x = te.tensor([1.0, 2.0], requires_grad=True)
+
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        (x * x).kwargs["axis"] = 0
+
+    assert dict((x + x).kwargs) == {}

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial, update_wrapper
 from heapq import heappop, heappush
 from sys import getrefcount
+from types import MappingProxyType
 from typing import Any, NoReturn, final, overload
 
 import numpy as np
@@ -36,7 +37,7 @@ from tinygrad_edu.recording import RECORDING, RUN, Scope
 __all__ = ["OPS", "Case", "Op", "Tensor", "gradients", "op", "tensor"]
 
 _next_index = itertools.count().__next__
-_NOTHING: Mapping[str, Any] = {}
+_NOTHING: Mapping[str, Any] = MappingProxyType({})  # shared, so nobody may write to it
 _EMPTY = inspect.Parameter.empty
 
 # ------------------------------------------------------------------------ 1. Tensor
@@ -636,7 +637,7 @@ def _filled_in(op: Op, kwargs: dict[str, Any]) -> dict[str, Any]:
         if type(value) is Tensor:
             raise errors.tensor_as_metadata(op, name)
     filled = {**op.metadata, **kwargs}
-    if op.needed and not op.needed <= kwargs.keys():
+    if not op.needed <= kwargs.keys():
         raise TypeError(f"{op.name}: missing {', '.join(op.needed - kwargs.keys())}")
     return filled
 

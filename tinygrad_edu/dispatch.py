@@ -24,7 +24,7 @@ FROM_NUMPY: dict[Callable[..., Any], Callable[..., Any]] = {}
 #: The same for ``ufunc.reduce``, whose axis is 0 unless given.
 FROM_REDUCE: dict[Callable[..., Any], Callable[..., Any]] = {}
 #: Those among the answers that are no operation.
-_PLAIN: set[Callable[..., Any]] = set()
+_ANSWERS_PLAINLY: set[Callable[..., Any]] = set()
 
 Adapter = Callable[..., tuple[Sequence[Any], dict[str, Any]]]
 
@@ -44,7 +44,9 @@ def dispatch(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) ->
 
 def unsupported(function: Callable[..., Any], method: str = "") -> TypeError:
     """Return the error for a NumPy function that has no operation behind it."""
-    known = {f.__name__: f for f, call in FROM_NUMPY.items() if call not in _PLAIN}
+    known = {
+        f.__name__: f for f, call in FROM_NUMPY.items() if call not in _ANSWERS_PLAINLY
+    }
     nearest = difflib.get_close_matches(function.__name__, known, n=1, cutoff=0.0)[0]
     name = f"{_full_name(function)}{method}"
     return TypeError(
@@ -67,7 +69,7 @@ def plain(*functions: Callable[..., Any]) -> None:
     """Let NumPy functions without derivative take Tensors and return plain arrays."""
     for function in functions:
         FROM_NUMPY[function] = _on_plain_arrays(function)
-        _PLAIN.add(FROM_NUMPY[function])
+        _ANSWERS_PLAINLY.add(FROM_NUMPY[function])
 
 
 def _on_plain_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
