@@ -31,29 +31,21 @@ class ArrayLike(Methods):
     op: Any
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The sizes of the axes."""
-        return self._data.shape  # type: ignore[no-any-return]
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self._data.ndim  # type: ignore[no-any-return]
-
-    @property
-    def size(self) -> int:
-        """The number of entries."""
-        return self._data.size  # type: ignore[no-any-return]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of the entries."""
-        return self._data.dtype  # type: ignore[no-any-return]
-
-    @property
     def T(self) -> Tensor:
         """The transpose: all axes in reverse order."""
         return self.transpose()
+
+    # -- what it looks like, read in C because every step asks for it
+    if TYPE_CHECKING:
+        shape: tuple[int, ...]
+        ndim: int
+        size: int
+        dtype: np.dtype[Any]
+    else:
+        shape = property(operators.attrgetter("_data.shape"), doc="Sizes of the axes.")
+        ndim = property(operators.attrgetter("_data.ndim"), doc="Number of axes.")
+        size = property(operators.attrgetter("_data.size"), doc="Number of entries.")
+        dtype = property(operators.attrgetter("_data.dtype"), doc="Type of entries.")
 
     # -- plain numbers
     def numpy(self) -> np.ndarray:

@@ -389,7 +389,9 @@ class Op:
         self.call: Callable[..., Any] = update_wrapper(call(self), forward)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if kwargs and self.bare:  # arrays by name
+        if not kwargs:
+            return self.call(*args)
+        if self.bare:  # arrays by name
             arrays, kwargs = self.adapter(*args, **kwargs)
             return self.call(*arrays, **kwargs)
         return self.call(*args, **kwargs)
@@ -618,7 +620,8 @@ def _call_any(op: Op) -> Callable[..., Any]:
         named = kwargs
         if by_products:
             data, *rest = data
-            named = {**kwargs, **dict(zip(by_products, rest, strict=True))}
+            named = kwargs.copy()
+            named.update(zip(by_products, rest, strict=True))
         if op.results:
             data = op.results(*data)
         if tracked and RECORDING.get():
@@ -636,10 +639,9 @@ def _filled_in(op: Op, kwargs: dict[str, Any]) -> dict[str, Any]:
     for name, value in kwargs.items():
         if type(value) is Tensor:
             raise errors.tensor_as_metadata(op, name)
-    filled = {**op.metadata, **kwargs}
-    if not op.needed <= kwargs.keys():
+    if op.needed and not op.needed <= kwargs.keys():
         raise TypeError(f"{op.name}: missing {', '.join(op.needed - kwargs.keys())}")
-    return filled
+    return {**op.metadata, **kwargs}
 
 
 def _items(node: Tensor) -> Any:
@@ -812,7 +814,8 @@ def _pull_any(node: Tensor, g: Any, wanted: Any, deliver: Any) -> None:
             if x._index > index:
                 raise errors.assigned_since(x, node.op)
             if x._tracked and (wanted is None or x in wanted):
-                deliver(x, rule(g, out, *values, **named))
+                d = rule(g, out, *values, **named) if named else rule(g, out, *values)
+                deliver(x, d)
 
 
 def _pull_one(node: Tensor, g: Any, wanted: Any, deliver: Any) -> None:

@@ -53,13 +53,8 @@ class Layer:
         """Run :meth:`forward`, and leave this layer's path on the nodes it records."""
         run = RUN.get()
         if run is None:
-            RUN.set(Run())
-            try:
-                return self(*inputs, **options)
-            finally:
-                RUN.set(None)
-        parent, outer, trail = run.layer, run.scope, run.trail
-        scope = self._scope
+            return self._run(inputs, options)
+        parent, outer, scope = run.layer, run.scope, self._scope
         if (
             scope is None
             or scope.parent is not outer
@@ -69,11 +64,23 @@ class Layer:
             scope = self._find_scope(parent, outer)
         run.layer, run.scope = self, scope
         try:
-            output = self.forward(*inputs, **options)
+            output = (
+                self.forward(*inputs, **options) if options else self.forward(*inputs)
+            )
         finally:
             run.layer, run.scope = parent, outer
-        trail.append((self, scope, getattr(output, "shape", None)))
+        run.trail.append((self, scope, getattr(output, "shape", None)))
         return output
+
+    def _run(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Run :meth:`forward` of the outermost layer."""
+        run = Run()
+        run.layer, run.scope = self, self._find_scope(None, None)
+        RUN.set(run)
+        try:
+            return self.forward(*inputs, **options)
+        finally:
+            RUN.set(None)
 
     def _find_scope(self, parent: Layer | None, outer: Scope | None) -> Scope:
         """Return the scope of the last call, if it is this one's too, or a new one."""

@@ -110,13 +110,14 @@ def _checked_labels(labels: Any, shape: tuple[int, ...]) -> Any:
 def _places(labels: Any, classes: int) -> Any:
     """Return the flat place of each row's label in an array (classes, rows)."""
     rows = labels.size
-    if np.maximum.reduce(labels.astype(np.uintp)) >= classes:  # -1 is the largest
+    try:
+        return np.ravel_multi_index((labels, np.arange(rows)), (classes, rows))
+    except ValueError:
         row = np.flatnonzero((labels < 0) | (labels >= classes))[0]
         raise ValueError(
             f"softmax_cross_entropy: labels must lie in 0..{classes - 1}, "
             f"got {labels[row]} in row {row}"
-        )
-    return labels.astype(np.intp) * rows + np.arange(rows)
+        ) from None
 
 
 def _error(logits: Any, labels: Any, *, reduction: str) -> Any:
