@@ -1,6 +1,12 @@
 """tinygrad_edu: a computational graph in pure NumPy, for learning backpropagation."""
 
 from tinygrad_edu import data, nn, ops, optim
+from tinygrad_edu.checks import (
+    GradientCheckError,
+    check_derivation,
+    check_op,
+    gradcheck,
+)
 from tinygrad_edu.core import OPS, Case, Op, Tensor, gradients, op, tensor
 from tinygrad_edu.drawing import draw
 from tinygrad_edu.ops import *  # noqa: F403
@@ -9,10 +15,14 @@ from tinygrad_edu.recording import no_grad
 __all__ = [
     "OPS",
     "Case",
+    "GradientCheckError",
     "Op",
     "Tensor",
+    "check_derivation",
+    "check_op",
     "data",
     "draw",
+    "gradcheck",
     "gradients",
     "nn",
     "no_grad",

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import importlib
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import numpy as np
 
 from tinygrad_edu import lecture
+from tinygrad_edu.checks import GradientCheckError, gradcheck
 from tinygrad_edu.files import written_atomically
 
 __all__ = ["main"]
@@ -33,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; what is wrong ends the process with 2 (arguments) or 1.
+        0, or 1 if a gradient is wrong; other errors end the process with 2 (arguments)
+        or 1.
 
     Examples
     --------
@@ -49,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dest="command", metavar="COMMAND", required=True, parser_class=_Parser
     )
     _add_lecture(commands)
+    _add_gradcheck(commands)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))
@@ -142,3 +150,85 @@ def _lecture(parser: _Parser, options: argparse.Namespace) -> int:
         with written_atomically(options.json) as file:
             file.write(f"{text}\n".encode())
     return 0
+
+
+def _add_gradcheck(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "gradcheck",
+        help="check a function's gradients against finite differences",
+        description="Check the gradients of a function of Tensors against finite "
+        "differences, at inputs drawn from a standard normal distribution. Exit code 1 "
+        "if one is wrong.",
+    )
+    parser.add_argument(
+        "function",
+        metavar="MODULE:FUNCTION",
+        help="such as package.module:function; modules are looked for here, too",
+    )
+    parser.add_argument(
+        "--shapes",
+        default="()",
+        help='the shapes of the inputs: "(3,4),(4,)"; a number is () (default: ())',
+    )
+    parser.add_argument(
+        "--order", type=int, default=1, help="up to which order (default: 1)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the inputs and directions (default: 0)"
+    )
+    parser.set_defaults(run=lambda options: _gradcheck(parser, options))
+
+
+def _gradcheck(parser: _Parser, options: argparse.Namespace) -> int:
+    if options.order < 1:
+        parser.error(f"--order must be 1, 2, ..., got {options.order}")
+    if options.seed < 0:
+        parser.error(f"--seed must not be negative, got {options.seed}")
+    function = _function(parser, options.function)
+    shapes = _shapes(parser, options.shapes)
+    rng = np.random.default_rng(options.seed)
+    inputs = [np.asarray(rng.standard_normal(shape)) for shape in shapes]
+    try:
+        report = gradcheck(function, *inputs, order=options.order, rng=options.seed)
+    except GradientCheckError as error:
+        print(error)
+        return 1
+    except (ArithmeticError, LookupError, RuntimeError, TypeError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    print(report)
+    return 0
+
+
+def _function(parser: _Parser, path: str) -> Any:
+    """Return the function at ``package.module:function``."""
+    module_name, colon, name = path.partition(":")
+    if not (colon and module_name and name):
+        parser.error(f"expected MODULE:FUNCTION, got {path!r}")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        parser.error(f"{error}")
+    for part in name.split("."):
+        if not hasattr(found, part):
+            parser.error(f"{module_name} has no {name!r}")
+        found = getattr(found, part)
+    if not callable(found):
+        parser.error(f"{path} is no function")
+    return found
+
+
+def _shapes(parser: _Parser, text: str) -> list[tuple[int, ...]]:
+    """Read ``"(3,4),(4,)"``."""
+    try:
+        read = ast.literal_eval(f"[{text}]")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        read = [None]
+    shapes = [(x,) if type(x) is int else x for x in read]
+    for shape in shapes:
+        sizes = shape if isinstance(shape, tuple) else [-1]
+        if not all(type(n) is int and n > 0 for n in sizes):
+            parser.error(f'--shapes must read like "(3,4),(4,)", got {text!r}')
+    return shapes

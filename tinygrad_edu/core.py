@@ -379,6 +379,7 @@ class Op:
             else numpy_order(self.name, defaults, self.metadata, numpy)
         )
         self.rules: Any = _NoRules(self.name)  # one for each position
+        self.constant: frozenset[str] = frozenset()  # arguments without a derivative
         # Most operations are of one or two arrays, without metadata. Paths of their own
         # for these, forward and back, take a third off the cost of a small operation.
         more = self.metadata or self.residuals or self.results or self.variadic
@@ -395,6 +396,10 @@ class Op:
             arrays, kwargs = self.adapter(*args, **kwargs)
             return self.call(*arrays, **kwargs)
         return self.call(*args, **kwargs)
+
+    def argument(self, position: int) -> str:
+        """Return the name of the argument at a position."""
+        return self.arguments[min(position, len(self.arguments) - 1)]
 
     def __repr__(self) -> str:
         return f"<op {self.name}{inspect.signature(self.forward)}>"
@@ -426,6 +431,7 @@ class Op:
             *self.residuals,
             *(["position"] if self.variadic else []),
         ]
+        self.constant = frozenset(name for name, rule in rules.items() if rule is None)
         for name, rule in rules.items():
             if rule is None:
                 rules[name] = partial(_no_derivative, self, name)
@@ -610,7 +616,7 @@ def _call_any(op: Op) -> Callable[..., Any]:
                 x = x._data
             elif type(x) not in _PLAIN and x is not None:
                 i = len(values)
-                x = _real(x, f"{op.name}: {op.arguments[min(i, arity - 1)]}")
+                x = _real(x, f"{op.name}: {op.argument(i)}")
                 args = (*args[:i], x, *args[i + 1 :])
             values.append(x)
         try:

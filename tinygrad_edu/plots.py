@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["activation", "confusion_matrix", "digit_samples", "loss_curve", "save"]
+__all__ = [
+    "activation",
+    "confusion_matrix",
+    "digit_samples",
+    "gradient_error",
+    "loss_curve",
+    "save",
+]
 
 # Dark vermilion: told from black and greys with every kind of colour vision, and with
 # a contrast to white of more than 4.5 : 1, as text needs.
@@ -391,6 +398,67 @@ def confusion_matrix(
     )
     key.set_label("share of the actual class")
     key.ax.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    return ax
+
+
+def gradient_error(
+    claimed: ArrayLike,
+    right: ArrayLike,
+    *,
+    ax: Axes | None = None,
+    title: str = "error of the gradient",
+) -> Axes:
+    """Draw where a gradient is off, as a heat map of claimed minus right.
+
+    Parameters
+    ----------
+    claimed, right : array_like, of one shape
+        A vector is drawn as one row; of more than two axes the last stay columns.
+    ax : matplotlib.axes.Axes, optional
+        A figure of its own unless given.
+    title : str
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or there are no entries.
+
+    Examples
+    --------
+    >>> ax = gradient_error([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 5.0]])
+    >>> ax.get_title()
+    'error of the gradient'
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    claimed = np.asarray(claimed, dtype=np.float64)
+    right = np.asarray(right, dtype=np.float64)
+    if claimed.shape != right.shape or not claimed.size:
+        raise ValueError(
+            "gradient_error: claimed and right must have one shape and some entries, "
+            f"got {claimed.shape} and {right.shape}"
+        )
+    error = (claimed - right).reshape(-1, claimed.shape[-1] if claimed.ndim else 1)
+    ax = _axes("gradient_error", ax, figsize=(6.0, 3.6))
+    largest = float(np.max(np.abs(error), initial=0.0, where=np.isfinite(error))) or 1.0
+    image = ax.imshow(
+        error,
+        cmap="PuOr",
+        vmin=-largest,
+        vmax=largest,
+        aspect="auto",
+        interpolation="none",
+    )
+    _figure(ax).colorbar(image, ax=ax, label="claimed minus right")
+    ax.set_title(title)
+    ax.set_xlabel("last axis")
+    ax.set_ylabel("axes before it" if claimed.ndim != 2 else "axis 0")
+    for axis, count in ((ax.xaxis, error.shape[1]), (ax.yaxis, error.shape[0])):
+        axis.set_major_locator(MaxNLocator(integer=True, nbins=min(count, 9)))
     return ax
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["RandomSource", "generator"]
+__all__ = ["Random", "RandomSource", "generator"]
+
+Random = np.random.Generator | np.random.RandomState
 
 #: What every ``rng=`` argument takes.
-RandomSource = int | np.random.Generator | np.random.RandomState | None
+RandomSource = int | Random | None
 
 
-def generator(rng: RandomSource) -> np.random.Generator | np.random.RandomState:
+def generator(rng: RandomSource) -> Random:
     """Return the random generator that ``rng`` stands for.
 
     Parameters
@@ -23,7 +25,7 @@ def generator(rng: RandomSource) -> np.random.Generator | np.random.RandomState:
     -------
     numpy.random.Generator or numpy.random.RandomState
         The two share the methods that this project draws with:
-        ``standard_normal``, ``uniform`` and ``permutation``.
+        ``standard_normal``, ``uniform``, ``choice`` and ``permutation``.
 
     Raises
     ------
@@ -35,7 +37,7 @@ def generator(rng: RandomSource) -> np.random.Generator | np.random.RandomState:
     >>> generator(0).permutation(4)
     array([2, 0, 1, 3])
     """
-    if isinstance(rng, np.random.Generator | np.random.RandomState):
+    if isinstance(rng, Random):
         return rng
     if rng is None or (isinstance(rng, int | np.integer) and not isinstance(rng, bool)):
         return np.random.default_rng(rng)

@@ -1,0 +1,19 @@
+"""Gradient checks: of functions, of operations, of derivations by hand."""
+
+from tinygrad_edu.checks.derivations import DerivationReport, check_derivation
+from tinygrad_edu.checks.functions import (
+    GradcheckReport,
+    GradientCheckError,
+    gradcheck,
+)
+from tinygrad_edu.checks.operations import OperationReport, check_op
+
+__all__ = [
+    "DerivationReport",
+    "GradcheckReport",
+    "GradientCheckError",
+    "OperationReport",
+    "check_derivation",
+    "check_op",
+    "gradcheck",
+]

@@ -1,0 +1,170 @@
+"""Which operation is to blame: each rule alone, at the very inputs that it had."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checks.causes import Cause, likely_cause
+from tinygrad_edu.checks.comparison import Entry, InputReport, compare
+from tinygrad_edu.checks.differences import one_sided, steps_of
+from tinygrad_edu.checks.problems import Problem, of_operation
+from tinygrad_edu.core import Tensor
+from tinygrad_edu.randomness import Random
+
+__all__ = ["Culprit", "culprit_cause", "culprits_of", "kink_of", "nodes_of", "sizes_of"]
+
+_ENGINE = {"item", "sum_to", "broadcast_to", "astype"}  # checked by our own tests
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """An operation whose rule disagrees with differences of that operation alone.
+
+    Attributes
+    ----------
+    op : str
+    layer : str
+        The path of the layer in which it was recorded; empty outside of layers.
+    argument : str
+    cause : Cause
+    entry : Entry
+        The worst one.
+    order : int
+        The order of the derivative that is wrong.
+    """
+
+    op: str
+    layer: str
+    argument: str
+    cause: Cause
+    entry: Entry
+    order: int
+
+    def __str__(self) -> str:
+        where = f", in layer {self.layer!r}" if self.layer else ""
+        again = ", its rule differentiated again" if self.order > 1 else ""
+        return f"{self.op}{where}{again}, argument {self.argument}: {self.cause.text}"
+
+
+def nodes_of(outputs: Sequence[Any]) -> list[Tensor]:
+    """Return all recorded nodes behind ``outputs``, oldest first."""
+    seen: set[int] = set()
+    found: list[Tensor] = []
+    todo = [y for y in outputs if isinstance(y, Tensor)]
+    while todo:
+        node = todo.pop()
+        if node.op is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        found.append(node)
+        todo += [x for x in node.inputs if isinstance(x, Tensor)]
+    return sorted(found, key=lambda node: node._index)
+
+
+def culprits_of(
+    outputs: Sequence[Any], order: int, rng: Random, rtol: float
+) -> list[Culprit]:
+    """Return every operation behind ``outputs`` with a wrong rule, oldest first."""
+    found: list[Culprit] = []
+    for node in nodes_of(outputs):
+        if node.op.name in _ENGINE:
+            continue
+        problem = of_operation(node.op, node.inputs, node.kwargs)
+        if not problem.leaves:
+            continue
+        first = problem
+        for level in range(1, order + 1):
+            if level > 1:
+                problem = problem.differentiated(rng)
+            reports = [r for r in compare(problem, rng, rtol) if r.wrong]
+            for report in reports:
+                found.append(
+                    Culprit(
+                        node.op.name,
+                        node.scope.path or node.scope.kind if node.scope else "",
+                        report.name,
+                        culprit_cause(report, problem, first, level),
+                        report.wrong[0],
+                        level,
+                    )
+                )
+            if reports:
+                break
+    return found
+
+
+def kink_of(problem: Problem, x: Tensor, entries: Sequence[Entry]) -> Cause | None:
+    """Return the cause if the worst entries sit at a point without derivative."""
+    steps = steps_of(x.data)
+    for entry in entries[:3]:
+        if len(entry.index) != x.ndim:
+            continue
+        direction = np.zeros(x.shape)
+        direction[entry.index] = steps[entry.index]
+        left, right, doubt = one_sided(problem.values, x.data, direction)
+        jumps = np.abs(right - left) - doubt
+        if entry.output is not None:
+            jumps[np.arange(jumps.size) != entry.output] = 0.0
+        i = int(np.argmax(jumps))
+        if jumps[i] > 1e-2 * max(abs(left[i]), abs(right[i])):
+            a, b = (float(s[i] / steps[entry.index]) for s in (left, right))
+            return Cause(
+                "kink",
+                f"no derivative at {list(entry.index)}: the slope is {a:.4g} to the "
+                f"left and {b:.4g} to the right (relu at 0, a tie of a maximum). "
+                "Check at another point",
+            )
+    return None
+
+
+def culprit_cause(
+    report: InputReport, current: Problem, problem: Problem, level: int
+) -> Cause:
+    """Say how the rule of one argument is wrong."""
+    x = current.leaves[current.names.index(report.name)]
+    kink = kink_of(current, x, report.wrong)
+    if kink is not None:
+        return kink
+    if level > 1:
+        return likely_cause(report.analytic, report.numeric)
+    arrays = dict(zip(problem.names, (x.data for x in problem.leaves), strict=True))
+    outputs = [np.asarray(y) for y in problem.evaluate()]
+    factors: dict[str, Any] = {}
+    variants: list[tuple[Cause, Any]] = []
+    sums_of: dict[str, Any] = {}
+    if len(outputs) == 1:
+        out = outputs[0]
+        g = np.reshape(report.upstream, out.shape)
+        for name, x in {**arrays, "out": out}.items():
+            factors[name] = x
+        factors = {"g (the upstream gradient)": g, **factors}
+        if g.shape == report.shape:
+            text = "the rule hands g on: the derivative of the operation is missing"
+            variants.append((Cause("missing-derivative", text), g))
+        sums_of = {"g": g, "g · out": g * out}
+    reduces = len(outputs) == 1 and outputs[0].size < max(
+        x.size for x in arrays.values()
+    )
+    sizes = sizes_of(arrays) if reduces else {}
+    return likely_cause(
+        report.analytic,
+        report.numeric,
+        factors=factors,
+        sums_of=sums_of,
+        variants=variants,
+        sizes=sizes,
+    )
+
+
+def sizes_of(arrays: dict[str, Any]) -> dict[int, str]:
+    """Return the lengths of the axes of some arrays, with what each is."""
+    found: dict[int, str] = {}
+    for name, x in arrays.items():
+        for axis, n in enumerate(np.shape(x)):
+            found.setdefault(n, f"the length of axis {axis} of {name}")
+        found.setdefault(int(np.size(x)), f"the size of {name}")
+    return found

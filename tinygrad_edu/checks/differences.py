@@ -1,0 +1,135 @@
+"""Central differences that say how far they can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["Estimate", "derivative_along", "one_sided", "steps_of"]
+
+#: Multiples of the first step that are tried until one resolves the derivative.
+_LADDER = (1, 16, 1 / 16, 256, 1 / 256, 4096, 1 / 4096, 2.0**16, 2.0**-16, 2.0**20)
+_RESOLVED = 1e-6  # relative: below what any comparison here asks for
+
+
+class Estimate(NamedTuple):
+    """A derivative by differences, and by how much it may be off, entry by entry."""
+
+    value: np.ndarray
+    doubt: np.ndarray
+    calls: int
+
+
+def steps_of(x: np.ndarray) -> np.ndarray:
+    """Return the scale of each entry: powers of two, so that x ± step is exact.
+
+    Of an entry that is 0 it is that of the largest entry; 1 if all are 0.
+    """
+    size = np.array(np.abs(x), np.float64)
+    size[size == 0] = np.max(size, initial=0.0) or 1.0
+    result: np.ndarray = np.exp2(np.round(np.log2(size)))
+    return result
+
+
+def derivative_along(
+    evaluate: Callable[[], np.ndarray], x: np.ndarray, direction: np.ndarray
+) -> Estimate:
+    """Differentiate what ``evaluate`` returns as ``x`` moves along ``direction``.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Reads ``x`` and returns the outputs, shape (n,).
+    x : ndarray
+        Moved in place, and put back.
+    direction : ndarray, of x's shape
+        Of the size of ``x``: the first step is 2⁻¹⁰ of it, more in single precision.
+
+    Returns
+    -------
+    Estimate
+        Of shape (n,): per unit of ``direction``.
+
+    Notes
+    -----
+    D(h) = (f(x + h v) - f(x - h v)) / 2h, for two steps. Richardson's extrapolation
+    (4 D(h/2) - D(h)) / 3 takes out the term in h². The doubt is what the extrapolation
+    changed, plus the rounding of f divided by the step. Where the doubt is too large,
+    other steps are tried, and each output keeps the estimate of least doubt; but one of
+    a larger step only if it agrees with what is known: far away, where a function has
+    flattened out, differences agree on a wrong number. Four calls a step.
+    """
+    start = x.copy()
+    epsilon = float(np.finfo(x.dtype).eps)
+
+    def at(t: float) -> np.ndarray:
+        np.copyto(x, start + t * direction, casting="same_kind")
+        return evaluate()
+
+    first = 2.0 ** round(np.log2(epsilon) / 5)  # 2⁻¹⁰ for float64: the best for h⁴
+    value = doubt = np.array(np.nan)
+    calls = 0
+    try:
+        for factor in _LADDER:
+            h = first * factor
+            plus, minus, plus2, minus2 = at(h), at(-h), at(h / 2), at(-h / 2)
+            calls += 4
+            unit = max(epsilon, _unit(plus))
+            plus, minus, plus2, minus2 = (
+                np.asarray(y, np.float64) for y in (plus, minus, plus2, minus2)
+            )
+            coarse, fine = (plus - minus) / (2 * h), (plus2 - minus2) / h
+            best = (4 * fine - coarse) / 3
+            largest = np.maximum(np.abs(plus), np.abs(minus))
+            new = np.abs(best - fine) + 4 * unit * largest / h
+            new[~np.isfinite(new)] = np.inf
+            if calls == 4:
+                value, doubt = best, new
+            else:
+                better = new < doubt
+                if factor > 1:
+                    better &= ~(np.abs(best - value) > doubt)
+                value, doubt = (
+                    np.where(better, best, value),
+                    np.where(better, new, doubt),
+                )
+            known = np.isfinite(doubt)
+            scale = np.max(np.abs(value[known]), initial=0.0)
+            if known.all() and np.all(doubt <= _RESOLVED * scale):
+                break
+            if np.array_equal(plus, minus) and np.array_equal(plus2, minus2):
+                break  # it does not depend on x
+            if calls >= 20 and known.all() and scale <= np.max(doubt):
+                break  # 0, as far as can be seen
+    finally:
+        x[...] = start
+    return Estimate(value, doubt, calls)
+
+
+def _unit(y: np.ndarray) -> float:
+    return float(np.finfo(y.dtype).eps) if y.dtype.kind == "f" else 0.0
+
+
+def one_sided(
+    evaluate: Callable[[], np.ndarray], x: np.ndarray, direction: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the derivatives to the left and to the right, and their doubt."""
+    start = x.copy()
+    h = 2.0 ** round(np.log2(float(np.finfo(x.dtype).eps)) / 3)
+
+    def at(t: float) -> Any:
+        np.copyto(x, start + t * direction, casting="same_kind")
+        return evaluate()
+
+    try:
+        values = [at(t * h) for t in (0, -1, 1, -0.5, 0.5)]
+    finally:
+        x[...] = start
+    unit = max(float(np.finfo(x.dtype).eps), _unit(values[0]))
+    here, left, right, left2, right2 = (np.asarray(y, np.float64) for y in values)
+    falling, rising = (here - left2) / h * 2, (right2 - here) / h * 2
+    doubt = 8 * unit * np.max(np.abs([left, here, right]), axis=0) / h
+    doubt += np.abs((here - left) / h - falling) + np.abs((right - here) / h - rising)
+    return falling, rising, doubt
