@@ -36,11 +36,10 @@ class GradcheckFixture:
     def __call__(self, f: Any, *inputs: Any, **options: Any) -> GradcheckReport:
         """Check ``f`` at ``inputs``; the options are those of ``te.gradcheck``."""
         __tracebackhide__ = True
-        import tinygrad_edu as te
+        from tinygrad_edu.checks import functions
 
-        return te.gradcheck(
-            f, *inputs, **{"order": self.order, "rng": self.rng, **options}
-        )
+        options = {"order": self.order, "rng": self.rng, **options}
+        return functions.gradcheck(f, *inputs, **options)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
