@@ -11,6 +11,15 @@ from tinygrad_edu.core import OPS, Case, Op, Tensor, gradients, op, tensor
 from tinygrad_edu.drawing import draw
 from tinygrad_edu.ops import *  # noqa: F403
 from tinygrad_edu.recording import no_grad
+from tinygrad_edu.transforms import (
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 
 __all__ = [
     "OPS",
@@ -22,13 +31,20 @@ __all__ = [
     "check_op",
     "data",
     "draw",
+    "grad",
     "gradcheck",
     "gradients",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
     "nn",
     "no_grad",
     "op",
     "ops",
     "optim",
     "tensor",
+    "value_and_grad",
+    "vjp",
 ]
 __all__ += ops.__all__

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 __all__ = ["Random", "RandomSource", "generator"]
 
-Random = np.random.Generator | np.random.RandomState
-
-#: What every ``rng=`` argument takes.
-RandomSource = int | Random | None
+if TYPE_CHECKING:
+    Random = np.random.Generator | np.random.RandomState
+    #: What every ``rng=`` argument takes.
+    RandomSource = int | Random | None
+else:  # NumPy loads numpy.random when it is first asked for, which takes 20 ms
+    Random = RandomSource = Any
 
 
 def generator(rng: RandomSource) -> Random:
@@ -37,7 +41,7 @@ def generator(rng: RandomSource) -> Random:
     >>> generator(0).permutation(4)
     array([2, 0, 1, 3])
     """
-    if isinstance(rng, Random):
+    if isinstance(rng, np.random.Generator | np.random.RandomState):
         return rng
     if rng is None or (isinstance(rng, int | np.integer) and not isinstance(rng, bool)):
         return np.random.default_rng(rng)

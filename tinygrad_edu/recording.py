@@ -10,7 +10,15 @@ from functools import update_wrapper
 from types import FrameType
 from typing import Any, NamedTuple
 
-__all__ = ["RECORDING", "RUN", "Run", "Scope", "current_scope", "no_grad"]
+__all__ = [
+    "NESTING",
+    "RECORDING",
+    "RUN",
+    "Run",
+    "Scope",
+    "current_scope",
+    "no_grad",
+]
 
 
 class Scope(NamedTuple):
@@ -26,6 +34,10 @@ class Scope(NamedTuple):
 
 #: Whether operations record; anything with a truth value.
 RECORDING: ContextVar[Any] = ContextVar("recording", default=True)
+
+
+#: How many transforms (``te.grad`` and its like) are running around this code.
+NESTING: ContextVar[int] = ContextVar("nesting", default=0)
 
 
 class Run:

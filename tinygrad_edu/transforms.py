@@ -1,0 +1,571 @@
+"""Derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp.
+
+All of them call the function on leaves of their own, and then :func:`gradients`. What
+they return can be differentiated again wherever that could be wanted: inside another
+transform, or if a Tensor is among the arguments. Else it is plain arrays.
+"""
+
+from __future__ import annotations
+
+import operator as operators
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.core import Tensor, astype, gradients, tensor
+from tinygrad_edu.recording import NESTING, RECORDING
+
+__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+
+Argnums = int | tuple[int, ...]
+
+
+def grad(
+    f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False
+) -> Callable[..., Any]:
+    """Return the function that computes the gradient of ``f``.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a single number; with ``has_aux``, that and anything else.
+    argnums : int or tuple of int, default 0
+        The arguments to differentiate by.
+    has_aux : bool, default False
+        ``f`` returns ``(number, aux)``; then the result is ``(gradient, aux)``.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of ``f``; returns an array of the argument's shape, or a
+        tuple of them. Tensors, that can be differentiated again, inside of another
+        transform or if an argument is a Tensor.
+
+    Raises
+    ------
+    TypeError
+        When called: if ``f`` does not return a Tensor, or an argument to differentiate
+        by is no array of floating-point numbers.
+    ValueError
+        When called: if ``f`` does not return a single number, or ``argnums`` do not fit
+        the arguments.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> float(te.grad(lambda x: x**3)(2.0))
+    12.0
+    >>> float(te.grad(lambda x: te.grad(lambda y: x * y**2)(3.0))(2.0))
+    6.0
+    """
+    both = value_and_grad(f, argnums, has_aux=has_aux)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, found = both(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
+
+    return _named(gradient, "grad", f)
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False
+) -> Callable[..., Any]:
+    """Return the function that computes the value and the gradient of ``f``.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a single number; with ``has_aux``, that and anything else.
+    argnums : int or tuple of int, default 0
+        The arguments to differentiate by.
+    has_aux : bool, default False
+        ``f`` returns ``(number, aux)``; then the result is
+        ``((number, aux), gradient)``.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of ``f``; returns ``(value, gradient)``, the gradient as
+        :func:`grad` does.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`grad`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> value, gradient = te.value_and_grad(lambda x: te.sum(x * x))([1.0, 2.0])
+    >>> float(value), gradient
+    (5.0, array([2., 4.]))
+    """
+
+    def both(*args: Any, **kwargs: Any) -> Any:
+        with _transform(args, kwargs) as mode:
+            moved, xs = _with_leaves("grad", args, argnums)
+            result = f(*moved, **kwargs)
+            aux = None
+            if has_aux:
+                if not isinstance(result, tuple | list) or len(result) != 2:
+                    raise TypeError("grad: with has_aux=True, f must return two things")
+                result, aux = result
+            y = _tensor_from(result, "grad")
+            if y.size != 1:
+                raise ValueError(
+                    f"grad: f must return a single number, got shape {y.shape}. Sum "
+                    "it, or use te.jacobian"
+                )
+            seed = np.ones(y.shape, y.dtype)
+            found = _pulled([y], [seed], xs, mode.linked)
+            value = _given(y, mode)
+            if has_aux:
+                value = value, _given(aux, mode)
+            return value, _one_or_all(_given(found, mode), argnums)
+
+    return _named(both, "value_and_grad", f)
+
+
+def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[..., Any]]:
+    """Compute ``f(*xs)``, and the function that pulls a gradient back through it.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a Tensor, or a tuple of them.
+    *xs : array_like or Tensor
+
+    Returns
+    -------
+    y : ndarray or Tensor, or a tuple of them
+    back : callable
+        ``back(g)``, for ``g`` of the shape of ``y`` (a tuple if that is one), returns
+        the tuple of Jᵀ g, one for each of ``xs``. May be called many times.
+
+    Raises
+    ------
+    TypeError
+        If ``f`` does not return Tensors, or one of ``xs`` is not of floating-point
+        numbers.
+    ValueError
+        If ``g`` has another shape than ``y``.
+
+    Notes
+    -----
+    Reverse mode: the product of a vector and the Jacobian, at the cost of a few calls
+    of ``f``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> y, back = te.vjp(lambda x: x * x, np.array([1.0, 2.0]))
+    >>> y, back(np.array([1.0, 10.0]))
+    (array([1., 4.]), (array([ 2., 40.]),))
+    """
+    with _transform(xs, {}) as mode:
+        args, leaves = _with_leaves("vjp", xs, tuple(range(len(xs))))
+        result = f(*args)
+        ys = _tensors_from(result, "vjp")
+
+    def back(g: Any) -> tuple[Any, ...]:
+        seeds = list(g) if isinstance(result, tuple | list) else [g]
+        if len(seeds) != len(ys):
+            raise ValueError(
+                f"vjp: back expected {len(ys)} gradients, one for each result, "
+                f"got {len(seeds)}"
+            )
+        with _transform(seeds, {}) as again:
+            both = _Mode(*(a or b for a, b in zip(mode, again, strict=True)))
+            return tuple(_given(_pulled(ys, seeds, leaves, both.linked), both))
+
+    return _given(result, mode), back
+
+
+def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
+    """Compute ``f`` and its derivative along a direction.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a Tensor, or a tuple of them.
+    xs : array_like or Tensor, or a tuple of them
+        The arguments of ``f``.
+    vs : array_like or Tensor, or a tuple of them
+        The direction, of the shapes of ``xs``.
+
+    Returns
+    -------
+    y : ndarray or Tensor, or a tuple of them
+    tangent : the same
+        J v: how ``y`` changes as ``xs`` move along ``vs``.
+
+    Raises
+    ------
+    TypeError
+        If ``f`` does not return Tensors, or one of ``xs`` is not of floating-point
+        numbers.
+    ValueError
+        If the shapes of ``vs`` are not those of ``xs``.
+
+    Notes
+    -----
+    Forward mode, from the same rules: Jᵀ u is linear in u, and its derivative by u,
+    pulled back from v, is J v. Source: J. Townsend, "A new trick for calculating
+    Jacobian vector products", 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> te.jvp(lambda x: x * x, np.array([1.0, 2.0]), np.array([1.0, 10.0]))
+    (array([1., 4.]), array([ 2., 40.]))
+    """
+    xs, vs = _tuple(xs), _tuple(vs)
+    _check_directions("jvp", xs, vs)
+    with _transform((*xs, *vs), {}) as mode:
+        args, leaves = _with_leaves("jvp", xs, tuple(range(len(xs))))
+        result = f(*args)
+        ys = _tensors_from(result, "jvp")
+        tangents = _pushed(ys, leaves, vs, mode.linked)
+        together = type(result)(tangents) if _plural(result) else tangents[0]
+        return _given(result, mode), _given(together, mode)
+
+
+def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """Return the function that computes all derivatives of all outputs of ``f``.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a Tensor of any shape.
+    argnums : int or tuple of int, default 0
+        The arguments to differentiate by.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of ``f``; returns an array of shape ``y.shape + x.shape``,
+        or a tuple of them: entry [i, j] is dyᵢ/dxⱼ. Tensors where :func:`grad` returns
+        Tensors.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`grad`; ``f`` may return any shape.
+
+    Notes
+    -----
+    Row by row in reverse mode, or column by column in forward mode, whichever are
+    fewer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> te.jacobian(lambda x: x[0] * x)(np.array([2.0, 3.0]))
+    array([[4., 0.],
+           [3., 2.]])
+    """
+
+    def whole(*args: Any, **kwargs: Any) -> Any:
+        with _transform(args, kwargs) as mode:
+            moved, xs = _with_leaves("jacobian", args, argnums)
+            y = _tensor_from(f(*moved, **kwargs), "jacobian")
+            columns = sum(x.size for x in xs)
+            build = _by_rows if y.size <= columns else _by_columns
+            found = _given(build(y, xs, mode.linked), mode)
+            return _one_or_all(found, argnums)
+
+    return _named(whole, "jacobian", f)
+
+
+def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """Return the function that computes the second derivatives of ``f``.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a single number.
+    argnums : int or tuple of int, default 0
+        The arguments to differentiate by.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of ``f``; returns an array of shape ``x.shape + x.shape``;
+        for a tuple of ``argnums`` a tuple of tuples, ``[i][j]`` of shape
+        ``x_i.shape + x_j.shape``. Tensors where :func:`grad` returns Tensors.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`grad`.
+
+    Notes
+    -----
+    The Jacobian of the gradient.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> te.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 3.0]))
+    array([[6., 2.],
+           [2., 0.]])
+    """
+    if isinstance(argnums, int):
+        return _named(jacobian(grad(f, argnums), argnums), "hessian", f)
+
+    def second(*args: Any, **kwargs: Any) -> Any:
+        return tuple(
+            jacobian(grad(f, first), argnums)(*args, **kwargs) for first in argnums
+        )
+
+    return _named(second, "hessian", f)
+
+
+def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> Any:
+    """Compute the product of the Hessian of ``f`` and a vector, without the Hessian.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a single number.
+    xs : array_like or Tensor, or a tuple of them
+        The arguments of ``f``.
+    vs : array_like or Tensor, or a tuple of them
+        The vector, of the shapes of ``xs``.
+
+    Returns
+    -------
+    ndarray or Tensor, or a tuple of them
+        H v, of the shapes of ``xs``; a tuple if ``xs`` is one.
+
+    Raises
+    ------
+    TypeError
+        If ``f`` does not return a Tensor, or one of ``xs`` is not of floating-point
+        numbers.
+    ValueError
+        If ``f`` does not return a single number, or the shapes of ``vs`` are not those
+        of ``xs``.
+
+    Notes
+    -----
+    H v = d(gᵀ v)/dx, where g is the gradient. Source: B. A. Pearlmutter, "Fast exact
+    multiplication by the Hessian", Neural Computation 6 (1994).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> te.hvp(lambda x: te.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
+    array([ 6., 12.])
+    """
+    alone = not _plural(xs)
+    xs, vs = _tuple(xs), _tuple(vs)
+    _check_directions("hvp", xs, vs)
+    with _transform((*xs, *vs), {}) as mode:
+        args, leaves = _with_leaves("hvp", xs, tuple(range(len(xs))))
+        y = _tensor_from(f(*args), "hvp")
+        if y.size != 1:
+            raise ValueError(f"hvp: f must return a single number, got shape {y.shape}")
+        first = _pulled([y], [np.ones(y.shape, y.dtype)], leaves, True)
+        found = _given(_pulled(first, vs, leaves, mode.linked), mode)
+        return found[0] if alone else tuple(found)
+
+
+# ---------------------------------------------------------------- what they are made of
+
+
+class _Mode(NamedTuple):
+    """How results are handed out."""
+
+    tensors: bool  # as Tensors
+    linked: bool  # and those recorded, to be differentiated again
+
+
+@contextmanager
+def _transform(args: Sequence[Any], kwargs: dict[str, Any]) -> Iterator[_Mode]:
+    """Record, also inside ``no_grad``; tell how the results are to be handed out."""
+    around, recording = NESTING.get(), RECORDING.get()
+    handed = any(isinstance(x, Tensor) for x in (*args, *kwargs.values()))
+    tensors = around > 0 or handed
+    NESTING.set(around + 1)
+    RECORDING.set(True)
+    try:
+        yield _Mode(tensors, tensors and bool(recording))
+    finally:
+        NESTING.set(around)
+        RECORDING.set(recording)
+
+
+def _with_leaves(
+    who: str, args: Sequence[Any], argnums: Argnums
+) -> tuple[list[Any], list[Tensor]]:
+    """Put tensors of our own in the places to differentiate by."""
+    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    args, leaves = list(args), list[Tensor]()
+    for n in positions:
+        place = operators.index(n)
+        if not -len(args) <= place < len(args):
+            raise ValueError(
+                f"{who}: argnums {argnums} do not fit {len(args)} positional arguments"
+            )
+        if place % len(args) in [p % len(args) for p in positions[: len(leaves)]]:
+            raise ValueError(f"{who}: argnums {argnums} name an argument twice")
+        args[place] = _leaf(args[place], f"{who}: argument {n}")
+        leaves.append(args[place])
+    return args, leaves
+
+
+def _leaf(x: Any, who: str) -> Tensor:
+    """Return a tensor through which alone ``x`` enters the function.
+
+    Of a tensor that requires gradients it is a copy in the graph: the outer derivative
+    goes on through it, and what else uses ``x`` is not counted here.
+    """
+    if isinstance(x, Tensor) and x.requires_grad:
+        return astype.call(x, dtype=x.dtype)  # type: ignore[no-any-return]
+    data = x.data if isinstance(x, Tensor) else x
+    try:
+        return tensor(data, requires_grad=True, name=getattr(x, "name", None))
+    except TypeError as error:
+        raise TypeError(f"{who}: {error}") from None
+
+
+def _tensor_from(result: Any, who: str) -> Tensor:
+    if not isinstance(result, Tensor):
+        raise TypeError(
+            f"{who}: f must return a Tensor, got {type(result).__name__}. Use te's or "
+            "NumPy's functions on what f is given; float(), .item(), .data and "
+            ".detach().numpy() leave the graph"
+        )
+    return result
+
+
+def _tensors_from(result: Any, who: str) -> list[Tensor]:
+    return [_tensor_from(y, who) for y in (result if _plural(result) else [result])]
+
+
+def _plural(what: Any) -> bool:
+    return isinstance(what, tuple | list)
+
+
+def _tuple(what: Any) -> tuple[Any, ...]:
+    """Return the arguments of a function as a tuple: a list is one array."""
+    return what if isinstance(what, tuple) else (what,)
+
+
+def _check_directions(who: str, xs: Sequence[Any], vs: Sequence[Any]) -> None:
+    shapes = [[np.shape(x) for x in each] for each in (xs, vs)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"{who}: the directions must have the shapes of the arguments, "
+            f"{shapes[0]}, got {shapes[1]}"
+        )
+
+
+def _pulled(
+    ys: Sequence[Tensor], seeds: Sequence[Any], xs: Sequence[Tensor], linked: bool
+) -> list[Any]:
+    """Return Σ over ``ys`` of the gradients by each of ``xs``, from ``seeds``."""
+    total: list[Any] = [None for _ in xs]
+    for y, seed in zip(ys, seeds, strict=True):
+        if not y.requires_grad:
+            continue
+        found = gradients(y, xs, gradient=seed, create_graph=linked)
+        total = [g if t is None else t + g for t, g in zip(total, found, strict=True)]
+    return [
+        np.zeros(x.shape, x.dtype) if t is None else t
+        for t, x in zip(total, xs, strict=True)
+    ]
+
+
+def _pushed(
+    ys: Sequence[Tensor], xs: Sequence[Tensor], vs: Sequence[Any], linked: bool
+) -> list[Any]:
+    """Return the derivative of each of ``ys`` as ``xs`` move along ``vs``."""
+    tangents = []
+    for y in ys:
+        u, pulled = _transposed(y, xs)
+        tangents.append(_pulled(pulled, vs, [u], linked)[0])
+    return tangents
+
+
+def _transposed(y: Tensor, xs: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Return u and Jᵀ u, recorded as a function of u."""
+    u = tensor(np.ones(y.shape), requires_grad=True, dtype=y.dtype)
+    if not y.requires_grad:
+        return u, [tensor(np.zeros(x.shape), dtype=x.dtype) for x in xs]
+    return u, gradients(y, xs, gradient=u, create_graph=True)
+
+
+def _by_rows(y: Tensor, xs: Sequence[Tensor], linked: bool) -> list[Any]:
+    seeds = _units(y)
+    rows = [_pulled([y], [seed], xs, linked) for seed in seeds]
+    return [
+        _stacked(row).reshape((*y.shape, *x.shape))
+        if row
+        else np.zeros((*y.shape, *x.shape), x.dtype)
+        for row, x in zip(
+            zip(*rows, strict=True) if rows else [()] * len(xs), xs, strict=True
+        )
+    ]
+
+
+def _by_columns(y: Tensor, xs: Sequence[Tensor], linked: bool) -> list[Any]:
+    u, pulled = _transposed(y, xs)
+    found = []
+    for x, g in zip(xs, pulled, strict=True):
+        columns = [_pulled([g], [unit], [u], linked)[0] for unit in _units(x)]
+        if not columns:
+            found.append(np.zeros((*y.shape, *x.shape), y.dtype))
+            continue
+        together = _stacked(columns).reshape((x.size, y.size))
+        found.append(together.transpose().reshape((*y.shape, *x.shape)))
+    return found
+
+
+def _units(x: Tensor) -> list[np.ndarray]:
+    return list(np.eye(x.size, dtype=x.dtype).reshape((x.size, *x.shape)))
+
+
+def _stacked(rows: Sequence[Any]) -> Any:
+    """Join arrays, or tensors, along a new first axis."""
+    return np.concatenate([r.reshape((1, *r.shape)) for r in rows])
+
+
+def _given(what: Any, mode: _Mode) -> Any:
+    """Return results as the user gets them."""
+    if isinstance(what, dict):
+        return {key: _given(x, mode) for key, x in what.items()}
+    if _plural(what):
+        parts = [_given(x, mode) for x in what]
+        return type(what)(*parts) if hasattr(what, "_fields") else type(what)(parts)
+    if mode.linked and isinstance(what, Tensor):
+        return what
+    data = np.array(what.data) if isinstance(what, Tensor) else what
+    if mode.tensors and isinstance(data, np.ndarray):
+        return tensor(data)
+    return _plain(data)
+
+
+def _plain(what: Any) -> Any:
+    return what[()] if isinstance(what, np.ndarray) else what
+
+
+def _one_or_all(found: list[Any], argnums: Argnums) -> Any:
+    return found[0] if isinstance(argnums, int) else tuple(found)
+
+
+def _named(
+    function: Callable[..., Any], what: str, f: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Name a function after the one that it was made of."""
+    function.__name__ = f"{what}({getattr(f, '__name__', type(f).__name__)})"
+    function.__qualname__ = function.__name__
+    return function
