@@ -6,6 +6,7 @@ python tests/method_stub.py
 from __future__ import annotations
 
 import inspect
+import textwrap
 from pathlib import Path
 
 import tinygrad_edu as te
@@ -25,9 +26,13 @@ class Methods:
     __slots__ = ()
     @property
     def at(self) -> At: ...
+    def argmax(self, axis: Any = None, *, keepdims: bool = False) -> Any: ...
+    def argmin(self, axis: Any = None, *, keepdims: bool = False) -> Any: ...
+    def argsort(self, axis: Any = -1, kind: Any = None, order: Any = None) -> Any: ...
 '''
 
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+WIDTH = 84  # of a line, without the indentation of a class
 NOT_METHODS = {"item"}  # Tensor's own method of that name is another
 
 
@@ -56,10 +61,13 @@ def methods(op: te.Op) -> list[str]:
         return []
     result = "Any" if op.results else "Tensor"
     doc = inspect.cleandoc(op.__doc__ or "").splitlines()[0]
-    lines = [
-        f"def {op.name}({', '.join(['self', *listed])}) -> {result}:",
-        f'    """{doc}"""',
-    ]
+    arguments = ", ".join(["self", *listed])
+    lines = [f"def {op.name}({arguments}) -> {result}:"]
+    if len(lines[0]) > WIDTH:
+        lines = [f"def {op.name}(", f"    {arguments}", f") -> {result}:"]
+        if len(lines[1]) > WIDTH:
+            lines[1:2] = [f"    {part}," for part in arguments.split(", ")]
+    lines += [f"    {line}" for line in textwrap.wrap(f'"""{doc}"""', WIDTH - 4)]
     if op.operator is not None:
         operands = ["self", *(["other: Any"] if len(op.arguments) == 2 else [])]
         if op.name == "getitem":

@@ -795,13 +795,25 @@ def test_a_recorded_gradient_must_have_the_shape():
         te.gradients(y, [y], gradient=leaf(1.0), create_graph=True)
 
 
-@pytest.mark.parametrize("create_graph", [False, True])
-def test_a_complex_array_on_the_way_is_refused(create_graph):
+@pytest.mark.parametrize("factor", [np.array([1j, 2.0]), 1j, np.complex64(1)])
+def test_complex_numbers_are_refused(factor):
     x = leaf([1.0, 2.0], name="x")
-    y = x * np.array([1j, 2.0])
 
-    with pytest.raises(TypeError, match=r"multiply: .*'x'.* complex"):
-        te.gradients(y, [x], gradient=np.ones(2), create_graph=create_graph)
+    for call in (lambda: x * factor, lambda: np.add(factor, x), lambda: te.sum(factor)):
+        with pytest.raises(TypeError, match=r"(multiply|add|sum): [abx] .* complex"):
+            call()
+
+
+def test_a_rule_that_gives_complex_numbers_is_refused(own_ops):
+    @te.op
+    def turned(x):
+        return 2 * x
+
+    turned.vjp(x=lambda g, out, x: g * 1j)
+    x = leaf([1.0, 2.0], name="x")
+
+    with pytest.raises(TypeError, match=r"turned: .*'x'.* complex"):
+        te.sum(turned(x)).backward()
 
 
 def test_integers_pass_gradients_on_but_get_none():

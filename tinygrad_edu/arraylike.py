@@ -20,6 +20,8 @@ else:
 
 __all__ = ["ArrayLike"]
 
+_divmod: Any = np.divmod  # NumPy's stubs know of arrays alone
+
 
 class ArrayLike(Methods):
     """The base of Tensor: reads like an array, and answers to NumPy's functions."""
@@ -99,6 +101,19 @@ class ArrayLike(Methods):
         notes += ["requires_grad=True"] * (self._tracked and self.op is None)
         notes += [f"op={self.op.name}"] if self.op is not None else []
         return f"tensor({', '.join([text, *notes])})"
+
+    # -- operators without derivative
+    def __floordiv__(self, other: Any) -> Any:
+        return np.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return np.floor_divide(other, self)
+
+    def __divmod__(self, other: Any) -> tuple[Any, Tensor]:
+        return _divmod(self, other)  # type: ignore[no-any-return]
+
+    def __rdivmod__(self, other: Any) -> tuple[Any, Tensor]:
+        return _divmod(other, self)  # type: ignore[no-any-return]
 
     # -- NumPy's functions record
     def __array_ufunc__(

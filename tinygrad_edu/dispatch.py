@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 __all__ = [
     "FROM_NUMPY",
     "FROM_REDUCE",
+    "FROM_SCIPY",
     "as_written",
     "dispatch",
     "numpy_order",
@@ -23,6 +25,8 @@ __all__ = [
 FROM_NUMPY: dict[Callable[..., Any], Callable[..., Any]] = {}
 #: The same for ``ufunc.reduce``, whose axis is 0 unless given.
 FROM_REDUCE: dict[Callable[..., Any], Callable[..., Any]] = {}
+#: The same for the ufuncs of scipy.special, by name: it takes long to import.
+FROM_SCIPY: dict[str, Callable[..., Any]] = {}
 #: Those among the answers that are no operation.
 _ANSWERS_PLAINLY: set[Callable[..., Any]] = set()
 
@@ -31,7 +35,7 @@ Adapter = Callable[..., tuple[Sequence[Any], dict[str, Any]]]
 
 def dispatch(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
     """Call what answers for a NumPy function."""
-    call = FROM_NUMPY.get(function)
+    call = FROM_NUMPY.get(function) or _from_scipy(function)
     if call is None:
         raise unsupported(function)
     if kwargs.get("out") is not None:
@@ -42,10 +46,18 @@ def dispatch(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) ->
     return call(*args, **kwargs)
 
 
+def _from_scipy(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    name = function.__name__
+    special = sys.modules.get("scipy.special")  # if not there, it is none of its
+    return FROM_SCIPY.get(name) if getattr(special, name, None) is function else None
+
+
 def unsupported(function: Callable[..., Any], method: str = "") -> TypeError:
     """Return the error for a NumPy function that has no operation behind it."""
-    known = {
-        f.__name__: f for f, call in FROM_NUMPY.items() if call not in _ANSWERS_PLAINLY
+    known = {  # of two names, such as numpy.linalg.outer, the one declared first
+        f.__name__: f
+        for f, call in reversed(FROM_NUMPY.items())
+        if call not in _ANSWERS_PLAINLY
     }
     nearest = difflib.get_close_matches(function.__name__, known, n=1, cutoff=0.0)[0]
     name = f"{_full_name(function)}{method}"

@@ -1,19 +1,50 @@
-"""Arithmetic: two arrays in, one out, elementwise with broadcasting."""
+"""Arithmetic, elementwise with broadcasting: of one array, or of two."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from inspect import Parameter
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core import Case, Tensor, op
-from tinygrad_edu.dispatch import FROM_NUMPY, plain
+from tinygrad_edu.dispatch import FROM_NUMPY, FROM_SCIPY, numpy_order, plain
 
-__all__ = ["add", "divide", "maximum", "multiply", "negative", "power", "subtract"]
+__all__ = [
+    "absolute",
+    "add",
+    "cbrt",
+    "clip",
+    "copysign",
+    "divide",
+    "floor_divide",
+    "fmax",
+    "fmin",
+    "fraction_of",
+    "hypot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "nan_to_num",
+    "negative",
+    "positive",
+    "power",
+    "reciprocal",
+    "remainder",
+    "sign",
+    "sqrt",
+    "square",
+    "subtract",
+]
 
 
 def _away_from_zero(rng: Any) -> Any:
     return rng.uniform(0.5, 2.0, (2, 3))
+
+
+def _either_sign(rng: Any) -> Any:
+    return rng.uniform(0.5, 2.0, (2, 3)) * rng.choice([-1.0, 1.0], (2, 3))
 
 
 _BROADCAST = [
@@ -266,6 +297,393 @@ def negative(x: Any) -> Any:
 negative.vjp(x=lambda g, out, x: -g)
 
 
+@op(
+    numpy=np.positive,
+    symbol="+",
+    operator="pos",
+    elementwise=True,
+    cases=[Case((2, 3))],
+)
+def positive(x: Any) -> Any:
+    """The number itself, elementwise: a copy.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape.
+
+    Notes
+    -----
+    x; dL/dx = g.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.positive([1.0, -2.0])
+    array([ 1., -2.])
+    """
+    return np.positive(x)
+
+
+positive.vjp(x=lambda g, out, x: g)
+
+
+@op(
+    numpy=np.absolute,
+    symbol="|x|",
+    operator="abs",
+    elementwise=True,
+    cases=[Case(_either_sign), Case(-2.0)],
+)
+def absolute(x: Any) -> Any:
+    """The number without its sign, elementwise; written ``abs(x)``.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape.
+
+    Notes
+    -----
+    |x|; dL/dx = g sign(x), which is 0 at the kink, x = 0.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.absolute([1.0, -2.0])
+    array([1., 2.])
+    """
+    return np.absolute(x)
+
+
+def _fabs(x: Tensor) -> Any:
+    """Do what NumPy's second one does: it makes floating-point numbers of integers."""
+    return absolute.call(x if x.dtype.kind == "f" else x * 1.0)
+
+
+FROM_NUMPY[np.fabs] = _fabs
+absolute.vjp(x=lambda g, out, x: g * np.sign(x))
+
+
+@op(
+    numpy=np.sign,
+    elementwise=True,
+    cases=[Case(_either_sign), Case(-2.0)],
+)
+def sign(x: Any) -> Any:
+    """1 for positive numbers, -1 for negative ones, 0 for 0, elementwise.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape.
+
+    Notes
+    -----
+    sign(x); dL/dx = 0, also at the jump, x = 0.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.sign([3.0, -2.0, 0.0])
+    array([ 1., -1.,  0.])
+    """
+    return np.sign(x)
+
+
+sign.vjp(x=lambda g, out, x: np.zeros_like(x))
+
+
+@op(
+    numpy=np.reciprocal,
+    symbol="1/x",
+    elementwise=True,
+    cases=[Case(_either_sign), Case(2.0)],
+)
+def reciprocal(x: Any) -> Any:
+    """1 divided by the number, elementwise.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        Of integers, NumPy gives the reciprocal without its fraction: 0, but for ±1.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape.
+
+    Notes
+    -----
+    1 / x; dL/dx = -g / x².
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.reciprocal([2.0, 4.0])
+    array([0.5 , 0.25])
+    """
+    return np.reciprocal(x)
+
+
+reciprocal.vjp(x=lambda g, out, x: -g * out * out)
+
+
+@op(
+    numpy=np.square,
+    symbol="x²",
+    elementwise=True,
+    cases=[Case((2, 3)), Case([0.0, -1.0]), Case(())],
+)
+def square(x: Any) -> Any:
+    """The number times itself, elementwise.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape.
+
+    Notes
+    -----
+    x²; dL/dx = 2 g x.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.square([1.0, -2.0])
+    array([1., 4.])
+    """
+    return np.square(x)
+
+
+square.vjp(x=lambda g, out, x: g * 2 * x)
+
+
+@op(
+    numpy=np.sqrt,
+    symbol="√",
+    elementwise=True,
+    cases=[Case(_away_from_zero)],
+)
+def sqrt(x: Any) -> Any:
+    """The square root, elementwise.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        Numbers that are not negative.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape.
+
+    Notes
+    -----
+    √x; dL/dx = g / (2 √x), infinite at 0.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.sqrt([4.0, 9.0])
+    array([2., 3.])
+    """
+    return np.sqrt(x)
+
+
+sqrt.vjp(x=lambda g, out, x: g * 0.5 / out)
+
+
+@op(
+    numpy=np.cbrt,
+    symbol="∛",
+    elementwise=True,
+    cases=[Case(_either_sign), Case(-8.0)],
+)
+def cbrt(x: Any) -> Any:
+    """The cube root, elementwise; of negative numbers, too.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape.
+
+    Notes
+    -----
+    ∛x; dL/dx = g / (3 (∛x)²), infinite at 0.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.cbrt([8.0, -27.0])
+    array([ 2., -3.])
+    """
+    return np.cbrt(x)
+
+
+FROM_SCIPY["cbrt"] = cbrt.call
+cbrt.vjp(x=lambda g, out, x: g / (3 * out * out))
+
+
+def fraction_of(length: Any, a: Any) -> Any:
+    """Return ``a / length``, but 0 in all orders where the length is 0: for rules."""
+    zero = length == 0
+    return a * ~zero / (length + zero)
+
+
+@op(numpy=np.hypot, elementwise=True, cases=_BROADCAST)
+def hypot(a: Any, b: Any) -> Any:
+    """Length of a vector of two components, elementwise with broadcasting.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+        Of shapes that broadcast together.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the broadcast shape. The squares cannot overflow on the way.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast.
+
+    Notes
+    -----
+    √(a² + b²); dL/da = g a / out, dL/db = g b / out, both 0 where a and b are 0.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.hypot([3.0, 1e300], [4.0, 0.0])
+    array([5.e+000, 1.e+300])
+    """
+    return np.hypot(a, b)
+
+
+hypot.vjp(
+    a=lambda g, out, a, b: g * fraction_of(out, a),
+    b=lambda g, out, a, b: g * fraction_of(out, b),
+)
+
+
+@op(
+    numpy=np.copysign,
+    elementwise=True,
+    cases=[
+        Case(_either_sign, _either_sign),
+        Case(_either_sign, [1.0, -1.0, 2.0]),
+        Case([-2.0], _either_sign),
+    ],
+)
+def copysign(a: Any, b: Any) -> Any:
+    """``a`` with the sign of ``b``, elementwise with broadcasting.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+        Of shapes that broadcast together.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the broadcast shape.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast.
+
+    Notes
+    -----
+    |a| sign(b); dL/da = g sign(a) sign(b), dL/db = 0. A -0.0 in b counts as negative;
+    where a is 0, the derivative is 0.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.copysign([1.0, -2.0], [-1.0, 3.0])
+    array([-1.,  2.])
+    """
+    return np.copysign(a, b)
+
+
+copysign.vjp(
+    a=lambda g, out, a, b: g * (np.sign(a) * np.sign(out)),
+    b=lambda g, out, a, b: np.zeros_like(b),
+)
+
+
+@op(
+    numpy=np.remainder,
+    symbol="%",
+    operator="mod",
+    elementwise=True,
+    cases=[
+        Case([[1.3, -2.4, 5.2], [-0.3, 7.7, -8.1]], [[0.9], [-1.7]]),
+        Case([1.3, -2.4], 0.7),
+        Case(7.3, [-2.1, 0.9]),
+    ],
+)
+def remainder(a: Any, b: Any) -> Any:
+    """What is left of ``a`` after taking away whole ``b``; written ``a % b``.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+        Of shapes that broadcast together.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the broadcast shape, with the sign of ``b``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast.
+
+    Notes
+    -----
+    a - b ⌊a/b⌋; dL/da = g, dL/db = -g ⌊a/b⌋, also at the jumps, where b divides a.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.remainder([5.0, -5.0], 3.0)
+    array([2., 1.])
+    """
+    return np.remainder(a, b)
+
+
+remainder.vjp(
+    a=lambda g, out, a, b: g,
+    b=lambda g, out, a, b: -g * np.floor_divide(a, b),
+)
+
+
 @op(numpy=np.maximum, symbol="max", elementwise=True, cases=_BROADCAST)
 def maximum(a: Any, b: Any) -> Any:
     """The larger of two numbers, elementwise with broadcasting.
@@ -304,6 +722,286 @@ maximum.vjp(
     b=lambda g, out, a, b: g * ((b > a) + 0.5 * (a == b)),
 )
 
+
+@op(numpy=np.minimum, symbol="min", elementwise=True, cases=_BROADCAST)
+def minimum(a: Any, b: Any) -> Any:
+    """The smaller of two numbers, elementwise with broadcasting.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+        Of shapes that broadcast together.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the broadcast shape.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast.
+
+    Notes
+    -----
+    min(a, b); the gradient goes to the smaller one, and where the two are equal each
+    gets half of it.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.minimum([1.0, -2.0], 0.0)
+    array([ 0., -2.])
+    """
+    return np.minimum(a, b)
+
+
+minimum.vjp(
+    a=lambda g, out, a, b: g * ((a < b) + 0.5 * (a == b)),
+    b=lambda g, out, a, b: g * ((b < a) + 0.5 * (a == b)),
+)
+
+
+def _only(a: Any, b: Any) -> Any:
+    """Return where ``a`` is a number and ``b`` is nan."""
+    return (a == a) & (b != b)
+
+
+@op(
+    numpy=np.fmax,
+    elementwise=True,
+    cases=_BROADCAST,
+)
+def fmax(a: Any, b: Any) -> Any:
+    """The larger of two numbers, or the one that is not nan, elementwise.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+        Of shapes that broadcast together.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the broadcast shape.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast.
+
+    Notes
+    -----
+    max(a, b); the gradient goes to the larger one or to the only number, and where the
+    two are equal each gets half of it.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.fmax([1.0, float("nan")], 0.0)
+    array([1., 0.])
+    """
+    return np.fmax(a, b)
+
+
+fmax.vjp(
+    a=lambda g, out, a, b: g * ((a > b) + 0.5 * (a == b) + _only(a, b)),
+    b=lambda g, out, a, b: g * ((b > a) + 0.5 * (a == b) + _only(b, a)),
+)
+
+
+@op(
+    numpy=np.fmin,
+    elementwise=True,
+    cases=_BROADCAST,
+)
+def fmin(a: Any, b: Any) -> Any:
+    """The smaller of two numbers, or the one that is not nan, elementwise.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+        Of shapes that broadcast together.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the broadcast shape.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast.
+
+    Notes
+    -----
+    min(a, b); the gradient goes to the smaller one or to the only number, and where the
+    two are equal each gets half of it.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.fmin([1.0, float("nan")], 0.0)
+    array([0., 0.])
+    """
+    return np.fmin(a, b)
+
+
+fmin.vjp(
+    a=lambda g, out, a, b: g * ((a < b) + 0.5 * (a == b) + _only(a, b)),
+    b=lambda g, out, a, b: g * ((b < a) + 0.5 * (a == b) + _only(b, a)),
+)
+
+
+_clip_in_order = numpy_order(
+    "clip", {"x": Parameter.empty, "a_min": None, "a_max": None}, {}, np.clip
+)
+
+
+def _min_and_max(*args: Any, **named: Any) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Accept ``min=`` for ``a_min=``, as NumPy's function and an array's method do."""
+    for name in ("min", "max"):
+        if name in named:
+            if f"a_{name}" in named:
+                raise TypeError(f"clip: got two values for a_{name}")
+            named[f"a_{name}"] = named.pop(name)
+    return _clip_in_order(*args, **named)
+
+
+@op(
+    numpy=np.clip,
+    elementwise=True,
+    adapter=_min_and_max,
+    cases=[
+        Case([[-1.5, 0.3, 0.7], [2.0, -0.2, 1.4]], -1.0, 1.0),
+        Case([-1.5, 0.3, 2.0], None, [[1.0], [0.0]]),
+        Case((2, 3), [-0.5, 0.1, 0.0], None),
+        Case(0.5, [-1.0, 0.7], [2.0, 3.0]),
+    ],
+)
+def clip(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    """The number, or the bound that it lies beyond, elementwise with broadcasting.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    a_min, a_max : Tensor or array_like, optional
+        Bounds, of shapes that broadcast with ``x``'s; also called ``min`` and ``max``.
+        Where they are the wrong way round, the result is ``a_max``.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the broadcast shape.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast.
+
+    Notes
+    -----
+    min(max(x, a_min), a_max); dL/dx = g inside and at the bounds, else 0. Beyond a
+    bound, that bound gets the gradient.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.clip([-2.0, 0.5, 3.0], 0.0, 1.0)
+    array([0. , 0.5, 1. ])
+    """
+    return np.clip(x, a_min, a_max)
+
+
+def _below(x: Any, out: Any, a_min: Any) -> Any:
+    """Return where the lower bound is the result, and ``x`` is not."""
+    return np.False_ if a_min is None else (x < a_min) & (out == a_min)
+
+
+clip.vjp(
+    x=lambda g, out, x, a_min, a_max: g * (out == x),
+    a_min=lambda g, out, x, a_min, a_max: g * _below(x, out, a_min),
+    a_max=lambda g, out, x, a_min, a_max: (
+        g * ((out != x) & (out == a_max) & ~_below(x, out, a_min))
+    ),
+)
+
+
+@op(
+    numpy=np.nan_to_num,
+    elementwise=True,
+    cases=[
+        Case((2, 3)),
+        Case((2, 3), nan=7.0, posinf=8.0, neginf=-9.0),
+    ],
+)
+def nan_to_num(
+    x: Any, *, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
+) -> Any:
+    """The number, with another one in place of nan and of infinities, elementwise.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    nan : float or array_like, default 0.0
+        In place of nan.
+    posinf, neginf : float or array_like, optional
+        In place of inf and -inf; the largest and smallest number unless given.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape.
+
+    Notes
+    -----
+    x where it is finite; dL/dx = g there, and 0 where it was replaced.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.nan_to_num([1.0, float("nan")])
+    array([1., 0.])
+    """
+    return np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
+
+
+nan_to_num.vjp(x=lambda g, out, x, *, nan, posinf, neginf: g * np.isfinite(x))
+
+
+def floor_divide(a: Any, b: Any) -> Any:
+    """Quotient rounded down, as plain numbers without derivative; written ``a // b``.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+        Of shapes that broadcast together.
+
+    Returns
+    -------
+    ndarray
+        Of the broadcast shape.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.floor_divide(te.tensor([5.0, -5.0]), 3.0)
+    array([ 1., -2.])
+    """
+    return FROM_NUMPY[np.floor_divide](a, b)
+
+
+def _divmod(a: Any, b: Any) -> tuple[Any, Any]:
+    return floor_divide(a, b), remainder.call(a, b)
+
+
+FROM_NUMPY[np.divmod] = _divmod
+
 _COMPARISONS = {
     "eq": np.equal,
     "ne": np.not_equal,
@@ -317,8 +1015,8 @@ for _name, _function in _COMPARISONS.items():
     setattr(Tensor, f"__{_name}__", FROM_NUMPY[_function])
 
 plain(
-    *(np.isnan, np.isinf, np.isfinite, np.sign, np.signbit, np.floor_divide),
-    *(np.floor, np.ceil, np.trunc, np.rint, np.round),
+    *(np.isnan, np.isinf, np.isfinite, np.signbit, np.floor_divide),
+    *(np.floor, np.ceil, np.trunc, np.rint, np.round, np.around, np.fix),
     *(np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.isclose),
     *(np.allclose, np.array_equal, np.argmax, np.argmin, np.any, np.all),
     *(np.shape, np.ndim, np.size, np.result_type),

@@ -1,14 +1,36 @@
-"""Functions of one array, elementwise."""
+"""Exponentials, logarithms, and what is made of them, elementwise."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core import Case, op
+from tinygrad_edu.dispatch import FROM_SCIPY
+from tinygrad_edu.ops.arithmetic import nan_to_num
 
-__all__ = ["exp", "log", "relu", "sigmoid", "softplus", "sqrt", "tanh"]
+__all__ = [
+    "bell",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logaddexp2",
+    "logit",
+    "sigmoid",
+    "softplus",
+]
+
+_LOG_2, _LOG_10 = math.log(2), math.log(10)
+_ERF_SLOPE = 2 / math.sqrt(math.pi)  # at 0
 
 
 def _positive(rng: Any) -> Any:
@@ -44,6 +66,66 @@ def exp(x: Any) -> Any:
 exp.vjp(x=lambda g, out, x: g * out)
 
 
+@op(numpy=np.exp2, symbol="2ˣ", elementwise=True, cases=[Case((2, 3)), Case(())])
+def exp2(x: Any) -> Any:
+    """2 to the power of the number, elementwise.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape.
+
+    Notes
+    -----
+    2ˣ; dL/dx = g 2ˣ log 2.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.exp2([0.0, 3.0])
+    array([1., 8.])
+    """
+    return np.exp2(x)
+
+
+FROM_SCIPY["exp2"] = exp2.call
+exp2.vjp(x=lambda g, out, x: g * out * _LOG_2)
+
+
+@op(numpy=np.expm1, elementwise=True, cases=[Case((2, 3)), Case([-30.0, 1e-9])])
+def expm1(x: Any) -> Any:
+    """The exponential function less 1, elementwise: exact near 0.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape.
+
+    Notes
+    -----
+    eˣ - 1; dL/dx = g eˣ.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.expm1([1e-20, 1.0])
+    array([1.00000000e-20, 1.71828183e+00])
+    """
+    return np.expm1(x)
+
+
+FROM_SCIPY["expm1"] = expm1.call
+expm1.vjp(x=lambda g, out, x: g * np.exp(x))
+
+
 @op(numpy=np.log, symbol="log", elementwise=True, cases=[Case(_positive)])
 def log(x: Any) -> Any:
     """The natural logarithm, elementwise.
@@ -74,14 +156,14 @@ def log(x: Any) -> Any:
 log.vjp(x=lambda g, out, x: g / x)
 
 
-@op(numpy=np.sqrt, symbol="√", elementwise=True, cases=[Case(_positive)])
-def sqrt(x: Any) -> Any:
-    """The square root, elementwise.
+@op(numpy=np.log2, symbol="log₂", elementwise=True, cases=[Case(_positive)])
+def log2(x: Any) -> Any:
+    """The logarithm to base 2, elementwise.
 
     Parameters
     ----------
     x : Tensor or array_like
-        Numbers that are not negative.
+        Positive numbers; as in NumPy, 0 gives -inf and a warning.
 
     Returns
     -------
@@ -90,47 +172,79 @@ def sqrt(x: Any) -> Any:
 
     Notes
     -----
-    √x; dL/dx = g / (2 √x), infinite at 0.
+    log₂ x; dL/dx = g / (x log 2).
 
     Examples
     --------
     >>> import tinygrad_edu as te
-    >>> te.sqrt([4.0, 9.0])
-    array([2., 3.])
+    >>> te.log2([1.0, 8.0])
+    array([0., 3.])
     """
-    return np.sqrt(x)
+    return np.log2(x)
 
 
-sqrt.vjp(x=lambda g, out, x: g * 0.5 / out)
+log2.vjp(x=lambda g, out, x: g / (x * _LOG_2))
 
 
-@op(numpy=np.tanh, symbol="tanh", elementwise=True, cases=[Case((2, 3)), Case(())])
-def tanh(x: Any) -> Any:
-    """The hyperbolic tangent, elementwise.
+@op(numpy=np.log10, symbol="log₁₀", elementwise=True, cases=[Case(_positive)])
+def log10(x: Any) -> Any:
+    """The logarithm to base 10, elementwise.
 
     Parameters
     ----------
     x : Tensor or array_like
+        Positive numbers; as in NumPy, 0 gives -inf and a warning.
 
     Returns
     -------
     Tensor or ndarray
-        Of ``x``'s shape, between -1 and 1.
+        Of ``x``'s shape.
 
     Notes
     -----
-    tanh x; dL/dx = g (1 - tanh² x).
+    log₁₀ x; dL/dx = g / (x log 10).
 
     Examples
     --------
     >>> import tinygrad_edu as te
-    >>> te.tanh([0.0, 1.0])
-    array([0.        , 0.76159416])
+    >>> te.log10([1.0, 1000.0])
+    array([0., 3.])
     """
-    return np.tanh(x)
+    return np.log10(x)
 
 
-tanh.vjp(x=lambda g, out, x: g * (1 - out * out))
+log10.vjp(x=lambda g, out, x: g / (x * _LOG_10))
+
+
+@op(numpy=np.log1p, elementwise=True, cases=[Case(_positive), Case([-0.5, 1e-9])])
+def log1p(x: Any) -> Any:
+    """The natural logarithm of 1 + x, elementwise: exact near 0.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        Numbers above -1; as in NumPy, -1 gives -inf and a warning.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape.
+
+    Notes
+    -----
+    log(1 + x); dL/dx = g / (1 + x).
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.log1p([1e-20, 1.0])
+    array([1.00000000e-20, 6.93147181e-01])
+    """
+    return np.log1p(x)
+
+
+FROM_SCIPY["log1p"] = log1p.call
+log1p.vjp(x=lambda g, out, x: g / (1 + x))
 
 
 @np.errstate(over="ignore")
@@ -170,6 +284,7 @@ def sigmoid(x: Any) -> Any:
     return np.reciprocal(y, out=out)
 
 
+FROM_SCIPY["expit"] = sigmoid.call
 sigmoid.vjp(x=lambda g, out, x: g * out * (1 - out))
 
 
@@ -196,15 +311,168 @@ def softplus(x: Any) -> Any:
     >>> te.softplus([-1e4, 0.0, 1e4])
     array([0.00000000e+00, 6.93147181e-01, 1.00000000e+04])
     """
-    return np.logaddexp(x, x * 0.0)  # 0 of x's own dtype
+    return np.logaddexp(x, 0.0)
 
 
 softplus.vjp(x=lambda g, out, x: g * sigmoid(x))
 
 
-@op(symbol="relu", elementwise=True, cases=[Case((2, 3)), Case([-1.0, 2.0])])
-def relu(x: Any) -> Any:
-    """The rectified linear unit, elementwise: x where it is positive, else 0.
+def _excess(a: Any, b: Any) -> Any:
+    """Return a - b, but 0 where both are the same infinity: for rules."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = a - b
+    nan = np.where(a == b, 0.0, np.nan)  # that of a nan in a or b stays
+    return nan_to_num(difference, nan=nan)
+
+
+@op(
+    numpy=np.logaddexp,
+    elementwise=True,
+    cases=[
+        Case((2, 3), (3,)),
+        Case((2, 1), (1, 3)),
+        Case((), [-30.0, 0.5, 30.0]),
+        Case([-1e3, 1e3], [-1e3, 1e3 + 2]),
+    ],
+)
+def logaddexp(a: Any, b: Any) -> Any:
+    """Logarithm of a sum of exponentials, elementwise with broadcasting.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+        Of shapes that broadcast together.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the broadcast shape, finite for finite numbers.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast.
+
+    Notes
+    -----
+    log(eᵃ + eᵇ); dL/da = g σ(a - b), dL/db = g σ(b - a). Where both are the same
+    infinity, each gets half of g.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.logaddexp([1e4, float("-inf")], [1e4, float("-inf")])
+    array([10000.69314718,          -inf])
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # of a - b, on the way
+        return np.logaddexp(a, b)
+
+
+logaddexp.vjp(
+    a=lambda g, out, a, b: g * sigmoid(_excess(a, b)),
+    b=lambda g, out, a, b: g * sigmoid(_excess(b, a)),
+)
+
+
+@op(
+    numpy=np.logaddexp2,
+    elementwise=True,
+    cases=[
+        Case((2, 3), (3,)),
+        Case((2, 1), (1, 3)),
+        Case((), [-30.0, 0.5, 30.0]),
+        Case([-1e3, 1e3], [-1e3, 1e3 + 2]),
+    ],
+)
+def logaddexp2(a: Any, b: Any) -> Any:
+    """Logarithm to base 2 of a sum of powers of 2, elementwise with broadcasting.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+        Of shapes that broadcast together.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the broadcast shape, finite for finite numbers.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast.
+
+    Notes
+    -----
+    log₂(2ᵃ + 2ᵇ); dL/da = g σ((a - b) log 2), dL/db = g σ((b - a) log 2). Where
+    both are the same infinity, each gets half of g.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.logaddexp2([1e4, float("-inf")], [1e4, float("-inf")])
+    array([10001.,   -inf])
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # of a - b, on the way
+        return np.logaddexp2(a, b)
+
+
+logaddexp2.vjp(
+    a=lambda g, out, a, b: g * sigmoid(_excess(a, b) * _LOG_2),
+    b=lambda g, out, a, b: g * sigmoid(_excess(b, a) * _LOG_2),
+)
+
+
+@op(
+    elementwise=True,
+    cases=[
+        Case(lambda rng: rng.uniform(0.1, 0.9, (2, 3))),
+        Case(0.3),
+        Case([0.01, 0.99, 0.5], tolerance=1e-5),
+    ],
+)
+def logit(x: Any) -> Any:
+    """The inverse of the logistic function, elementwise: log-odds of a probability.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        Numbers from 0, which gives -inf, to 1, which gives inf.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape, nan outside of 0..1. Right to the last digits near 0, near 1/2
+        and near 1.
+
+    Notes
+    -----
+    log(x / (1 - x)); dL/dx = g / (x (1 - x)).
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.logit([1e-300, 0.5, 1.0])
+    array([-690.7755279,    0.       ,          inf])
+    """
+    from scipy.special import logit as function
+
+    return function(x)
+
+
+FROM_SCIPY["logit"] = logit.call
+logit.vjp(x=lambda g, out, x: g / (x * (1 - x)))
+
+
+@np.errstate(over="ignore")  # x² of a finite x: the exponential is 0 there
+def bell(x: Any) -> Any:
+    """Return exp(-x²), without a warning where the square overflows: for rules."""
+    return np.exp(-x * x)
+
+
+@op(elementwise=True, cases=[Case((2, 3)), Case(()), Case([-3.0, 0.0, 2.5])])
+def erf(x: Any) -> Any:
+    """The error function, elementwise.
 
     Parameters
     ----------
@@ -213,19 +481,54 @@ def relu(x: Any) -> Any:
     Returns
     -------
     Tensor or ndarray
-        Of ``x``'s shape.
+        Of ``x``'s shape, between -1 and 1.
 
     Notes
     -----
-    max(x, 0); dL/dx = g where x > 0, else 0 (also at the kink, x = 0).
+    2/√π ∫₀ˣ exp(-t²) dt; dL/dx = g 2/√π exp(-x²).
 
     Examples
     --------
     >>> import tinygrad_edu as te
-    >>> te.relu([-1.0, 0.0, 2.0])
-    array([0., 0., 2.])
+    >>> te.erf([0.0, 1.0])
+    array([0.        , 0.84270079])
     """
-    return np.maximum(x, 0)
+    from scipy.special import erf as function
+
+    return function(x)
 
 
-relu.vjp(x=lambda g, out, x: g * (x > 0))
+FROM_SCIPY["erf"] = erf.call
+erf.vjp(x=lambda g, out, x: g * _ERF_SLOPE * bell(x))
+
+
+@op(elementwise=True, cases=[Case((2, 3)), Case(()), Case([-3.0, 0.0, 2.5])])
+def erfc(x: Any) -> Any:
+    """1 less the error function, elementwise: exact where that is near 1.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape, between 0 and 2.
+
+    Notes
+    -----
+    1 - erf(x); dL/dx = -g 2/√π exp(-x²).
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.erfc([0.0, 10.0])
+    array([1.00000000e+00, 2.08848758e-45])
+    """
+    from scipy.special import erfc as function
+
+    return function(x)
+
+
+FROM_SCIPY["erfc"] = erfc.call
+erfc.vjp(x=lambda g, out, x: -g * _ERF_SLOPE * bell(x))

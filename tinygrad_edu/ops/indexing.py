@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import deepcopy
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from tinygrad_edu.core import Case, Tensor, op, sum_to
+from tinygrad_edu.core import Case, Tensor, astype, op, sum_to
+from tinygrad_edu.dispatch import FROM_NUMPY, plain
 
-__all__ = ["getitem", "put", "set_at"]
+__all__ = [
+    "getitem",
+    "one_hot",
+    "piecewise",
+    "put",
+    "set_at",
+    "take",
+    "take_along_axis",
+    "where",
+]
 
 _INDICES: list[Any] = [
     1,
     (slice(None), slice(0, 2)),
     (..., None, -1),
     (np.array([0, 1, 1]), np.array([2, 0, 0])),  # entry (1, 0) twice
+    ([0, 0], slice(None, None, -1)),
+    ((1, 1), None, [[0], [-1]]),
     np.array([[True, False, True], [False, True, True]]),
 ]
 
@@ -25,7 +41,8 @@ def _plain_index(index: Any) -> Any:
         return tuple(_plain_index(i) for i in index)
     if type(index) is Tensor:
         return index.numpy()
-    return index.copy() if isinstance(index, np.ndarray | list) else index
+    # A copy of what the user may still change
+    return deepcopy(index) if isinstance(index, np.ndarray | list) else index
 
 
 def _index_last(*arrays: Any, **metadata: Any) -> tuple[Any, dict[str, Any]]:
@@ -113,11 +130,18 @@ def put(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
     """
     result = np.zeros(shape, np.result_type(x))
     parts = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(part, np.ndarray | list) for part in parts):
-        np.add.at(result, index, x)  # an entry may be picked twice
-    else:
+    if all(isinstance(part, _BASIC) or _is_mask(part) for part in parts):
         result[index] = x
+    else:
+        np.add.at(result, index, x)  # an entry may be picked twice
     return result
+
+
+_BASIC = (int, np.integer, slice, EllipsisType, type(None))
+
+
+def _is_mask(part: Any) -> bool:
+    return isinstance(part, np.ndarray) and part.dtype.kind == "b"
 
 
 def _unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
@@ -199,6 +223,197 @@ set_at.vjp(
 )
 
 
+@op(
+    numpy=np.take,
+    symbol="take",
+    cases=[
+        Case((2, 3), np.array([5, 0, 0])),
+        Case((2, 3), np.array([[2, 0], [1, 2]]), axis=1),
+        Case((2, 3, 2), np.array([-1, 0, -1]), axis=-2),
+        Case((2, 3), 1, axis=0),
+    ],
+)
+def take(x: Any, indices: Any, *, axis: int | None = None) -> Any:
+    """Entries, or whole rows, picked by their numbers.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    indices : array_like of int
+        Of any shape, counted from the end where negative. They have no derivative.
+    axis : int, optional
+        The axis along which to pick; the flattened ``x`` unless given.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape, with that of ``indices`` in place of the axis.
+
+    Raises
+    ------
+    IndexError
+        If an index lies outside ``x``.
+
+    Notes
+    -----
+    y = x[indices]; dL/dx is zero but for g at the indices, added up where an entry was
+    picked several times.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.take([[1.0, 2.0], [3.0, 4.0]], [1, 0, 1], axis=1)
+    array([[2., 1., 2.],
+           [4., 3., 4.]])
+    """
+    return np.take(x, indices, axis)
+
+
+def _constant(x: Any) -> Any:
+    """Return the plain numbers of an input that has no derivative."""
+    return x.data if type(x) is Tensor else np.asarray(x)
+
+
+def _take_rule(g: Any, out: Any, x: Any, indices: Any, *, axis: int | None) -> Any:
+    indices = _constant(indices)
+    if axis is None:
+        return np.reshape(put(g, index=(indices,), shape=(x.size,)), x.shape)
+    index = (*(slice(None),) * (axis % x.ndim), indices)
+    return put(g, index=index, shape=x.shape)
+
+
+take.vjp(x=_take_rule, indices=None)
+
+
+@op(
+    numpy=np.take_along_axis,
+    symbol="take",
+    cases=[
+        Case((2, 3), np.array([[2, 0, 0, 1], [1, 1, -1, 0]])),
+        Case((2, 3), np.array([[1, 0, 0]]), axis=0),
+        Case((2, 1, 3), np.array([[[0], [2]]]), axis=2),
+        Case((2, 3), np.array([5, 0, 5]), axis=None),
+    ],
+)
+def take_along_axis(x: Any, indices: Any, *, axis: int | None = -1) -> Any:
+    """Entries picked along an axis, in each row by numbers of its own.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    indices : array_like of int
+        Of as many axes as ``x``, broadcasting against it but for the axis. They have no
+        derivative.
+    axis : int or None, default -1
+        The axis along which to pick; with None ``x`` is flattened.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If ``indices`` has another number of axes.
+    IndexError
+        If an index lies outside ``x``, or the shapes do not broadcast.
+
+    Notes
+    -----
+    yₖ = x[iₖ] in each row; dL/dx is zero but for g at the indices, added up where an
+    entry was picked several times.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.take_along_axis([[1.0, 2.0], [3.0, 4.0]], [[1], [0]], axis=1)
+    array([[2.],
+           [3.]])
+    """
+    return np.take_along_axis(np.asarray(x), indices, axis)
+
+
+def _take_along_axis_rule(
+    g: Any, out: Any, x: Any, indices: Any, *, axis: int | None
+) -> Any:
+    indices = _constant(indices)
+    if axis is None:
+        return np.reshape(put(g, index=(indices,), shape=(x.size,)), x.shape)
+    index = list(np.ogrid[tuple(slice(n) for n in x.shape)])
+    index[axis] = indices
+    return put(g, index=tuple(index), shape=x.shape)
+
+
+take_along_axis.vjp(x=_take_along_axis_rule, indices=None)
+
+_CHOICE = np.array([[True, False, True], [False, False, True]])
+
+
+@op(
+    numpy=np.where,
+    symbol="where",
+    elementwise=True,
+    cases=[
+        Case(_CHOICE, (2, 3), (2, 3)),
+        Case(_CHOICE, (3,), (2, 1)),
+        Case(_CHOICE[0], (2, 3), ()),
+        Case(True, (2,), (2,)),
+    ],
+)
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """One of two numbers, elementwise with broadcasting, as a condition says.
+
+    Parameters
+    ----------
+    condition : array_like of bool
+        It has no derivative.
+    x, y : Tensor or array_like
+        What is taken where the condition holds, and where it does not.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the broadcast shape.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast.
+
+    Notes
+    -----
+    x if the condition holds, else y; dL/dx = g where it holds and 0 elsewhere, dL/dy =
+    g where it does not. Both were computed everywhere: a nan or an infinity in the
+    derivative of the one that was not taken, times 0, is nan. :func:`piecewise`
+    computes each only where it is taken.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.where([True, False], [1.0, 2.0], 0.0)
+    array([1., 0.])
+    """
+    return np.where(condition, x, y)[()]
+
+
+where.vjp(
+    condition=None,
+    x=lambda g, out, condition, x, y: where(_constant(condition), g, 0.0),
+    y=lambda g, out, condition, x, y: where(_constant(condition), 0.0, g),
+)
+
+
+def _where(condition: Any, *branches: Any) -> Any:
+    """Answer for NumPy's, which finds places when there are no branches."""
+    if len(branches) not in (0, 2):
+        raise TypeError("where: either both or neither of x and y should be given")
+    return where(condition, *branches) if branches else np.nonzero(condition)
+
+
+FROM_NUMPY[np.where] = _where
+plain(np.nonzero, np.flatnonzero, np.argwhere, np.count_nonzero)
+
+
 class At:
     """``t.at[index]``: the place where ``set`` and ``add`` put their value."""
 
@@ -225,3 +440,134 @@ class At:
 
 
 setattr(Tensor, "at", property(At))  # noqa: B010 (the stub file types it)
+
+
+# --------------------------------------------------------------- made of the operations
+
+
+def piecewise(
+    x: Any, conditions: Any, functions: Sequence[Any], *args: Any, **named: Any
+) -> Any:
+    """Different functions in different places, each computed only where it counts.
+
+    So a function may be one that is not defined elsewhere: where :func:`where` gives a
+    nan derivative, because it needs both branches everywhere, this gives the right one.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    conditions : array_like of bool, or a sequence of them
+        Of ``x``'s shape. Where several hold, the last one counts, as in NumPy.
+    functions : sequence of callable or number
+        One for each condition. Each is given, as a vector, those entries of ``x`` where
+        its condition counts, and returns as many numbers, or one. One further function
+        is for where no condition holds; without it the result is 0 there.
+    *args, **named
+        Handed to the functions.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape and dtype; integers become floating-point numbers where a
+        function returns such, and are not cut off as in NumPy.
+
+    Raises
+    ------
+    ValueError
+        If a condition has another shape, or there are too many or too few functions.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> x = te.tensor([-1.0, 4.0], requires_grad=True)
+    >>> y = te.piecewise(x, [x < 0, x >= 0], [lambda x: x, te.sqrt])
+    >>> te.gradients(y.sum(), [x])
+    [array([1.  , 0.25])]
+    """
+    if type(x) is not Tensor:
+        x = np.asarray(x)
+    counts = _where_each_counts(conditions, x.shape, len(functions))
+    y = np.zeros_like(x)  # plain zeros, also where x is a Tensor
+    for mask, function in zip(counts, functions, strict=True):
+        if not mask.any():
+            continue
+        value = function(x[mask], *args, **named) if callable(function) else function
+        y = set_at(y, value, index=mask)
+    if (
+        x.dtype.kind == "f" and y.dtype != x.dtype
+    ):  # as NumPy, which fills in zeros of x
+        y = astype(y, dtype=x.dtype)
+    return y
+
+
+def _where_each_counts(
+    conditions: Any, shape: tuple[int, ...], functions: int
+) -> list[np.ndarray]:
+    """Return for each function where it is the one that counts."""
+    if isinstance(conditions, Tensor) or not isinstance(conditions, list | tuple):
+        conditions = (
+            list(conditions) if np.ndim(conditions) > len(shape) else [conditions]
+        )
+    elif shape and np.ndim(conditions[0]) == 0:  # one condition, written as a list
+        conditions = [conditions]
+    masks = [np.array(_constant(c), bool) for c in conditions]
+    for mask in masks:
+        if mask.shape not in (shape, ()):
+            raise ValueError(
+                f"piecewise: a condition has shape {mask.shape}, but x {shape}"
+            )
+    masks = [np.broadcast_to(mask, shape) for mask in masks]
+    if functions not in (len(masks), len(masks) + 1):
+        raise ValueError(
+            f"piecewise: {len(masks)} conditions take {len(masks)} functions, or "
+            f"{len(masks) + 1} with a default; got {functions}"
+        )
+    free = np.ones(shape, bool)
+    counts = []
+    for mask in reversed(masks):
+        counts.append(mask & free)
+        free = free & ~mask
+    counts.reverse()
+    return [*counts, free][:functions]
+
+
+FROM_NUMPY[np.piecewise] = piecewise
+
+
+def one_hot(labels: Any, classes: int, *, dtype: DTypeLike = np.float64) -> np.ndarray:
+    """Rows of zeros with a single 1, at the place that a label names.
+
+    Parameters
+    ----------
+    labels : array_like of int
+        From 0 to ``classes`` - 1, of any shape.
+    classes : int
+    dtype : dtype, default float64
+
+    Returns
+    -------
+    ndarray, shape (*labels.shape, classes)
+        A plain array: labels have no derivative.
+
+    Raises
+    ------
+    ValueError
+        If labels are no integers, or lie outside the classes.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.one_hot([2, 0], 3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
+    """
+    labels = _constant(labels)
+    if labels.dtype.kind not in "iu" and labels.size:
+        raise ValueError(f"one_hot: labels must be integers, got {labels.dtype}")
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        raise ValueError(
+            f"one_hot: labels must lie in 0..{classes - 1}, got {labels[outside][0]}"
+        )
+    hot: np.ndarray = np.equal(labels[..., None], np.arange(classes)).astype(dtype)
+    return hot

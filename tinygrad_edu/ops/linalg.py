@@ -1,237 +1,92 @@
-"""Products of matrices, inverses and determinants."""
+"""Linear algebra: inverses, determinants, systems of equations, decompositions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Case, op, sum_to
+from tinygrad_edu.core import Case, Tensor, op, sum_to
+from tinygrad_edu.dispatch import FROM_NUMPY
+from tinygrad_edu.ops.products import matmul, transposed
 
-__all__ = ["dot", "inv", "linear", "matmul", "slogdet"]
+__all__ = [
+    "cholesky",
+    "det",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "matrix_power",
+    "multi_dot",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "svd",
+    "svdvals",
+]
+
+#: Up to this size, the cofactors of a singular matrix are determinants: n² of them.
+_FEW_COFACTORS = 32
 
 
 def _well_conditioned(rng: Any) -> Any:
     return rng.standard_normal((2, 3, 3)) + 4 * np.eye(3)
 
 
-def _transposed(x: Any) -> Any:
-    """Swap the last two axes."""
-    n = x.ndim
-    return x.T if n == 2 else np.transpose(x, (*range(n - 2), n - 1, n - 2))
+def _of_rank(rank: int, n: int) -> Any:
+    def draw(rng: Any) -> Any:
+        return rng.standard_normal((n, rank)) @ rng.standard_normal((rank, n))
+
+    return draw
 
 
-def _as_rows(x: Any) -> Any:
-    """(..., K) -> (N, K)."""
-    return x if x.ndim == 2 else np.reshape(x, (-1, x.shape[-1]))
+def _positive_definite(rng: Any) -> Any:
+    x = rng.standard_normal((2, 3, 3))
+    return x @ np.swapaxes(x, -1, -2) + np.eye(3)
 
 
-@op(
-    numpy=np.matmul,
-    symbol="@",
-    operator="matmul",
-    cases=[
-        Case((2, 3), (3, 4)),
-        Case((3,), (3,)),
-        Case((3,), (3, 2)),
-        Case((2, 3), (3,)),
-        Case((4, 2, 3), (3, 2)),
-        Case((2, 3), (4, 3, 2)),
-        Case((2, 1, 2, 3), (4, 3, 1)),
-        Case((3,), (2, 3, 2)),
-    ],
-)
-def matmul(a: Any, b: Any) -> Any:
-    """Matrix product, over the last two axes; leading axes broadcast.
-
-    Parameters
-    ----------
-    a : Tensor or array_like, shape (..., n, k) or (k,)
-    b : Tensor or array_like, shape (..., k, m) or (k,)
-
-    Returns
-    -------
-    Tensor or ndarray, shape (..., n, m)
-        Without the axis that a vector does not have.
-
-    Raises
-    ------
-    ValueError
-        If the inner sizes differ.
-
-    Notes
-    -----
-    a b; dL/da = g bᵀ, dL/db = aᵀ g.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as te
-    >>> te.matmul([[1.0, 2.0]], [[3.0], [4.0]])
-    array([[11.]])
-    """
-    try:
-        # 0.3 us instead of 0.7 for small ones, and BLAS for one-wide ones
-        return a.dot(b) if 0 < a.ndim <= 2 and 0 < b.ndim <= 2 else np.matmul(a, b)
-    except (ValueError, AttributeError):
-        raise ValueError(_misfit(np.shape(a), np.shape(b))) from None
+def _symmetric(rng: Any) -> Any:
+    """With eigenvalues that are far apart."""
+    q, _ = np.linalg.qr(rng.standard_normal((2, 3, 3)))
+    return (q * [-2.0, 0.5, 4.0]) @ np.swapaxes(q, -1, -2)
 
 
-def _misfit(a: tuple[int, ...], b: tuple[int, ...]) -> str:
-    if not a or not b:
-        return (
-            f"matmul: a is {a}, b is {b}; a number has no axes to multiply over. Use *"
+def _with_singular_values(*shape: int) -> Any:
+    """With singular values 1, 2, ...: far apart."""
+    *lead, m, n = shape
+    k = min(m, n)
+
+    def draw(rng: Any) -> Any:
+        u, _ = np.linalg.qr(rng.standard_normal((*lead, m, k)))
+        v, _ = np.linalg.qr(rng.standard_normal((*lead, n, k)))
+        return (u * (1.0 + np.arange(k))) @ np.swapaxes(v, -1, -2)
+
+    return draw
+
+
+def _eye(x: Any) -> Any:
+    """Return the identity that fits the last axis of x, in its dtype."""
+    return np.eye(x.shape[-1], dtype=x.dtype)
+
+
+def _numbers(x: Any) -> Any:
+    """Return the plain numbers, to decide by: constants in every derivative."""
+    return x.detach().numpy() if type(x) is Tensor else x
+
+
+def _check_square(x: Any, op: str, name: str = "x") -> None:
+    shape = np.shape(x)
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise np.linalg.LinAlgError(
+            f"{op}: matrices must be square, got {name} of {shape}"
         )
-    inner = b[-2] if len(b) > 1 else b[0]
-    if a[-1] == inner:
-        return f"matmul: the leading axes do not broadcast: a is {a}, b is {b}"
-    hint = ""
-    if len(b) == 2 and b[-1] == a[-1]:
-        hint = ". Did you mean b.T?"
-    elif len(a) == 2 and a[0] == inner:
-        hint = ". Did you mean a.T?"
-    return f"matmul: inner sizes differ: a is {a}, b is {b}{hint}"
 
 
-def _as_matrices(g: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
-    """Give vectors, and the gradient of their product, the axis they lack."""
-    if a.ndim == 1:
-        g = g[..., None] if b.ndim == 1 else g[..., None, :]
-    if b.ndim == 1:
-        g = g[..., None]
-    return g, a[None, :] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b
-
-
-def _matmul_rule_a(g: Any, out: Any, a: Any, b: Any) -> Any:
-    if a.ndim == b.ndim == 2:
-        return g.dot(b.T)
-    g, a2, b2 = _as_matrices(g, a, b)
-    return np.reshape(sum_to(matmul(g, _transposed(b2)), a2.shape), a.shape)
-
-
-def _matmul_rule_b(g: Any, out: Any, a: Any, b: Any) -> Any:
-    if a.ndim == b.ndim == 2:
-        return a.T.dot(g)
-    g, a2, b2 = _as_matrices(g, a, b)
-    return np.reshape(sum_to(matmul(_transposed(a2), g), b2.shape), b.shape)
-
-
-matmul.vjp(a=_matmul_rule_a, b=_matmul_rule_b)
-
-
-@op(
-    numpy=np.dot,
-    symbol="·",
-    cases=[
-        Case((2, 3), (3, 4)),
-        Case((3,), (3,)),
-        Case((3,), (3, 2)),
-        Case((2, 3), (3,)),
-    ],
-)
-def dot(a: Any, b: Any) -> Any:
-    """Product of vectors and matrices.
-
-    Parameters
-    ----------
-    a : Tensor or array_like, shape (n, k) or (k,)
-    b : Tensor or array_like, shape (k, m) or (k,)
-
-    Returns
-    -------
-    Tensor or ndarray, shape (n, m)
-        Without the axis that a vector does not have.
-
-    Raises
-    ------
-    ValueError
-        If the inner sizes differ, or there are not one or two axes: for numbers there
-        is ``*``, for stacks of matrices ``matmul``.
-
-    Notes
-    -----
-    a b; dL/da = g bᵀ, dL/db = aᵀ g.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as te
-    >>> float(te.dot([1.0, 2.0], [3.0, 4.0]))
-    11.0
-    """
-    axes = np.ndim(a), np.ndim(b)
-    if min(axes) < 1 or max(axes) > 2:
-        raise ValueError(
-            f"dot: a is {np.shape(a)}, b is {np.shape(b)}; only vectors and matrices "
-            "have a dot product here. Use * for numbers, matmul for stacks of matrices"
-        )
-    return a.dot(b)
-
-
-dot.vjp(a=_matmul_rule_a, b=_matmul_rule_b)
-
-
-@op(
-    symbol="x Wᵀ + b",
-    cases=[
-        Case((2, 3), (4, 3), (4,)),
-        Case((2, 5, 3), (4, 3), (4,)),
-        Case((3,), (4, 3), (4,)),
-        Case((2, 3), (4, 3), None),
-    ],
-)
-def linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    """Weighted sums of the last axis, plus a bias: what a dense layer computes.
-
-    Parameters
-    ----------
-    x : Tensor or array_like, shape (..., in)
-    weight : Tensor or array_like, shape (out, in)
-    bias : Tensor or array_like, shape (out,), optional
-
-    Returns
-    -------
-    Tensor or ndarray, shape (..., out)
-
-    Raises
-    ------
-    ValueError
-        If the sizes do not fit.
-
-    Notes
-    -----
-    x Wᵀ + b; dL/dx = g W, dL/dW = gᵀ x, dL/db = Σ g over all axes but the last.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as te
-    >>> te.linear([[2.0, 3.0]], [[0.0, 1.0]], [4.0])
-    array([[7.]])
-    """
-    try:
-        if x.ndim == 0 or weight.ndim != 2:
-            raise ValueError
-        y = x.dot(weight.T) if x.ndim <= 2 else np.matmul(x, weight.T)
-    except ValueError:
-        raise ValueError(
-            f"linear: x is {x.shape}, weight is {weight.shape}: the last axis of both "
-            "must have one size, and weight two axes"
-        ) from None
-    if bias is None:
-        return y
-    if bias.shape != y.shape[-1:]:
-        raise ValueError(f"linear: bias must be ({len(weight)},), got {bias.shape}")
-    if y.dtype is not bias.dtype:
-        return y + bias
-    y += bias
-    return y
-
-
-linear.vjp(
-    x=lambda g, out, x, weight, bias: g.dot(weight) if g.ndim <= 2 else g @ weight,
-    weight=lambda g, out, x, weight, bias: (
-        x.T.dot(g).T if x.ndim == 2 else _as_rows(x).T.dot(_as_rows(g)).T
-    ),
-    bias=lambda g, out, x, weight, bias: np.add.reduce(_as_rows(g), axis=0),
-)
+def _symmetric_part(x: Any, op: str) -> Any:
+    _check_square(x, op)
+    return (x + transposed(x)) / 2
 
 
 @op(numpy=np.linalg.inv, symbol="⁻¹", cases=[Case(_well_conditioned)])
@@ -267,7 +122,227 @@ def inv(x: Any) -> Any:
     return np.linalg.inv(x)
 
 
-inv.vjp(x=lambda g, out, x: -matmul(matmul(_transposed(out), g), _transposed(out)))
+inv.vjp(x=lambda g, out, x: -matmul(matmul(transposed(out), g), transposed(out)))
+
+
+@op(
+    numpy=np.linalg.pinv,
+    symbol="⁺",
+    cases=[
+        Case((3, 2)),
+        Case(_with_singular_values(2, 2, 3)),
+        Case(_well_conditioned),
+    ],
+)
+def pinv(x: Any, *, rcond: Any = None) -> Any:
+    """Pseudo-inverse of a matrix, or of each in a stack (Moore-Penrose).
+
+    Parameters
+    ----------
+    x : Tensor or array_like, shape (..., m, n)
+    rcond : float or array_like, optional
+        Singular values below ``rcond`` times the largest count as 0, dimensionless;
+        NumPy's own default unless given.
+
+    Returns
+    -------
+    Tensor or ndarray, shape (..., n, m)
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the singular values are not found.
+
+    Notes
+    -----
+    P = X⁺; dL/dX = -Pᵀ g Pᵀ + (1 - X P) gᵀ P Pᵀ + Pᵀ P gᵀ (1 - P X). This holds among
+    matrices of the same rank, where X has full rank or not; where the rank changes, the
+    pseudo-inverse jumps. Source: G. H. Golub and V. Pereyra, "The differentiation of
+    pseudo-inverses and nonlinear least squares problems whose variables separate", SIAM
+    Journal on Numerical Analysis 10, 1973, equation 4.12.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.pinv([[2.0], [0.0]])
+    array([[0.5, 0. ]])
+    """
+    return np.linalg.pinv(x) if rcond is None else np.linalg.pinv(x, rcond)
+
+
+def _pinv_rule(g: Any, out: Any, x: Any, *, rcond: Any) -> Any:
+    turned, back = transposed(g), transposed(out)
+    left = turned - matmul(x, matmul(out, turned))
+    right = turned - matmul(matmul(turned, out), x)
+    d = matmul(matmul(left, out), back) + matmul(back, matmul(out, right))
+    return d - matmul(matmul(back, g), back)
+
+
+pinv.vjp(x=_pinv_rule)
+
+
+@op(
+    numpy=np.linalg.solve,
+    symbol="solve",
+    cases=[
+        Case(_well_conditioned, (2, 3, 2)),
+        Case(_well_conditioned, (3,)),
+        Case(_well_conditioned, (3, 1)),
+        Case(lambda rng: _well_conditioned(rng)[0], (3,)),
+        Case(lambda rng: _well_conditioned(rng)[0], (4, 3, 2)),
+        Case(lambda rng: _well_conditioned(rng)[:1], (4, 3, 3)),
+    ],
+)
+def solve(a: Any, b: Any) -> Any:
+    """Solution x of the equations a x = b; stacks of them broadcast.
+
+    Parameters
+    ----------
+    a : Tensor or array_like, shape (..., n, n)
+    b : Tensor or array_like, shape (n,) or (..., n, k)
+        A vector only if it has one axis; else a matrix, or a stack of them.
+
+    Returns
+    -------
+    Tensor or ndarray, shape (..., n) or (..., n, k)
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a matrix is singular or not square.
+    ValueError
+        If the sizes do not fit.
+
+    Notes
+    -----
+    x = A⁻¹ b; dL/db = A⁻ᵀ g, dL/dA = -(A⁻ᵀ g) xᵀ. Source: M. B. Giles, "Collected
+    matrix derivative results for forward and reverse mode algorithmic differentiation",
+    Advances in Automatic Differentiation, Springer 2008, section 2.2.3.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0])
+    array([1. , 0.5])
+    """
+    _check_square(a, "solve", "a")
+    n = np.shape(a)[-1]
+    if np.ndim(b) == 0 or np.shape(b)[-min(np.ndim(b), 2)] != n:
+        raise ValueError(
+            f"solve: a is {np.shape(a)}, so b must have {n} rows, ({n},) or "
+            f"(..., {n}, k); got {np.shape(b)}"
+        )
+    return np.linalg.solve(a, b)
+
+
+def _solve_back(g: Any, a: Any, b: Any) -> Any:
+    """Return A⁻ᵀ g, shape (..., n, k)."""
+    return solve(transposed(a), g[..., None] if b.ndim == 1 else g)
+
+
+solve.vjp(
+    a=lambda g, out, a, b: sum_to(
+        -matmul(
+            _solve_back(g, a, b),
+            transposed(out[..., None] if b.ndim == 1 else out),
+        ),
+        shape=a.shape,
+    ),
+    b=lambda g, out, a, b: np.reshape(
+        sum_to(_solve_back(g, a, b), shape=(*b.shape, 1) if b.ndim == 1 else b.shape),
+        b.shape,
+    ),
+)
+
+
+@op(
+    numpy=np.linalg.det,
+    symbol="det",
+    cases=[
+        Case(_well_conditioned),
+        Case((4, 4)),
+        Case(_of_rank(3, 4)),
+        Case(np.diag([2.0, 0.0, 0.0])),
+        Case(np.zeros((2, 2))),
+        Case((1, 1)),
+    ],
+)
+def det(x: Any) -> Any:
+    """Determinant of a square matrix, or of each in a stack.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, shape (..., n, n)
+
+    Returns
+    -------
+    Tensor or ndarray, shape (...)
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a matrix is not square.
+
+    Notes
+    -----
+    det X; dL/dX = g det(X) X⁻ᵀ. Source: M. B. Giles, "Collected matrix derivative
+    results for forward and reverse mode algorithmic differentiation", Advances in
+    Automatic Differentiation, Springer 2008, section 2.2.4. Where X is nearly singular,
+    its cofactors, which is what det(X) X⁻ᵀ is, are computed without the inverse: for
+    n up to 32 as determinants, right in every derivative; for larger ones from the
+    singular values, whose further derivatives need distinct ones.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> x = te.tensor([[1.0, 2.0], [2.0, 4.0]], requires_grad=True)  # singular
+    >>> te.det(x).backward()
+    >>> x.grad
+    array([[ 4., -2.],
+           [-2.,  1.]])
+    """
+    return np.linalg.det(x)
+
+
+def _cofactors(x: Any, out: Any) -> Any:
+    """Return the derivative of det by each entry of x."""
+    numbers, n = _numbers(x), x.shape[-1]
+    small = n <= _FEW_COFACTORS
+    # The second derivative subtracts products of two inverses: rounding grows with
+    # the square of the condition.
+    limit = float(np.finfo(x.dtype).eps) ** (-0.25 if small else -0.5)
+    if _condition(numbers) <= limit:
+        return out[..., None, None] * transposed(inv(x))
+    if small:
+        others = np.array([[k for k in range(n) if k != i] for i in range(n)], int)
+        others = others.reshape(n, n - 1)
+        minors = x[..., others[:, None, :, None], others[None, :, None, :]]
+        return det(minors) * (1 - 2 * (np.indices((n, n)).sum(0) % 2)).astype(x.dtype)
+    u, s, vh = svd(x)
+    sign = np.sign(np.linalg.det(_numbers(u)) * np.linalg.det(_numbers(vh)))
+    eye = _eye(x)
+    without = np.prod(s[..., None, :] * (1 - eye) + eye, axis=-1)
+    return matmul(_columns_times(u, without * sign[..., None]), vh)
+
+
+def _condition(x: Any) -> float:
+    """Return the largest condition number in the stack, infinity if one is singular."""
+    try:
+        both = np.abs(x), np.abs(np.linalg.inv(x))
+    except np.linalg.LinAlgError:
+        return np.inf
+    a, b = (np.max(np.sum(part, axis=-2), axis=-1, initial=0.0) for part in both)
+    with np.errstate(over="ignore", invalid="ignore"):
+        worst = float(np.max(a * b, initial=0.0))
+    return worst if worst == worst else np.inf
+
+
+def _columns_times(x: Any, factors: Any) -> Any:
+    """Return x diag(factors)."""
+    return x * factors[..., None, :]
+
+
+det.vjp(x=lambda g, out, x: g[..., None, None] * _cofactors(x, out))
 
 
 @op(
@@ -311,4 +386,573 @@ def slogdet(x: Any) -> Any:
     return np.linalg.slogdet(x)
 
 
-slogdet.vjp(x=lambda g, out, x: g[1][..., None, None] * _transposed(inv(x)))
+slogdet.vjp(x=lambda g, out, x: g[1][..., None, None] * transposed(inv(x)))
+
+
+@op(
+    numpy=np.linalg.matrix_power,
+    symbol="ⁿ",
+    cases=[
+        Case(_well_conditioned, n=3),
+        Case(_well_conditioned, n=-2),
+        Case((3, 3), n=1),
+        Case((2, 2), n=0),
+    ],
+)
+def matrix_power(x: Any, *, n: int) -> Any:
+    """A square matrix, or each in a stack, multiplied with itself.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, shape (..., k, k)
+    n : int
+        How many factors; those of the inverse where it is negative.
+
+    Returns
+    -------
+    Tensor or ndarray, shape (..., k, k)
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a matrix is not square; for negative n, if it is singular.
+
+    Notes
+    -----
+    Xⁿ; dL/dX = Σ (Xᵀ)ᵏ g (Xᵀ)ⁿ⁻¹⁻ᵏ for k from 0 to n - 1.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.matrix_power([[1.0, 1.0], [0.0, 1.0]], 3)
+    array([[1., 3.],
+           [0., 1.]])
+    """
+    return np.linalg.matrix_power(x, n)
+
+
+def _matrix_power_rule(g: Any, out: Any, x: Any, *, n: int) -> Any:
+    if n < 0:
+        inverse = inv(x)
+        d = transposed(_matrix_power_rule(g, out, inverse, n=-n))
+        return -transposed(matmul(inverse, matmul(d, inverse)))
+    if n == 0:
+        return g * 0.0
+    turned = transposed(x)
+    d, right = g, g
+    for _ in range(n - 1):
+        right = matmul(right, turned)
+        d = matmul(turned, d) + right
+    return d
+
+
+matrix_power.vjp(x=_matrix_power_rule)
+
+
+def _sequence_of_arrays(
+    arrays: Any, **others: Any
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    if others.get("out", 0) is None:
+        del others["out"]
+    if others:
+        raise TypeError(
+            f"multi_dot: argument {min(others)!r} is not supported; it takes arrays"
+        )
+    return list(arrays), {}
+
+
+@op(
+    numpy=np.linalg.multi_dot,
+    symbol="@",
+    adapter=_sequence_of_arrays,
+    cases=[
+        Case((2, 3), (3, 4), (4, 2), (2, 3)),
+        Case((3,), (3, 4), (4,)),
+        Case((2, 3), (3,)),
+    ],
+)
+def multi_dot(*arrays: Any) -> Any:
+    """Product of several matrices, multiplied in the order that takes least work.
+
+    Parameters
+    ----------
+    arrays : sequence of Tensor or array_like
+        Matrices; the first and the last may be vectors.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two, or the sizes do not fit.
+    numpy.linalg.LinAlgError
+        If one in between is no matrix.
+
+    Notes
+    -----
+    a b c ...; dL/db = aᵀ g (c ...)ᵀ, and likewise for the others.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> float(te.multi_dot([[1.0, 2.0], [[3.0, 0.0], [0.0, 4.0]], [5.0, 6.0]]))
+    63.0
+    """
+    return np.linalg.multi_dot(arrays)
+
+
+def _multi_dot_rule(g: Any, out: Any, *arrays: Any, position: int) -> Any:
+    x = arrays[position]
+    after, before = _product(arrays[position + 1 :]), _product(arrays[:position])
+    with_after = x if after is None else matmul(x, after)
+    if before is not None:
+        g = matmul.rules[1](g, out, before, with_after)
+    return g if after is None else matmul.rules[0](g, out, x, after)
+
+
+def _product(arrays: Sequence[Any]) -> Any:
+    if len(arrays) < 2:
+        return arrays[0] if arrays else None
+    return multi_dot(arrays)
+
+
+multi_dot.vjp(arrays=_multi_dot_rule)
+
+
+# ------------------------------------------------------------------ decompositions
+
+
+@op(
+    numpy=np.linalg.cholesky,
+    symbol="chol",
+    cases=[
+        Case(_positive_definite),
+        Case(lambda rng: _positive_definite(rng)[0], upper=True),
+        Case([[4.0]]),
+    ],
+)
+def cholesky(x: Any, *, upper: bool = False) -> Any:
+    """Cholesky factor of a positive definite matrix, or of each in a stack.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, shape (..., n, n)
+        Symmetric.
+    upper : bool, default False
+        Return the transpose.
+
+    Returns
+    -------
+    Tensor or ndarray, shape (..., n, n)
+        L, lower triangular with a positive diagonal, such that L Lᵀ is x.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a matrix is not positive definite, or not square.
+
+    Notes
+    -----
+    L Lᵀ = X; dL/dX = the symmetric part of L⁻ᵀ Φ(Lᵀ g) L⁻¹, where Φ takes the lower
+    triangle and half the diagonal. The function reads (X + Xᵀ) / 2, and so its gradient
+    is symmetric; NumPy's reads the lower triangle alone. For a symmetric x the values
+    are the same. Source: I. Murray, "Differentiation of the Cholesky decomposition",
+    arXiv:1602.07527, 2016, section 3.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.cholesky([[4.0, 2.0], [2.0, 5.0]])
+    array([[2., 0.],
+           [1., 2.]])
+    """
+    return np.linalg.cholesky(_symmetric_part(x, "cholesky"), upper=upper)
+
+
+def _cholesky_rule(g: Any, out: Any, x: Any, *, upper: bool) -> Any:
+    if upper:
+        g, out = transposed(g), transposed(out)
+    back = transposed(out)
+    lower = np.tril(np.ones(x.shape[-2:], x.dtype)) - _eye(x) / 2
+    d = solve(back, matmul(back, g) * lower)  # L⁻ᵀ Φ
+    d = solve(back, transposed(d))  # the transpose of L⁻ᵀ Φ L⁻¹
+    return (d + transposed(d)) / 2
+
+
+cholesky.vjp(x=_cholesky_rule)
+
+
+def _equal(values: Any) -> Any:
+    """Return which pairs of values are equal but for rounding, shape (..., k, k)."""
+    values = _numbers(values)
+    k = values.shape[-1]
+    largest = np.max(np.abs(values), axis=-1, initial=0.0)[..., None, None]
+    rounding = 10 * k * float(np.finfo(values.dtype).eps) * largest
+    same = np.abs(values[..., None, :] - values[..., :, None]) <= rounding
+    return same & ~np.eye(k, dtype=bool)
+
+
+def _refuse_equal(equal: Any, *gradients: Any, what: str) -> None:
+    """Raise if a gradient reaches vectors that belong to equal values.
+
+    They may turn among themselves as they like; only the values have a derivative. What
+    is recorded counts as reached at any value: its own derivative is asked for.
+    """
+    reached = [
+        np.any((g != 0) | (type(g) is Tensor), axis=-2, keepdims=True)
+        for g in gradients
+    ]
+    if np.any([equal & columns for columns in reached]):
+        raise ValueError(
+            f"{what}: two values are equal, so their vectors have no derivative; a "
+            "gradient reaches them. The values alone can be differentiated here"
+        )
+
+
+def _is_unused(g: Any) -> bool:
+    """Whether nobody used this result: what the graph hands on then is plain zeros."""
+    return isinstance(g, np.ndarray) and not g.any()
+
+
+@op(
+    numpy=np.linalg.eigh,
+    symbol="eigh",
+    results=("eigenvalues", "eigenvectors"),
+    cases=[Case(_symmetric), Case([[2.0, 1.0], [1.0, -1.0]]), Case([[3.0]])],
+)
+def eigh(x: Any) -> Any:
+    """Eigenvalues and eigenvectors of a symmetric matrix, or of each in a stack.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, shape (..., n, n)
+        Symmetric.
+
+    Returns
+    -------
+    eigenvalues : Tensor or ndarray, shape (..., n)
+        In ascending order.
+    eigenvectors : Tensor or ndarray, shape (..., n, n)
+        Of length 1, in the columns. Their signs are arbitrary.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a matrix is not square.
+    ValueError
+        On the way back, if a gradient reaches the eigenvectors of equal eigenvalues,
+        which have no derivative.
+
+    Notes
+    -----
+    X = V diag(λ) Vᵀ; dL/dX = the symmetric part of V (diag(gλ) + F ∘ Vᵀ gV) Vᵀ, where
+    Fᵢⱼ = 1 / (λⱼ - λᵢ), and 0 on the diagonal. The function reads (X + Xᵀ) / 2, and so
+    its gradient is symmetric; NumPy's reads the lower triangle alone. For a symmetric x
+    the values are the same. Source: M. B. Giles, "Collected matrix derivative results
+    for forward and reverse mode algorithmic differentiation", Advances in Automatic
+    Differentiation, Springer 2008, section 3.1.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.eigh([[2.0, 0.0], [0.0, 1.0]]).eigenvalues
+    array([1., 2.])
+    """
+    return np.linalg.eigh(_symmetric_part(x, "eigh"))
+
+
+def _eigh_rule(g: Any, out: Any, x: Any) -> Any:
+    (of_values, of_vectors), (values, v) = g, out
+    if _is_unused(of_vectors):
+        return matmul(_columns_times(v, of_values), transposed(v))
+    equal = _equal(values)
+    _refuse_equal(equal, of_vectors, what="eigh")
+    closed = (equal | np.eye(x.shape[-1], dtype=bool)).astype(x.dtype)
+    turned = matmul(transposed(v), of_vectors)
+    gap = values[..., None, :] - values[..., :, None]
+    middle = (turned - transposed(turned)) / 2 * (1 - closed) / (gap + closed)
+    middle = middle + _columns_times(_eye(x), of_values)
+    return matmul(matmul(v, middle), transposed(v))
+
+
+eigh.vjp(x=_eigh_rule)
+
+
+@op(
+    numpy=np.linalg.eigvalsh,
+    symbol="λ",
+    cases=[Case(_symmetric), Case([[2.0, 1.0], [1.0, -1.0]])],
+)
+def eigvalsh(x: Any) -> Any:
+    """Eigenvalues of a symmetric matrix, or of each in a stack.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, shape (..., n, n)
+        Symmetric.
+
+    Returns
+    -------
+    Tensor or ndarray, shape (..., n)
+        In ascending order.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a matrix is not square.
+
+    Notes
+    -----
+    X = V diag(λ) Vᵀ; dL/dX = V diag(g) Vᵀ. As :func:`eigh`, where the source is, the
+    function reads (X + Xᵀ) / 2. Second derivatives need distinct eigenvalues.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.eigvalsh([[2.0, 0.0], [0.0, 1.0]])
+    array([1., 2.])
+    """
+    return np.linalg.eigvalsh(_symmetric_part(x, "eigvalsh"))
+
+
+def _eigvalsh_rule(g: Any, out: Any, x: Any) -> Any:
+    v = eigh(x).eigenvectors
+    return matmul(_columns_times(v, g), transposed(v))
+
+
+eigvalsh.vjp(x=_eigvalsh_rule)
+
+
+@op(
+    numpy=np.linalg.svd,
+    symbol="svd",
+    results=("U", "S", "Vh"),
+    cases=[
+        Case(_with_singular_values(2, 3, 3)),
+        Case(_with_singular_values(4, 2), full_matrices=False),
+        Case(_with_singular_values(2, 3), full_matrices=False),
+        Case([[2.0]]),
+    ],
+)
+def svd(x: Any, *, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    """Singular values and singular vectors of a matrix, or of each in a stack.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, shape (..., m, n)
+    full_matrices : bool, default True
+        Return m left and n right vectors, where only k = min(m, n) are determined:
+        only for square matrices. Others need False.
+    compute_uv : bool, default True
+        Must be so: the singular values alone are :func:`svdvals`, to which
+        ``np.linalg.svd(x, compute_uv=False)`` leads.
+
+    Returns
+    -------
+    U : Tensor or ndarray, shape (..., m, k)
+        With the left vectors in the columns. Their signs are arbitrary.
+    S : Tensor or ndarray, shape (..., k)
+        The singular values, in descending order.
+    Vh : Tensor or ndarray, shape (..., k, n)
+        With the right vectors in the rows.
+
+    Raises
+    ------
+    ValueError
+        If full matrices of one that is not square are asked for; on the way back, if a
+        gradient reaches the vectors of equal singular values, or in a matrix that is
+        not square that of a singular value 0: these have no derivative.
+
+    Notes
+    -----
+    U diag(s) Vᵀ = X; dL/dX = U (diag(gs) + (K + L) / 2(sⱼ - sᵢ) + (K - L) / 2(sⱼ + sᵢ))
+    Vᵀ, where K = Uᵀ gU - gUᵀ U and L is the same of V. If there are more rows than
+    columns, (1 - U Uᵀ) gU diag(1/s) Vᵀ is added, if more columns its like of V. A
+    singular value has a kink at 0. Source: M. B. Giles, "Collected matrix derivative
+    results for forward and reverse mode algorithmic differentiation", Advances in
+    Automatic Differentiation, Springer 2008, section 3.2, for the values; H.-J. Liao,
+    J.-G. Liu, L. Wang and T. Xiang, "Differentiable programming tensor networks",
+    Physical Review X 9, 2019, for the vectors.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.svd([[0.0, 2.0], [1.0, 0.0]]).S
+    array([2., 1.])
+    """
+    if not compute_uv:
+        raise ValueError("svd: for the singular values alone, call svdvals")
+    if full_matrices and np.ndim(x) >= 2 and np.shape(x)[-1] != np.shape(x)[-2]:
+        raise ValueError(
+            f"svd: x is {np.shape(x)}: of full matrices, the columns beyond the "
+            "shorter axis are arbitrary and have no derivative; pass "
+            "full_matrices=False"
+        )
+    return np.linalg.svd(x, full_matrices=False)
+
+
+def _svd_rule(g: Any, out: Any, x: Any, **_: Any) -> Any:
+    (of_u, of_s, of_vh), (u, s, vh) = g, out
+    if _is_unused(of_u) and _is_unused(of_vh):
+        return matmul(_columns_times(u, of_s), vh)
+    of_v, v = transposed(of_vh), transposed(vh)
+    equal = _equal(s)
+    _refuse_equal(equal, of_u, of_v, what="svd")
+    k = s.shape[-1]
+    closed = (equal | np.eye(k, dtype=bool)).astype(x.dtype)
+    left, right = matmul(transposed(u), of_u), matmul(vh, of_v)
+    left, right = left - transposed(left), right - transposed(right)
+    difference = s[..., None, :] - s[..., :, None]
+    total = s[..., None, :] + s[..., :, None]
+    middle = (left + right) * (1 - closed) / (difference + closed)
+    middle = (middle + (left - right) * (1 - closed) / (total + closed)) / 2
+    d = matmul(matmul(u, middle + _columns_times(_eye(s), of_s)), vh)
+    m, n = x.shape[-2:]
+    if m > k:
+        outside = of_u - matmul(u, matmul(transposed(u), of_u))
+        d = d + matmul(_columns_over(outside, s), vh)
+    if n > k:
+        outside = of_v - matmul(v, matmul(vh, of_v))
+        d = d + matmul(u, transposed(_columns_over(outside, s)))
+    return d
+
+
+def _columns_over(x: Any, s: Any) -> Any:
+    """Return x diag(1/s); refuse it where s is 0."""
+    numbers = _numbers(s)
+    rounding = 10 * float(np.finfo(numbers.dtype).eps) * numbers[..., :1]
+    if np.any((numbers <= rounding) & np.any(_numbers(x) != 0, axis=-2)):
+        raise ValueError(
+            "svd: a singular value is 0, so its vectors have no derivative in a matrix "
+            "that is not square; a gradient reaches them"
+        )
+    return _columns_times(x, 1 / (s + (numbers <= rounding)))
+
+
+svd.vjp(x=_svd_rule)
+
+
+@op(
+    numpy=np.linalg.svdvals,
+    symbol="σ",
+    cases=[
+        Case(_with_singular_values(2, 3, 3)),
+        Case(_with_singular_values(4, 2)),
+        Case(_with_singular_values(2, 3)),
+    ],
+)
+def svdvals(x: Any) -> Any:
+    """Singular values of a matrix, or of each in a stack.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, shape (..., m, n)
+
+    Returns
+    -------
+    Tensor or ndarray, shape (..., min(m, n))
+        In descending order.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If x has fewer than two axes.
+
+    Notes
+    -----
+    U diag(s) Vᵀ = X; dL/dX = U diag(g) Vᵀ. A singular value has a kink at 0. The source
+    is that of :func:`svd`. Second derivatives need distinct singular values.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.svdvals([[0.0, 2.0], [1.0, 0.0]])
+    array([2., 1.])
+    """
+    return np.linalg.svd(x, compute_uv=False)
+
+
+def _svdvals_rule(g: Any, out: Any, x: Any) -> Any:
+    u, _, vh = svd(x, full_matrices=False)
+    return matmul(_columns_times(u, g), vh)
+
+
+svdvals.vjp(x=_svdvals_rule)
+
+
+def _numpys_svd(
+    a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
+) -> Any:
+    """Answer for ``np.linalg.svd``, which has two kinds of results."""
+    if hermitian:
+        raise TypeError(
+            "svd: argument 'hermitian' is not supported; it takes x, full_matrices, "
+            "compute_uv"
+        )
+    return svd.call(a, full_matrices=full_matrices) if compute_uv else svdvals.call(a)
+
+
+FROM_NUMPY[np.linalg.svd] = _numpys_svd
+
+
+@op(
+    numpy=np.linalg.qr,
+    symbol="qr",
+    results=("Q", "R"),
+    cases=[Case((3, 3)), Case((2, 4, 2)), Case((3, 1))],
+)
+def qr(x: Any) -> Any:
+    """Orthogonal and triangular factor of a matrix, or of each in a stack.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, shape (..., m, n)
+        With at least as many rows as columns.
+
+    Returns
+    -------
+    Q : Tensor or ndarray, shape (..., m, n)
+        With orthonormal columns.
+    R : Tensor or ndarray, shape (..., n, n)
+        Upper triangular. The signs of its rows are arbitrary.
+
+    Raises
+    ------
+    ValueError
+        If a matrix has more columns than rows.
+    numpy.linalg.LinAlgError
+        On the way back, if the columns are linearly dependent.
+
+    Notes
+    -----
+    Q R = X; dL/dX = (gQ + Q C(R gRᵀ - gQᵀ Q)) R⁻ᵀ, where C puts the lower triangle in
+    the place of the upper one, too. Source: H.-J. Liao, J.-G. Liu, L. Wang and
+    T. Xiang, "Differentiable programming tensor networks", Physical Review X 9, 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> q, r = te.qr([[3.0], [4.0]])
+    >>> float(np.abs(r[0, 0]))
+    5.0
+    """
+    if np.ndim(x) >= 2 and np.shape(x)[-1] > np.shape(x)[-2]:
+        raise ValueError(
+            f"qr: x is {np.shape(x)}; it must have at least as many rows as columns"
+        )
+    return np.linalg.qr(x)
+
+
+def _qr_rule(g: Any, out: Any, x: Any) -> Any:
+    (of_q, of_r), (q, r) = g, out
+    product = matmul(r, transposed(of_r)) - matmul(transposed(of_q), q)
+    lower = np.tril(np.ones(r.shape[-2:], x.dtype))
+    mirrored = transposed(product * (lower - _eye(r)))
+    d = of_q + matmul(q, product * lower + mirrored)
+    return transposed(solve(r, transposed(d)))
+
+
+qr.vjp(x=_qr_rule)

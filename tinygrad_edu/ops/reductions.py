@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import Case, broadcast_to, op
-from tinygrad_edu.dispatch import FROM_REDUCE
+from tinygrad_edu.dispatch import FROM_NUMPY, FROM_REDUCE
 
-__all__ = ["floating", "logsumexp", "max", "mean", "sum"]
+__all__ = ["floating", "logsumexp", "max", "mean", "min", "shares", "std", "sum", "var"]
 
 Axis = int | tuple[int, ...] | None
 
 # NumPy's stubs know no keepdims that is either True or False.
 _add: Any = np.add
 _maximum: Any = np.maximum
+_minimum: Any = np.minimum
 _mean: Any = np.mean
 
 _AXES = [
@@ -119,11 +120,117 @@ def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     return _mean(x, axis=axis, keepdims=keepdims)
 
 
+def _count(x: Any, axis: Axis) -> int:
+    """Return how many numbers of ``x`` go into each result."""
+    return math.prod(x.shape[a] for a in _axes(x, axis))
+
+
 mean.vjp(
-    x=lambda g, out, x, *, axis, keepdims: _spread(
-        g / math.prod(x.shape[a] for a in _axes(x, axis)), x, axis
-    )
+    x=lambda g, out, x, *, axis, keepdims: _spread(g / _count(x, axis), x, axis),
 )
+
+_SPREAD_CASES = [
+    *_AXES,
+    Case((2, 3), ddof=1),
+    Case((2, 3, 4), axis=(0, -1), ddof=1.5, keepdims=True),
+]
+
+
+@op(numpy=np.var, symbol="var", cases=_SPREAD_CASES)
+def var(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    """Variance along an axis, several, or all.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int or tuple of int, optional
+        The axes to take it over; all unless given.
+    ddof : float, default 0
+        What is taken off the count of numbers in the denominator: 1 for the unbiased
+        estimate from a sample.
+    keepdims : bool, default False
+        Keep these axes, with length 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis.
+
+    Notes
+    -----
+    Σ (x - mean x)² / (n - ddof); dL/dx = 2 g (x - mean x) / (n - ddof).
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.var([[1.0, 3.0], [4.0, 8.0]], axis=1)
+    array([1., 4.])
+    """
+    return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+def _var_rule(
+    g: Any, out: Any, x: Any, *, axis: Axis, ddof: float, keepdims: bool
+) -> Any:
+    off = x - np.mean(x, axis=axis, keepdims=True)
+    return _spread(g * 2.0 / (_count(x, axis) - ddof), x, axis) * off
+
+
+var.vjp(x=_var_rule)
+
+
+@op(numpy=np.std, symbol="std", cases=_SPREAD_CASES)
+def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    """Standard deviation along an axis, several, or all.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int or tuple of int, optional
+        The axes to take it over; all unless given.
+    ddof : float, default 0
+        What is taken off the count of numbers in the denominator: 1 for the usual
+        estimate from a sample.
+    keepdims : bool, default False
+        Keep these axes, with length 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis.
+
+    Notes
+    -----
+    s = √(Σ (x - mean x)² / (n - ddof)); dL/dx = g (x - mean x) / ((n - ddof) s), and 0
+    where s is 0. There, where all numbers are equal, s has a kink; 0 is the convention.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.std([[1.0, 3.0], [4.0, 8.0]], axis=1)
+    array([1., 2.])
+    """
+    return np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+def _std_rule(
+    g: Any, out: Any, x: Any, *, axis: Axis, ddof: float, keepdims: bool
+) -> Any:
+    off = x - np.mean(x, axis=axis, keepdims=True)
+    off = off - np.mean(off, axis=axis, keepdims=True)  # of equal numbers now 0
+    slope = off / _spread(out + (out == 0), x, axis)  # at most √n: no overflow
+    return _spread(g * (out != 0) / (_count(x, axis) - ddof), x, axis) * slope
+
+
+std.vjp(x=_std_rule)
 
 
 @op(numpy=np.max, symbol="max", cases=_AXES)
@@ -160,13 +267,64 @@ def max(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     return _maximum.reduce(x, axis=axis, keepdims=keepdims)
 
 
-def _max_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
-    largest = x == _spread(out, x, axis)  # a plain array, also where x is a Tensor
-    return _spread(g, x, axis) * (largest / largest.sum(axis=axis, keepdims=True))
+def shares(best: np.ndarray, axis: Any) -> np.ndarray:
+    """1 where ``best`` holds, shared equally by those that tie along ``axis``.
+
+    nan where it holds nowhere: for nothing equals a nan.
+    """
+    count = best.sum(axis=axis, keepdims=True)
+    result: np.ndarray = best / np.where(count > 0, count, np.nan)
+    return result
 
 
+def _extremum_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    best = x == _spread(out, x, axis)  # a plain array, also where x is a Tensor
+    return _spread(g, x, axis) * shares(best, axis)
+
+
+max.vjp(x=_extremum_rule)
+
+
+@op(numpy=np.min, symbol="min", cases=_AXES)
+def min(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The smallest number along an axis, several, or all.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int or tuple of int, optional
+        The axes to search; all unless given.
+    keepdims : bool, default False
+        Keep the searched axes, with length 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis, or an axis of no length.
+
+    Notes
+    -----
+    min x; dL/dx = g at the smallest number. Where n numbers tie, each gets g / n.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.min([[1.0, 2.0], [3.0, 0.0]], axis=1)
+    array([1., 0.])
+    """
+    return _minimum.reduce(x, axis=axis, keepdims=keepdims)
+
+
+min.vjp(x=_extremum_rule)
+
+FROM_NUMPY[np.amax] = max.call
+FROM_NUMPY[np.amin] = min.call
 FROM_REDUCE[np.maximum] = lambda x, axis=0, **named: max.call(x, axis=axis, **named)
-max.vjp(x=_max_rule)
+FROM_REDUCE[np.minimum] = lambda x, axis=0, **named: min.call(x, axis=axis, **named)
 
 
 @op(symbol="logsumexp", cases=_AXES)
@@ -217,3 +375,6 @@ def _logsumexp_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> 
 
 
 logsumexp.vjp(x=_logsumexp_rule)
+FROM_REDUCE[np.logaddexp] = lambda x, axis=0, **named: logsumexp.call(
+    x, axis=axis, **named
+)

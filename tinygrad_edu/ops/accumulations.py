@@ -1,0 +1,214 @@
+"""Products, and sums and products so far: rules that are right with zeros, too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import Case, op
+from tinygrad_edu.dispatch import FROM_REDUCE
+
+__all__ = ["cumprod", "cumsum", "prod"]
+
+Axis = int | tuple[int, ...] | None
+
+_ZEROS = [[0.0, 2.0, -1.5], [0.0, 3.0, 0.0]]  # one zero in a row, two in another
+_ALONG = [
+    Case((2, 3)),
+    Case((2, 3), axis=0),
+    Case((2, 5, 2), axis=-2),
+    Case((3,), axis=0),
+    Case((1, 1), axis=1),
+    Case(()),
+]
+
+# NumPy's stubs know no keepdims that is either True or False.
+_multiply: Any = np.multiply
+
+
+@op(numpy=np.cumsum, symbol="cumsum", cases=_ALONG)
+def cumsum(x: Any, *, axis: int | None = None) -> Any:
+    """Sums so far: of each number and all before it.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int, optional
+        The axis along which to add; the flattened ``x`` unless given.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape, or with one axis where none was given.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis.
+
+    Notes
+    -----
+    yₖ = Σ xᵢ over i ≤ k; dL/dxᵢ = Σ gₖ over k ≥ i, the sums so far from the other end.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.cumsum([1.0, 2.0, 3.0])
+    array([1., 3., 6.])
+    """
+    return np.cumsum(x, axis=axis)
+
+
+def _cumsum_rule(g: Any, out: Any, x: Any, *, axis: int | None) -> Any:
+    along = 0 if axis is None else axis
+    from_the_end = np.flip(np.cumsum(np.flip(g, along), axis=along), along)
+    return np.reshape(from_the_end, x.shape)
+
+
+cumsum.vjp(x=_cumsum_rule)
+
+
+@op(
+    numpy=np.cumprod,
+    symbol="cumprod",
+    cases=[*_ALONG, Case(_ZEROS, axis=1), Case(_ZEROS), Case(_ZEROS, axis=0)],
+)
+def cumprod(x: Any, *, axis: int | None = None) -> Any:
+    """Products so far: of each number and all before it.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int, optional
+        The axis along which to multiply; the flattened ``x`` unless given.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape, or with one axis where none was given.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis.
+
+    Notes
+    -----
+    yₖ = Π xᵢ over i ≤ k; dL/dxᵢ = Σ gₖ Π xⱼ over k ≥ i and j ≤ k other than i. Nothing
+    is divided by ``x``: the derivatives of all orders are right where it is 0.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.cumprod([1.0, 2.0, 3.0])
+    array([1., 2., 6.])
+    """
+    return np.cumprod(x, axis=axis)
+
+
+def _cumprod_rule(g: Any, out: Any, x: Any, *, axis: int | None) -> Any:
+    if x.size == 0:
+        return np.zeros_like(x)
+    if axis is None or x.ndim == 0:
+        rows = np.reshape(x, (-1,))
+        return np.reshape(_before(rows) * _after(g, rows), x.shape)
+    g, rows = np.swapaxes(g, axis, -1), np.swapaxes(x, axis, -1)
+    return np.swapaxes(_before(rows) * _after(g, rows), axis, -1)
+
+
+def _before(x: Any) -> Any:
+    """Return the product of all before each number along the last axis."""
+    one = np.ones((*x.shape[:-1], 1), x.dtype)
+    return np.concatenate([one, np.cumprod(x[..., :-1], axis=-1)], axis=-1)
+
+
+def _after(g: Any, x: Any) -> Any:
+    """Return sᵢ = gᵢ + xᵢ₊₁ sᵢ₊₁ along the last axis.
+
+    One step back takes s to g + f s, with f = xᵢ₊₁; two such steps are one of the same
+    kind, and so are four, eight, ... The last f is 0: nothing comes after.
+    """
+    s, f = g, _shifted(x, 1)
+    step, n = 1, x.shape[-1]
+    while step < n:
+        s = s + f * _shifted(s, step)
+        f = f * _shifted(f, step)
+        step *= 2
+    return s
+
+
+def _shifted(x: Any, step: int) -> Any:
+    """Return what stands ``step`` places later, and zeros beyond the end."""
+    zeros = np.zeros((*x.shape[:-1], step), x.dtype)
+    return np.concatenate([x[..., step:], zeros], axis=-1)
+
+
+cumprod.vjp(x=_cumprod_rule)
+
+
+@op(
+    numpy=np.prod,
+    symbol="Π",
+    cases=[
+        Case((2, 3)),
+        Case((2, 3), axis=0),
+        Case((2, 3, 4), axis=(0, -1)),
+        Case((2, 3), axis=-1, keepdims=True),
+        Case(_ZEROS, axis=1),
+        Case(_ZEROS, axis=(1, 0)),
+        Case(()),
+    ],
+)
+def prod(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Product along an axis, several, or all.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int or tuple of int, optional
+        The axes to multiply over; all unless given.
+    keepdims : bool, default False
+        Keep the multiplied axes, with length 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis.
+
+    Notes
+    -----
+    Π x; dL/dxᵢ = g Π xⱼ over all j other than i. Nothing is divided by ``x``: the
+    derivatives of all orders are right where it is 0.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> x = te.tensor([2.0, 0.0, 3.0], requires_grad=True)
+    >>> te.gradients(x.prod(), [x])
+    [array([0., 6., 0.])]
+    """
+    return _multiply.reduce(x, axis=axis, keepdims=keepdims)
+
+
+def _prod_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    if x.size == 0:
+        return np.zeros_like(x)
+    given = (axis,) if isinstance(axis, int | np.integer) else axis
+    axes = range(x.ndim) if given is None else [a % x.ndim for a in given]
+    rest = [i for i in range(x.ndim) if i not in axes]
+    order = [*rest, *axes]  # the multiplied ones last, and there made one
+    kept = [x.shape[i] for i in rest]
+    rows = np.reshape(np.transpose(x, order), (*kept, -1))
+    others = _before(rows) * np.flip(_before(np.flip(rows, -1)), -1)
+    d = np.reshape(g, (*kept, 1)) * others
+    d = np.reshape(d, tuple(x.shape[i] for i in order))
+    return np.transpose(d, np.argsort(order))
+
+
+prod.vjp(x=_prod_rule)
+FROM_REDUCE[np.multiply] = lambda x, axis=0, **named: prod.call(x, axis=axis, **named)

@@ -1,0 +1,249 @@
+"""Diagonals and triangles of matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import Case, broadcast_to, op, sum_to
+from tinygrad_edu.dispatch import FROM_NUMPY
+from tinygrad_edu.ops.indexing import put
+
+__all__ = ["diag", "diagonal", "trace", "tril", "triu"]
+
+_DIAGONALS = [
+    Case((3, 3)),
+    Case((2, 3), offset=1),
+    Case((4, 3), offset=-1),
+    Case((2, 3, 4), axis1=1, axis2=2),
+    Case((2, 3, 4), offset=-1, axis1=-1, axis2=0),
+    Case((2, 2), offset=5),
+]
+
+
+@op(numpy=np.diagonal, symbol="diagonal", cases=_DIAGONALS)
+def diagonal(x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The diagonal of a matrix, or of each in a stack.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        With at least two axes.
+    offset : int, default 0
+        Which diagonal: above the main one if positive, below it if negative.
+    axis1, axis2 : int, default 0 and 1
+        The axes of the matrix: its rows and its columns.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Without these axes; the diagonal is the last one.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no two such axes.
+
+    Notes
+    -----
+    yᵢ = xᵢᵢ; dL/dx = g on the diagonal, and 0 elsewhere.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.diagonal([[1.0, 2.0], [3.0, 4.0]])
+    array([1., 4.])
+    """
+    return np.diagonal(x, offset, axis1, axis2)
+
+
+def _on_diagonal(g: Any, x: Any, offset: int, axis1: int, axis2: int) -> Any:
+    """Put ``g``, shape (..., k), on the diagonal of zeros of the shape of ``x``."""
+    i = np.arange(g.shape[-1])
+    index = (..., i + max(-offset, 0), i + max(offset, 0))
+    matrix = [axis1 % x.ndim, axis2 % x.ndim]
+    rest = [n for a, n in enumerate(x.shape) if a not in matrix]
+    shape = (*rest, *(x.shape[a] for a in matrix))
+    return np.moveaxis(put(g, index=index, shape=shape), (-2, -1), matrix)
+
+
+diagonal.vjp(
+    x=lambda g, out, x, *, offset, axis1, axis2: _on_diagonal(
+        g, x, offset, axis1, axis2
+    )
+)
+
+
+@op(numpy=np.trace, symbol="tr", cases=_DIAGONALS)
+def trace(x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The sum of the diagonal of a matrix, or of each in a stack.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        With at least two axes.
+    offset : int, default 0
+        Which diagonal: above the main one if positive, below it if negative.
+    axis1, axis2 : int, default 0 and 1
+        The axes of the matrix: its rows and its columns.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Without these axes.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no two such axes.
+
+    Notes
+    -----
+    Σ xᵢᵢ; dL/dx = g on the diagonal, and 0 elsewhere.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> float(te.trace([[1.0, 2.0], [3.0, 4.0]]))
+    5.0
+    """
+    return np.trace(x, offset, axis1, axis2)
+
+
+def _trace_rule(
+    g: Any, out: Any, x: Any, *, offset: int, axis1: int, axis2: int
+) -> Any:
+    rows, columns = x.shape[axis1], x.shape[axis2]
+    k = max(0, min(rows, rows + offset, columns, columns - offset))
+    each = broadcast_to(np.reshape(g, (*g.shape, 1)), shape=(*g.shape, k))
+    return _on_diagonal(each, x, offset, axis1, axis2)
+
+
+trace.vjp(x=_trace_rule)
+
+
+@op(
+    numpy=np.diag,
+    symbol="diag",
+    cases=[Case((3,)), Case((2,), k=-1), Case((3, 3)), Case((2, 3), k=1)],
+)
+def diag(x: Any, *, k: int = 0) -> Any:
+    """A matrix with a vector on its diagonal; of a matrix, its diagonal.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, shape (n,) or (n, m)
+    k : int, default 0
+        Which diagonal: above the main one if positive, below it if negative.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of a vector a matrix, shape (n + |k|, n + |k|); of a matrix a vector.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is neither.
+
+    Notes
+    -----
+    yᵢᵢ = xᵢ; dL/dx = the diagonal of g. Of a matrix: g on the diagonal, 0 elsewhere.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.diag([1.0, 2.0])
+    array([[1., 0.],
+           [0., 2.]])
+    """
+    return np.diag(x, k)
+
+
+diag.vjp(
+    x=lambda g, out, x, *, k: (
+        diagonal(g, offset=k) if x.ndim == 1 else _on_diagonal(g, x, k, 0, 1)
+    )
+)
+
+_TRIANGLES = [
+    Case((3, 3)),
+    Case((2, 3), k=1),
+    Case((2, 3, 2), k=-1),
+    Case((3,)),
+    Case((2, 3), k=-5),
+]
+
+
+@op(numpy=np.tril, symbol="tril", cases=_TRIANGLES)
+def tril(x: Any, *, k: int = 0) -> Any:
+    """The lower triangle of a matrix, or of each in a stack, with zeros above it.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, shape (..., n, m)
+        A vector stands for a square matrix, of which it is every row.
+    k : int, default 0
+        The last diagonal to keep: above the main one if positive, below it if negative.
+
+    Returns
+    -------
+    Tensor or ndarray, shape (..., n, m)
+
+    Notes
+    -----
+    yᵢⱼ = xᵢⱼ where j - i ≤ k; dL/dx = g there, and 0 elsewhere.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.tril([[1.0, 2.0], [3.0, 4.0]])
+    array([[1., 0.],
+           [3., 4.]])
+    """
+    return np.tril(x, k)
+
+
+tril.vjp(x=lambda g, out, x, *, k: sum_to(np.tril(g, k), shape=x.shape))
+
+
+@op(numpy=np.triu, symbol="triu", cases=_TRIANGLES)
+def triu(x: Any, *, k: int = 0) -> Any:
+    """The upper triangle of a matrix, or of each in a stack, with zeros below it.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, shape (..., n, m)
+        A vector stands for a square matrix, of which it is every row.
+    k : int, default 0
+        The first diagonal to keep: above the main one if positive, below it if
+        negative.
+
+    Returns
+    -------
+    Tensor or ndarray, shape (..., n, m)
+
+    Notes
+    -----
+    yᵢⱼ = xᵢⱼ where j - i ≥ k; dL/dx = g there, and 0 elsewhere.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.triu([[1.0, 2.0], [3.0, 4.0]])
+    array([[1., 2.],
+           [0., 4.]])
+    """
+    return np.triu(x, k)
+
+
+triu.vjp(x=lambda g, out, x, *, k: sum_to(np.triu(g, k), shape=x.shape))
+
+# The last two axes are the matrix here.
+FROM_NUMPY[np.linalg.trace] = lambda x, *, offset=0, dtype=None: trace.call(
+    x, offset=offset, axis1=-2, axis2=-1, **({} if dtype is None else {"dtype": dtype})
+)
+FROM_NUMPY[np.linalg.diagonal] = lambda x, *, offset=0: diagonal.call(
+    x, offset=offset, axis1=-2, axis2=-1
+)

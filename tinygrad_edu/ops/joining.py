@@ -1,0 +1,433 @@
+"""Several arrays made one, and one cut up into several."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import Case, op
+from tinygrad_edu.dispatch import FROM_NUMPY
+from tinygrad_edu.ops.indexing import getitem
+
+__all__ = [
+    "array_split",
+    "column_stack",
+    "concatenate",
+    "dstack",
+    "hstack",
+    "split",
+    "stack",
+    "vstack",
+]
+
+Shape = tuple[int, ...]
+
+
+def _sequence_first(numpy: Callable[..., Any]) -> Any:
+    """Accept ``concatenate([a, b], 0)`` and names, as NumPy's function takes them."""
+    name = numpy.__name__
+    theirs = inspect.signature(numpy).parameters
+    takes = "arrays, axis" if "axis" in theirs else "arrays"
+
+    def adapter(*args: Any, **named: Any) -> tuple[list[Any], dict[str, Any]]:
+        if len(args) > len(theirs):
+            raise TypeError(f"{name}: got {len(args)} arguments; it takes {takes}")
+        for key, value in zip(theirs, args, strict=False):
+            if key in named:
+                raise TypeError(f"{name}: got two values for {key}")
+            named[key] = value
+        first = next(iter(theirs)) if "arrays" not in named else "arrays"
+        if first not in named:
+            raise TypeError(f"{name}: missing arrays; it takes {takes}")
+        arrays = list(named.pop(first))
+        for key in [key for key in named if key != "axis" or key not in theirs]:
+            if key not in theirs or named.pop(key) is not theirs[key].default:
+                raise TypeError(
+                    f"{name}: argument {key!r} is not supported; it takes {takes}"
+                )
+        if not arrays:
+            raise ValueError(f"{name}: need at least one array")
+        return arrays, named
+
+    return adapter
+
+
+def _cut(g: Any, shapes: Sequence[Shape], axis: int, position: int) -> Any:
+    """Return the part of ``g`` that came from the array at ``position``."""
+    axis %= g.ndim
+    start = sum(shape[axis] for shape in shapes[:position])
+    stop = start + shapes[position][axis]
+    return g[(slice(None),) * axis + (slice(start, stop),)]
+
+
+@op(
+    numpy=np.concatenate,
+    adapter=_sequence_first(np.concatenate),
+    cases=[
+        Case((2, 3), (1, 3)),
+        Case((2, 1), (2, 3), (2, 2), axis=-1),
+        Case((2, 2), (3,), axis=None),
+    ],
+)
+def concatenate(*arrays: Any, axis: int | None = 0) -> Any:
+    """Join arrays along an axis that they have.
+
+    Parameters
+    ----------
+    arrays : sequence of Tensor or array_like
+        Of equal shapes but for that axis.
+    axis : int or None, default 0
+        With None all are flattened first.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If there are no arrays, or their shapes do not fit.
+
+    Notes
+    -----
+    The derivative cuts the gradient up again.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.concatenate([[1.0, 2.0], [3.0]])
+    array([1., 2., 3.])
+    """
+    return np.concatenate(arrays, axis=axis)
+
+
+def _concatenate_rule(
+    g: Any, out: Any, *arrays: Any, axis: int | None, position: int
+) -> Any:
+    shapes = [np.shape(x) for x in arrays]
+    if axis is not None:
+        return _cut(g, shapes, axis, position)
+    flat = [(int(np.prod(shape)),) for shape in shapes]
+    return np.reshape(_cut(g, flat, 0, position), shapes[position])
+
+
+concatenate.vjp(arrays=_concatenate_rule)
+
+
+def _append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    return concatenate.call([arr, values], axis=axis)
+
+
+FROM_NUMPY[np.append] = _append
+
+
+@op(
+    numpy=np.stack,
+    adapter=_sequence_first(np.stack),
+    cases=[
+        Case((2, 3), (2, 3)),
+        Case((2, 3), (2, 3), (2, 3), axis=-1),
+        Case((2, 3), (2, 3), axis=1),
+        Case((), ()),
+    ],
+)
+def stack(*arrays: Any, axis: int = 0) -> Any:
+    """Join arrays along a new axis.
+
+    Parameters
+    ----------
+    arrays : sequence of Tensor or array_like
+        Of one shape.
+    axis : int, default 0
+        Where the new axis stands in the result.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If there are no arrays, or their shapes differ.
+
+    Notes
+    -----
+    The derivative takes the gradient apart again.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.stack([[1.0, 2.0], [3.0, 4.0]], axis=1)
+    array([[1., 3.],
+           [2., 4.]])
+    """
+    return np.stack(arrays, axis=axis)
+
+
+stack.vjp(
+    arrays=lambda g, out, *arrays, axis, position: g[
+        (slice(None),) * (axis % g.ndim) + (position,)
+    ]
+)
+
+
+def _joined_along(axis: Callable[[Shape], int], lifted: Callable[..., Any]) -> Any:
+    """Return the rule of joining arrays that were given further axes first."""
+
+    def rule(g: Any, out: Any, *arrays: Any, position: int) -> Any:
+        shapes = [lifted(np.empty(np.shape(x), bool)).shape for x in arrays]
+        d = _cut(g, shapes, axis(shapes[0]), position)
+        return np.reshape(d, np.shape(arrays[position]))
+
+    return rule
+
+
+_FEW_AXES = [Case((2,), (2,)), Case((2, 3), (2, 3)), Case((2, 3, 1), (2, 3, 1))]
+
+
+@op(
+    numpy=np.hstack,
+    adapter=_sequence_first(np.hstack),
+    cases=[*_FEW_AXES, Case((), (3,)), Case((2, 1), (2, 3))],
+)
+def hstack(*arrays: Any) -> Any:
+    """Join arrays side by side: along the second axis, vectors along their only one.
+
+    Parameters
+    ----------
+    arrays : sequence of Tensor or array_like
+        Of equal shapes but for that axis; numbers count as vectors.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If there are no arrays, or their shapes do not fit.
+
+    Notes
+    -----
+    The derivative cuts the gradient up again.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.hstack([[1.0, 2.0], [3.0]])
+    array([1., 2., 3.])
+    """
+    return np.hstack(arrays)
+
+
+hstack.vjp(
+    arrays=_joined_along(lambda first: 0 if len(first) == 1 else 1, np.atleast_1d)
+)
+
+
+@op(
+    numpy=np.vstack,
+    adapter=_sequence_first(np.vstack),
+    cases=[*_FEW_AXES, Case((), ()), Case((3,), (2, 3))],
+)
+def vstack(*arrays: Any) -> Any:
+    """Join arrays one below the other: along the first axis, vectors as rows.
+
+    Parameters
+    ----------
+    arrays : sequence of Tensor or array_like
+        Of equal shapes but for that axis.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If there are no arrays, or their shapes do not fit.
+
+    Notes
+    -----
+    The derivative cuts the gradient up again.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.vstack([[1.0, 2.0], [3.0, 4.0]])
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    return np.vstack(arrays)
+
+
+vstack.vjp(arrays=_joined_along(lambda first: 0, np.atleast_2d))
+
+
+@op(
+    numpy=np.dstack,
+    adapter=_sequence_first(np.dstack),
+    cases=[*_FEW_AXES, Case((), ()), Case((2, 3), (2, 3, 2))],
+)
+def dstack(*arrays: Any) -> Any:
+    """Join arrays one behind the other: along the third axis.
+
+    Parameters
+    ----------
+    arrays : sequence of Tensor or array_like
+        Of equal shapes but for that axis. Vectors (n,) count as (1, n, 1), matrices
+        (n, m) as (n, m, 1).
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If there are no arrays, or their shapes do not fit.
+
+    Notes
+    -----
+    The derivative cuts the gradient up again.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.dstack([[1.0, 2.0], [3.0, 4.0]])
+    array([[[1., 3.],
+            [2., 4.]]])
+    """
+    return np.dstack(arrays)
+
+
+dstack.vjp(arrays=_joined_along(lambda first: 2, np.atleast_3d))
+
+
+def _as_columns(x: Any) -> Any:
+    return x.reshape(-1, 1) if x.ndim < 2 else x
+
+
+@op(
+    numpy=np.column_stack,
+    adapter=_sequence_first(np.column_stack),
+    cases=[*_FEW_AXES, Case((), ()), Case((2,), (2, 3))],
+)
+def column_stack(*arrays: Any) -> Any:
+    """Join arrays side by side: along the second axis, vectors as columns.
+
+    Parameters
+    ----------
+    arrays : sequence of Tensor or array_like
+        Of equal shapes but for that axis.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If there are no arrays, or their shapes do not fit.
+
+    Notes
+    -----
+    The derivative cuts the gradient up again.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.column_stack([[1.0, 2.0], [3.0, 4.0]])
+    array([[1., 3.],
+           [2., 4.]])
+    """
+    return np.column_stack(arrays)
+
+
+column_stack.vjp(arrays=_joined_along(lambda first: 1, _as_columns))
+
+
+# --------------------------------------------------------------- cut up: basic indexing
+
+
+def _pieces(cut: Callable[..., Any], x: Any, sections: Any, axis: int) -> list[Any]:
+    """Return the pieces that ``cut`` makes of an axis, each by indexing ``x``."""
+    ndim = np.ndim(x)
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{cut.__name__}: x of shape {np.shape(x)} has no axis {axis}")
+    before = (slice(None),) * (axis % ndim)
+    pieces = []
+    for places in cut(np.arange(np.shape(x)[axis]), sections):
+        bounds = slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0)
+        pieces.append(getitem(x, (*before, bounds)))
+    return pieces
+
+
+def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Cut an array up along an axis.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    indices_or_sections : int or sequence of int
+        Into how many equal pieces, or where to cut.
+    axis : int, default 0
+
+    Returns
+    -------
+    list of Tensor or ndarray
+        Each made by indexing: :func:`getitem` gives the derivative.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis, or cannot be cut into equal pieces.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.split([1.0, 2.0, 3.0, 4.0], 2)
+    [array([1., 2.]), array([3., 4.])]
+    """
+    return _pieces(np.split, x, indices_or_sections, axis)
+
+
+def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Cut an array up along an axis, into pieces that may differ in length.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    indices_or_sections : int or sequence of int
+        Into how many pieces, the first of which are longer by 1 where they must be, or
+        where to cut.
+    axis : int, default 0
+
+    Returns
+    -------
+    list of Tensor or ndarray
+        Each made by indexing: :func:`getitem` gives the derivative.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.array_split([1.0, 2.0, 3.0], 2)
+    [array([1., 2.]), array([3.])]
+    """
+    return _pieces(np.array_split, x, indices_or_sections, axis)
+
+
+FROM_NUMPY[np.split] = lambda ary, indices_or_sections, axis=0: split(
+    ary, indices_or_sections, axis
+)
+FROM_NUMPY[np.array_split] = lambda ary, indices_or_sections, axis=0: array_split(
+    ary, indices_or_sections, axis
+)

@@ -1,0 +1,225 @@
+"""Sorting, and places of the largest and smallest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import Case, Tensor, op
+from tinygrad_edu.dispatch import plain
+from tinygrad_edu.ops.indexing import take_along_axis
+from tinygrad_edu.ops.reductions import shares
+
+__all__ = ["argmax", "argmin", "argsort", "median", "sort"]
+
+Axis = int | tuple[int, ...] | None
+
+
+def argsort(
+    x: Any,
+    axis: int | None = -1,
+    kind: Any = None,
+    order: Any = None,
+    *,
+    stable: bool | None = None,
+) -> Any:
+    """Places of the numbers in ascending order, along an axis.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int or None, default -1
+        With None ``x`` is flattened.
+    kind, order, stable
+        As in :func:`numpy.argsort`.
+
+    Returns
+    -------
+    ndarray of int
+        A plain array: places have no derivative.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.argsort([3.0, 1.0, 2.0])
+    array([1, 2, 0])
+    """
+    return np.argsort(x, axis, kind, order, stable=stable)
+
+
+def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+    """Place of the largest number along an axis, of the first one where some tie.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int, optional
+        The axis to search; the flattened ``x`` unless given.
+    keepdims : bool, default False
+        Keep the searched axis, with length 1.
+
+    Returns
+    -------
+    int or ndarray of int
+        A plain array: places have no derivative.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.argmax([[1.0, 3.0], [2.0, 0.0]], axis=1)
+    array([1, 0])
+    """
+    return np.argmax(x, axis, keepdims=keepdims)
+
+
+def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+    """Place of the smallest number along an axis, of the first one where some tie.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int, optional
+        The axis to search; the flattened ``x`` unless given.
+    keepdims : bool, default False
+        Keep the searched axis, with length 1.
+
+    Returns
+    -------
+    int or ndarray of int
+        A plain array: places have no derivative.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.argmin([[1.0, 3.0], [2.0, 0.0]], axis=1)
+    array([0, 1])
+    """
+    return np.argmin(x, axis, keepdims=keepdims)
+
+
+plain(np.argsort, np.argmax, np.argmin, np.searchsorted, np.digitize)
+for _place in (argsort, argmax, argmin):
+    setattr(Tensor, _place.__name__, _place)
+
+
+@op(
+    numpy=np.sort,
+    symbol="sort",
+    cases=[
+        Case((2, 5)),
+        Case((3, 2), axis=0),
+        Case((2, 3, 2), axis=-2),
+        Case((2, 3), axis=None),
+        Case((2, 1)),
+    ],
+)
+def sort(x: Any, *, axis: int | None = -1) -> Any:
+    """The numbers in ascending order, along an axis.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int or None, default -1
+        With None ``x`` is flattened.
+
+    Returns
+    -------
+    Tensor or ndarray
+        A sorted copy, also as a method: ``x`` stays as it is.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis.
+
+    Notes
+    -----
+    y = x[p] with the order p; dL/dx = g put back by p. Equal numbers keep their order.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> x = te.tensor([3.0, 1.0, 2.0], requires_grad=True)
+    >>> te.gradients(x.sort(), [x], gradient=[10.0, 20.0, 30.0])
+    [array([30., 10., 20.])]
+    """
+    return np.sort(x, axis)
+
+
+def _sort_rule(g: Any, out: Any, x: Any, *, axis: int | None) -> Any:
+    order = np.argsort(x, axis, stable=True)  # a plain array
+    along = 0 if axis is None else axis
+    places = [1] * order.ndim
+    places[along] = -1
+    back = np.empty_like(order)
+    np.put_along_axis(back, order, np.arange(order.shape[along]).reshape(places), along)
+    return np.reshape(take_along_axis(g, back, axis=along), x.shape)
+
+
+sort.vjp(x=_sort_rule)
+
+
+@op(
+    numpy=np.median,
+    symbol="median",
+    cases=[
+        Case((5,)),
+        Case((4,)),
+        Case((2, 3)),
+        Case((2, 4), axis=-1),
+        Case((3, 2, 3), axis=(0, -1), keepdims=True),
+    ],
+)
+def median(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The number in the middle of the sorted ones, along an axis, several, or all.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int or tuple of int, optional
+        The axes to search; all unless given.
+    keepdims : bool, default False
+        Keep the searched axes, with length 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The mean of the two in the middle, where the count is even.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis.
+
+    Notes
+    -----
+    median x; dL/dx = g at the middle number, g / 2 at each of two. Where n numbers tie
+    for a middle place they share equally.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> float(te.median([3.0, 1.0, 2.0]))
+    2.0
+    """
+    return np.median(x, axis=axis, keepdims=keepdims)
+
+
+def _median_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    given = (axis,) if isinstance(axis, int | np.integer) else axis
+    axes = tuple(range(x.ndim) if given is None else (a % x.ndim for a in given))
+    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    rest = [i for i in range(x.ndim) if i not in axes]
+    rows = np.reshape(
+        np.transpose(x, [*rest, *axes]), (*(x.shape[i] for i in rest), -1)
+    )
+    rows, n = np.sort(rows, -1), rows.shape[-1]
+    share: Any = 0.0
+    for place in ((n - 1) // 2, n // 2):
+        tied = x == np.reshape(rows[..., place], kept)  # a plain array
+        share = share + 0.5 * shares(tied, axes)
+    return np.reshape(g, kept) * share
+
+
+median.vjp(x=_median_rule)

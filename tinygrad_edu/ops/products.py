@@ -1,0 +1,893 @@
+"""Products of vectors, matrices and arrays of any number of axes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import Case, Tensor, op, sum_to
+from tinygrad_edu.dispatch import FROM_NUMPY, numpy_order
+
+__all__ = [
+    "cross",
+    "dot",
+    "einsum",
+    "inner",
+    "kron",
+    "linear",
+    "matmul",
+    "outer",
+    "tensordot",
+    "transposed",
+    "vdot",
+]
+
+
+def transposed(x: Any) -> Any:
+    """Swap the last two axes."""
+    n = x.ndim
+    return x.T if n == 2 else np.transpose(x, (*range(n - 2), n - 1, n - 2))
+
+
+def _as_rows(x: Any) -> Any:
+    """(..., K) -> (N, K)."""
+    return x if x.ndim == 2 else np.reshape(x, (-1, x.shape[-1]))
+
+
+@op(
+    numpy=np.matmul,
+    symbol="@",
+    operator="matmul",
+    cases=[
+        Case((2, 3), (3, 4)),
+        Case((3,), (3,)),
+        Case((3,), (3, 2)),
+        Case((2, 3), (3,)),
+        Case((4, 2, 3), (3, 2)),
+        Case((2, 3), (4, 3, 2)),
+        Case((2, 1, 2, 3), (4, 3, 1)),
+        Case((3,), (2, 3, 2)),
+    ],
+)
+def matmul(a: Any, b: Any) -> Any:
+    """Matrix product, over the last two axes; leading axes broadcast.
+
+    Parameters
+    ----------
+    a : Tensor or array_like, shape (..., n, k) or (k,)
+    b : Tensor or array_like, shape (..., k, m) or (k,)
+
+    Returns
+    -------
+    Tensor or ndarray, shape (..., n, m)
+        Without the axis that a vector does not have.
+
+    Raises
+    ------
+    ValueError
+        If the inner sizes differ.
+
+    Notes
+    -----
+    a b; dL/da = g bᵀ, dL/db = aᵀ g.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.matmul([[1.0, 2.0]], [[3.0], [4.0]])
+    array([[11.]])
+    """
+    try:
+        # 0.3 us instead of 0.7 for small ones, and BLAS for one-wide ones
+        return a.dot(b) if 0 < a.ndim <= 2 and 0 < b.ndim <= 2 else np.matmul(a, b)
+    except (ValueError, AttributeError):
+        raise ValueError(_misfit(np.shape(a), np.shape(b))) from None
+
+
+def _misfit(a: tuple[int, ...], b: tuple[int, ...]) -> str:
+    if not a or not b:
+        return (
+            f"matmul: a is {a}, b is {b}; a number has no axes to multiply over. Use *"
+        )
+    inner = b[-2] if len(b) > 1 else b[0]
+    if a[-1] == inner:
+        return f"matmul: the leading axes do not broadcast: a is {a}, b is {b}"
+    hint = ""
+    if len(b) == 2 and b[-1] == a[-1]:
+        hint = ". Did you mean b.T?"
+    elif len(a) == 2 and a[0] == inner:
+        hint = ". Did you mean a.T?"
+    return f"matmul: inner sizes differ: a is {a}, b is {b}{hint}"
+
+
+def _as_matrices(g: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
+    """Give vectors, and the gradient of their product, the axis they lack."""
+    if a.ndim == 1:
+        g = g[..., None] if b.ndim == 1 else g[..., None, :]
+    if b.ndim == 1:
+        g = g[..., None]
+    return g, a[None, :] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b
+
+
+def _matmul_rule_a(g: Any, out: Any, a: Any, b: Any) -> Any:
+    if a.ndim == b.ndim == 2:
+        return g.dot(b.T)
+    g, a2, b2 = _as_matrices(g, a, b)
+    return np.reshape(sum_to(matmul(g, transposed(b2)), a2.shape), a.shape)
+
+
+def _matmul_rule_b(g: Any, out: Any, a: Any, b: Any) -> Any:
+    if a.ndim == b.ndim == 2:
+        return a.T.dot(g)
+    g, a2, b2 = _as_matrices(g, a, b)
+    return np.reshape(sum_to(matmul(transposed(a2), g), b2.shape), b.shape)
+
+
+matmul.vjp(a=_matmul_rule_a, b=_matmul_rule_b)
+
+
+@op(
+    symbol="x Wᵀ + b",
+    cases=[
+        Case((2, 3), (4, 3), (4,)),
+        Case((2, 5, 3), (4, 3), (4,)),
+        Case((3,), (4, 3), (4,)),
+        Case((2, 3), (4, 3), None),
+    ],
+)
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """Weighted sums of the last axis, plus a bias: what a dense layer computes.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, shape (..., in)
+    weight : Tensor or array_like, shape (out, in)
+    bias : Tensor or array_like, shape (out,), optional
+
+    Returns
+    -------
+    Tensor or ndarray, shape (..., out)
+
+    Raises
+    ------
+    ValueError
+        If the sizes do not fit.
+
+    Notes
+    -----
+    x Wᵀ + b; dL/dx = g W, dL/dW = gᵀ x, dL/db = Σ g over all axes but the last.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.linear([[2.0, 3.0]], [[0.0, 1.0]], [4.0])
+    array([[7.]])
+    """
+    try:
+        if x.ndim == 0 or weight.ndim != 2:
+            raise ValueError
+        y = x.dot(weight.T) if x.ndim <= 2 else np.matmul(x, weight.T)
+    except ValueError:
+        raise ValueError(
+            f"linear: x is {x.shape}, weight is {weight.shape}: the last axis of both "
+            "must have one size, and weight two axes"
+        ) from None
+    if bias is None:
+        return y
+    if bias.shape != y.shape[-1:]:
+        raise ValueError(f"linear: bias must be ({len(weight)},), got {bias.shape}")
+    if y.dtype is not bias.dtype:
+        return y + bias
+    y += bias
+    return y
+
+
+linear.vjp(
+    x=lambda g, out, x, weight, bias: g.dot(weight) if g.ndim <= 2 else g @ weight,
+    weight=lambda g, out, x, weight, bias: (
+        x.T.dot(g).T if x.ndim == 2 else _as_rows(x).T.dot(_as_rows(g)).T
+    ),
+    bias=lambda g, out, x, weight, bias: np.add.reduce(_as_rows(g), axis=0),
+)
+
+
+def _product_to(g: Any, other: Any, shape: tuple[int, ...]) -> Any:
+    """Return the gradient by a factor of ``factor * other``, of which one is 0-d."""
+    return sum_to(g * other, shape=shape)
+
+
+def _inverse(order: Sequence[int]) -> tuple[int, ...]:
+    """Return the permutation that undoes ``order``."""
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
+
+
+Axes = int | tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def _summed_axes(
+    a: int, b: int, axes: Axes
+) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Return the axes of a and b that are summed over, and those that are kept.
+
+    ``a`` and ``b`` are numbers of axes.
+    """
+    if isinstance(axes, int):
+        of_a, of_b = list(range(a - axes, a)), list(range(axes))
+    else:
+        of_a, of_b = [i % a for i in axes[0]], [i % b for i in axes[1]]
+    return (
+        of_a,
+        of_b,
+        [i for i in range(a) if i not in of_a],
+        [i for i in range(b) if i not in of_b],
+    )
+
+
+def _tensordot_rule_a(g: Any, out: Any, a: Any, b: Any, *, axes: Axes) -> Any:
+    of_a, of_b, kept_a, kept_b = _summed_axes(np.ndim(a), np.ndim(b), axes)
+    last = tuple(range(len(kept_a), len(kept_a) + len(kept_b)))
+    d = tensordot(g, b, axes=(last, tuple(kept_b)))
+    # its axes: those kept of a, then those summed over, in the order that b has them
+    order = kept_a + [of_a[i] for i in _inverse(of_b)]
+    return np.transpose(d, _inverse(order))
+
+
+def _tensordot_rule_b(g: Any, out: Any, a: Any, b: Any, *, axes: Axes) -> Any:
+    of_a, of_b, kept_a, kept_b = _summed_axes(np.ndim(a), np.ndim(b), axes)
+    first = tuple(range(len(kept_a)))
+    d = tensordot(a, g, axes=(tuple(kept_a), first))
+    order = [of_b[i] for i in _inverse(of_a)] + kept_b
+    return np.transpose(d, _inverse(order))
+
+
+@op(
+    numpy=np.dot,
+    symbol="·",
+    cases=[
+        Case((2, 3), (3, 4)),
+        Case((3,), (3,)),
+        Case((3,), (3, 2)),
+        Case((2, 3), (3,)),
+        Case((2, 4, 3), (3,)),
+        Case((2, 3), (2, 3, 4)),
+        Case((3,), (2, 3, 4)),
+        Case((), (2, 3)),
+        Case((2,), ()),
+        Case((), ()),
+    ],
+)
+def dot(a: Any, b: Any) -> Any:
+    """Sum of products over the last axis of a and the last but one of b.
+
+    Parameters
+    ----------
+    a : Tensor or array_like, shape (..., k)
+    b : Tensor or array_like, shape (..., k, m) or (k,)
+
+    Returns
+    -------
+    Tensor or ndarray, shape (*a.shape[:-1], *b.shape[:-2], m)
+        Without the axes that a vector does not have; the product where one is a number.
+
+    Raises
+    ------
+    ValueError
+        If the inner sizes differ.
+
+    Notes
+    -----
+    a b; dL/da = g bᵀ, dL/db = aᵀ g. For stacks of matrices, all with all, which is
+    rarely wanted: :func:`matmul` pairs them.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> float(te.dot([1.0, 2.0], [3.0, 4.0]))
+    11.0
+    """
+    return np.dot(a, b)
+
+
+def _dot_rule_a(g: Any, out: Any, a: Any, b: Any) -> Any:
+    axes = np.ndim(a), np.ndim(b)
+    if min(axes) == 0:
+        return _product_to(g, b, np.shape(a))
+    if max(axes) <= 2:
+        return _matmul_rule_a(g, out, a, b)
+    return _tensordot_rule_a(g, out, a, b, axes=_dot_axes(axes[1]))
+
+
+def _dot_rule_b(g: Any, out: Any, a: Any, b: Any) -> Any:
+    axes = np.ndim(a), np.ndim(b)
+    if min(axes) == 0:
+        return _product_to(g, a, np.shape(b))
+    if max(axes) <= 2:
+        return _matmul_rule_b(g, out, a, b)
+    return _tensordot_rule_b(g, out, a, b, axes=_dot_axes(axes[1]))
+
+
+def _dot_axes(b: int) -> Axes:
+    return (-1,), (-2 if b > 1 else 0,)
+
+
+dot.vjp(a=_dot_rule_a, b=_dot_rule_b)
+
+
+@op(
+    numpy=np.inner,
+    symbol="inner",
+    cases=[
+        Case((3,), (3,)),
+        Case((2, 3), (4, 3)),
+        Case((2, 3), (3,)),
+        Case((3,), (2, 4, 3)),
+        Case((2, 2, 3), (4, 3)),
+        Case((), (2, 3)),
+        Case((2,), ()),
+    ],
+)
+def inner(a: Any, b: Any) -> Any:
+    """Sum of products over the last axis of both.
+
+    Parameters
+    ----------
+    a : Tensor or array_like, shape (..., k)
+    b : Tensor or array_like, shape (..., k)
+
+    Returns
+    -------
+    Tensor or ndarray, shape (*a.shape[:-1], *b.shape[:-1])
+        The product where one is a number.
+
+    Raises
+    ------
+    ValueError
+        If the last axes differ in length.
+
+    Notes
+    -----
+    a bᵀ; dL/da = g b, dL/db = gᵀ a.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.inner([[1.0, 2.0], [3.0, 4.0]], [1.0, 10.0])
+    array([21., 43.])
+    """
+    return np.inner(a, b)
+
+
+_LAST: Axes = ((-1,), (-1,))
+
+inner.vjp(
+    a=lambda g, out, a, b: (
+        _tensordot_rule_a(g, out, a, b, axes=_LAST)
+        if np.ndim(a) and np.ndim(b)
+        else _product_to(g, b, np.shape(a))
+    ),
+    b=lambda g, out, a, b: (
+        _tensordot_rule_b(g, out, a, b, axes=_LAST)
+        if np.ndim(a) and np.ndim(b)
+        else _product_to(g, a, np.shape(b))
+    ),
+)
+
+
+@op(
+    numpy=np.outer,
+    symbol="a bᵀ",
+    cases=[Case((2,), (3,)), Case((2, 2), (3,)), Case((), (3,)), Case((1,), (2, 2))],
+)
+def outer(a: Any, b: Any) -> Any:
+    """Product of every entry of a with every entry of b.
+
+    Parameters
+    ----------
+    a : Tensor or array_like
+        With n entries; flattened.
+    b : Tensor or array_like
+        With m entries; flattened.
+
+    Returns
+    -------
+    Tensor or ndarray, shape (n, m)
+
+    Notes
+    -----
+    a bᵀ; dL/da = g b, dL/db = gᵀ a.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.outer([1.0, 2.0], [3.0, 4.0])
+    array([[3., 4.],
+           [6., 8.]])
+    """
+    return np.outer(a, b)
+
+
+outer.vjp(
+    a=lambda g, out, a, b: np.reshape(g.dot(np.reshape(b, -1)), np.shape(a)),
+    b=lambda g, out, a, b: np.reshape(np.reshape(a, -1).dot(g), np.shape(b)),
+)
+
+
+@op(
+    numpy=np.vdot,
+    symbol="·",
+    cases=[Case((3,), (3,)), Case((2, 3), (2, 3)), Case((2, 3), (3, 2)), Case((), ())],
+)
+def vdot(a: Any, b: Any) -> Any:
+    """Sum of the products of all entries, in order.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+        With the same number of entries; flattened.
+
+    Returns
+    -------
+    Tensor or ndarray, shape ()
+
+    Raises
+    ------
+    ValueError
+        If the numbers of entries differ.
+
+    Notes
+    -----
+    Σ a b; dL/da = g b, dL/db = g a.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> float(te.vdot([[1.0, 2.0]], [[3.0], [4.0]]))
+    11.0
+    """
+    return np.vdot(a, b)
+
+
+vdot.vjp(
+    a=lambda g, out, a, b: g * np.reshape(b, np.shape(a)),
+    b=lambda g, out, a, b: g * np.reshape(a, np.shape(b)),
+)
+
+
+_tensordot_order = numpy_order(
+    "tensordot",
+    dict.fromkeys(("a", "b"), inspect.Parameter.empty),
+    {"axes": 2},
+    np.tensordot,
+)
+
+
+def _axes_as_tuples(*args: Any, **named: Any) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Write the axes as a number, or two tuples: lists may be changed afterwards."""
+    arrays, metadata = _tensordot_order(*args, **named)
+    axes = metadata.get("axes", 2)
+    if not isinstance(axes, int | np.integer | Sequence | np.ndarray):
+        raise TypeError(f"tensordot: axes must be an int or two sequences, got {axes}")
+    if isinstance(axes, int | np.integer):
+        return arrays, {"axes": int(axes)}
+    if len(axes) != 2:
+        raise ValueError(
+            f"tensordot: axes must be an int or two sequences, one for each; got {axes}"
+        )
+    axes = tuple((own,) if np.ndim(own) == 0 else tuple(own) for own in axes)
+    return arrays, {"axes": tuple(tuple(map(int, own)) for own in axes)}
+
+
+@op(
+    numpy=np.tensordot,
+    symbol="tensordot",
+    adapter=_axes_as_tuples,
+    cases=[
+        Case((2, 3, 4), (3, 4, 2)),
+        Case((2, 3), (3, 2), axes=1),
+        Case((2,), (3, 2), axes=0),
+        Case((2, 3, 4), (4, 5, 3), axes=((1, 2), (2, 0))),
+        Case((2, 3, 4), (4, 5, 3), axes=((-1, -2), (0, -1))),
+        Case((2, 3, 2), (4, 3), axes=((1,), (1,))),
+        Case((2, 3), (2, 3), axes=((0, 1), (0, 1))),
+        Case((1, 3), (3, 1), axes=((0,), (1,))),
+    ],
+)
+def tensordot(a: Any, b: Any, *, axes: Axes = 2) -> Any:
+    """Sum of products over chosen axes of both.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+    axes : int or pair of sequences of int, default 2
+        The axes of a and those of b that are multiplied and summed over, in pairs; an
+        int takes so many of the last of a and of the first of b.
+
+    Returns
+    -------
+    Tensor or ndarray
+        With the other axes of a, then the other axes of b.
+
+    Raises
+    ------
+    ValueError
+        If the lengths of two paired axes differ, or an axis is listed twice.
+
+    Notes
+    -----
+    Σ a b; dL/da = g b, summed over the axes of b that are in g, dL/db = g a likewise.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.tensordot([[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]], axes=1)
+    array([[13., 16.]])
+    """
+    if not isinstance(axes, int | np.integer):
+        for own, x in zip(axes, (a, b), strict=True):
+            if len({i % max(np.ndim(x), 1) for i in own}) < len(own):
+                raise ValueError(f"axis listed twice: axes={axes}")
+    return np.tensordot(a, b, axes)
+
+
+tensordot.vjp(a=_tensordot_rule_a, b=_tensordot_rule_b)
+
+
+@op(
+    numpy=np.kron,
+    symbol="⊗",
+    cases=[
+        Case((2, 3), (3, 2)),
+        Case((2,), (3,)),
+        Case((2, 1, 2), (3, 2)),
+        Case((2,), (2, 3)),
+        Case((), (2, 3)),
+        Case((2,), ()),
+        Case((), ()),
+    ],
+)
+def kron(a: Any, b: Any) -> Any:
+    """Kronecker product: b, as often as a has entries, multiplied with each of them.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+        The one with fewer axes gets axes of length 1 in front.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Every axis as long as those of a and b multiplied.
+
+    Notes
+    -----
+    a ⊗ b; dL/da = Σ g b over each block, dL/db = Σ g a over all blocks.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.kron([1.0, 10.0], [1.0, 2.0])
+    array([ 1.,  2., 10., 20.])
+    """
+    outer_a, outer_b, shape = _blocks(a, b)
+    return np.reshape(np.reshape(a, outer_a) * np.reshape(b, outer_b), shape)[()]
+
+
+def _blocks(a: Any, b: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Return the shapes in which a times b has axes (a0, b0, a1, b1, ...), and theirs.
+
+    The blocks of the product are its entries with the same indices of a.
+    """
+    axes = max(np.ndim(a), np.ndim(b))
+    a, b = ((1,) * (axes - np.ndim(x)) + np.shape(x) for x in (a, b))
+    pairs = list(zip(a, b, strict=True))
+    return (
+        tuple(n for i, _ in pairs for n in (i, 1)),
+        tuple(n for _, k in pairs for n in (1, k)),
+        tuple(i * k for i, k in pairs),
+    )
+
+
+def _kron_rule(g: Any, a: Any, b: Any, *, by_a: bool) -> Any:
+    outer_a, outer_b, _ = _blocks(a, b)
+    split = tuple(i * k for i, k in zip(outer_a, outer_b, strict=True))
+    x, own, other, shape = (
+        (a, outer_a, b, outer_b) if by_a else (b, outer_b, a, outer_a)
+    )
+    product = np.reshape(g, split) * np.reshape(other, shape)
+    return np.reshape(sum_to(product, shape=own), np.shape(x))
+
+
+kron.vjp(
+    a=lambda g, out, a, b: _kron_rule(g, a, b, by_a=True),
+    b=lambda g, out, a, b: _kron_rule(g, a, b, by_a=False),
+)
+
+
+@op(
+    numpy=np.cross,
+    symbol="×",
+    cases=[
+        Case((3,), (3,)),
+        Case((4, 3), (3,)),
+        Case((2, 1, 3), (4, 3)),
+        Case((3, 2), (2, 3), axisa=0),
+        Case((3, 2), (3,), axisa=0, axisc=0),
+        Case((2, 3, 2), (2, 2, 3), axisa=1, axisb=-1, axisc=0),
+        Case((3, 1, 2), (3, 4, 1), axis=0),
+        Case((2, 3, 2), (3, 2), axis=-2),
+    ],
+)
+def cross(
+    a: Any,
+    b: Any,
+    *,
+    axisa: int = -1,
+    axisb: int = -1,
+    axisc: int = -1,
+    axis: int | None = None,
+) -> Any:
+    """Cross product of vectors in space; the other axes broadcast.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+        With an axis of length 3, along which the vectors lie.
+    axisa, axisb, axisc : int, default -1
+        That axis of a, of b, and of the result.
+    axis : int, optional
+        Stands for all three.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If the vectors do not have three entries, or the other axes do not broadcast.
+
+    Notes
+    -----
+    a × b; dL/da = b × g, dL/db = g × a.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.cross([1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+    array([0., 0., 1.])
+    """
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    for name, x, own in (("a", a, axisa), ("b", b, axisb)):
+        if np.ndim(x) == 0 or np.shape(x)[own] != 3:
+            raise ValueError(
+                f"cross: vectors must have 3 entries; {name} has shape {np.shape(x)} "
+                f"and its vectors lie along axis {own}"
+            )
+    return np.cross(a, b, axisa, axisb, axisc)
+
+
+def _cross_rule(
+    left: Any, right: Any, left_axis: int, right_axis: int, x: Any, axis: int
+) -> Any:
+    """Return the cross product, summed to the shape of x, whose vectors lie along axis.
+
+    One of the factors is the gradient.
+    """
+    axis %= x.ndim
+    d = cross(left, right, axisa=left_axis, axisb=right_axis)
+    others = x.shape[:axis] + x.shape[axis + 1 :]
+    d = sum_to(d, shape=(*others, 3))
+    n = x.ndim
+    order = (*range(axis), n - 1, *range(axis, n - 1))
+    return d if axis == n - 1 else np.transpose(d, order)
+
+
+def _cross_rule_a(
+    g: Any,
+    out: Any,
+    a: Any,
+    b: Any,
+    *,
+    axisa: int,
+    axisb: int,
+    axisc: int,
+    axis: int | None,
+) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    return _cross_rule(b, g, axisb, axisc, a, axisa)
+
+
+def _cross_rule_b(
+    g: Any,
+    out: Any,
+    a: Any,
+    b: Any,
+    *,
+    axisa: int,
+    axisb: int,
+    axisc: int,
+    axis: int | None,
+) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    return _cross_rule(g, a, axisc, axisa, b, axisb)
+
+
+cross.vjp(a=_cross_rule_a, b=_cross_rule_b)
+
+
+# -------------------------------------------------------------------------- einsum
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _subscripts_first(
+    *args: Any, **metadata: Any
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Accept ``einsum("ij,jk->ik", a, b)``, and the arrays as one sequence."""
+    if "subscripts" not in metadata:
+        if not args or not isinstance(args[0], str):
+            raise TypeError(
+                "einsum: the first argument must be the subscripts, such as "
+                "'ij,jk->ik'; lists of numbers in their place are not supported"
+            )
+        metadata["subscripts"], *args = args  # type: ignore[assignment]
+    if metadata.get("out", 0) is None:
+        del metadata["out"]
+    if unknown := metadata.keys() - {"subscripts", "optimize"}:
+        raise TypeError(
+            f"einsum: argument {min(unknown)!r} is not supported; it takes "
+            "subscripts, *arrays, optimize"
+        )
+    if len(args) == 1 and isinstance(args[0], list | tuple):
+        if any(isinstance(x, Tensor | np.ndarray) for x in args[0]):
+            args = tuple(args[0])
+    return args, metadata
+
+
+@op(
+    numpy=np.einsum,
+    symbol="Σ",
+    adapter=_subscripts_first,
+    cases=[
+        Case((2, 3), (3, 4), subscripts="ij,jk->ik"),
+        Case((2, 3), (3, 4), subscripts="ij,jk"),
+        Case((2, 3), subscripts="ba"),
+        Case((2, 3), subscripts="ij->"),
+        Case((2, 3), subscripts="ij->j"),
+        Case((3, 3), subscripts="ii"),
+        Case((3, 3), subscripts="ii->i"),
+        Case((2, 3, 2), (2,), subscripts="iji,i->j"),
+        Case((2, 2, 2), subscripts="iii->i"),
+        Case((3,), (3,), (3,), subscripts="i,i,i->"),
+        Case((2, 3), (2, 4), (4, 3), subscripts="ij,ik,kj->j"),
+        Case((2, 3), (4,), subscripts="ij,k->i"),
+        Case((2, 3), (2, 3), subscripts="ij,ij->ij"),
+        Case((2, 1), (2, 3), subscripts="ij,ij->ij"),
+        Case((1,), (3,), subscripts="i,i->"),
+        Case((2, 5, 3), (3, 4), subscripts="...j,jk->...k"),
+        Case((2, 1, 2, 3), (4, 3, 2), subscripts="...ij,...jk->...ik"),
+        Case((3, 2, 2), subscripts="...ii->...i"),
+        Case((2, 3), (3,), subscripts="...,..."),
+        Case((2, 3), (3, 3), subscripts="i...,jj->j..."),
+        Case((), (3,), subscripts=",i->i"),
+        Case((2, 3), (3, 4), (4, 2), subscripts="ij,jk,kl->il", optimize=True),
+        Case((2, 3), (3, 2), subscripts=" i j , j i -> ", optimize="greedy"),
+    ],
+)
+def einsum(*arrays: Any, subscripts: str, optimize: Any = False) -> Any:
+    """Sum of products over named axes: Einstein's notation.
+
+    Parameters
+    ----------
+    arrays : Tensor or array_like
+        After the subscripts: ``te.einsum("ij,jk->ik", a, b)``.
+    subscripts : str
+        A letter for each axis of each array, commas between; after "->" those of the
+        result. Letters that the result lacks are summed over. Without "->", the result
+        has the letters that occur once, in alphabetical order. "..." stands for any
+        further axes, which broadcast.
+    optimize : bool, str or sequence, default False
+        Whether to look for a better order than all at once, and which, as in NumPy.
+        True is faster for large arrays.
+
+    Returns
+    -------
+    Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If the subscripts do not fit the arrays.
+
+    Notes
+    -----
+    Σ a b ...; dL/da = Σ g b ..., the einsum in which a and the result change places.
+    Where a letter stands twice in an array, its gradient lies on that diagonal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> te.einsum("ij,j->i", [[1.0, 2.0], [3.0, 4.0]], [1.0, 10.0])
+    array([21., 43.])
+    >>> float(te.einsum("ii", np.eye(3)))
+    3.0
+    """
+    return np.einsum(subscripts, *arrays, optimize=optimize)[()]
+
+
+def _letters(subscripts: str, axes: Sequence[int]) -> tuple[list[str], str]:
+    """Return the letters of each array and of the result, "..." written out too.
+
+    ``axes`` are the arrays' numbers of axes.
+    """
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    free = [letter for letter in _LETTERS if letter not in subscripts]
+    dots = [n - len(t.replace("...", "")) for t, n in zip(terms, axes, strict=True)]
+    dots = [n if "..." in t else 0 for t, n in zip(terms, dots, strict=True)]
+    further = "".join(free[: max(dots)])
+    if not arrow:
+        once = [x for x in sorted(set(inputs) - set(",.")) if inputs.count(x) == 1]
+        output = "..." + "".join(once)
+    terms = [
+        t.replace("...", further[len(further) - n :])
+        for t, n in zip(terms, dots, strict=True)
+    ]
+    return terms, output.replace("...", further)
+
+
+def _einsum_rule(
+    g: Any, out: Any, *arrays: Any, subscripts: str, optimize: Any, position: int
+) -> Any:
+    terms, output = _letters(subscripts, [np.ndim(x) for x in arrays])
+    x, own = arrays[position], terms[position]
+    others = [(output, g)]
+    others += [
+        (t, y)
+        for i, (t, y) in enumerate(zip(terms, arrays, strict=True))
+        if i != position
+    ]
+    sizes: dict[str, int] = {}  # of the letters in the others; axes of 1 broadcast
+    for term, y in others:
+        for letter, n in zip(term, np.shape(y), strict=True):
+            sizes[letter] = n if n != 1 else sizes.get(letter, 1)
+    free = (
+        c for c in _LETTERS if not any(c in term for term, _ in [*others, (own, x)])
+    )
+    target, shape = "", x.shape
+    for i, (letter, n) in enumerate(zip(own, shape, strict=True)):
+        if letter in own[:i]:  # a diagonal: zero off it
+            twin = next(free)
+            others.append((letter + twin, np.eye(n, dtype=x.dtype)))
+            target += twin
+        elif n == 1 and sizes.get(letter, 1) != 1:  # it was broadcast: summed over
+            continue
+        else:
+            if sizes.get(letter) != n:  # it was summed over in x alone: repeated
+                others.append((letter, np.ones(n, x.dtype)))
+            target += letter
+    rule = ",".join(term for term, _ in others) + "->" + target
+    d = einsum(
+        rule,
+        *(y for _, y in others),
+        optimize=not isinstance(optimize, bool) or optimize,
+    )
+    return d if d.shape == shape else np.reshape(d, shape)
+
+
+einsum.vjp(arrays=_einsum_rule)
+
+for _name, _operation in (
+    ("matmul", matmul),
+    ("tensordot", tensordot),
+    ("outer", outer),
+    ("cross", cross),
+):  # NumPy 2 has them in this namespace, too
+    FROM_NUMPY[getattr(np.linalg, _name)] = _operation.call
