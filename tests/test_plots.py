@@ -39,6 +39,7 @@ PICTURES = {
     "confusion_matrix": lambda **kw: plots.confusion_matrix(
         ZERO_OR_NOT, class_names=["not zero", "zero"], **kw
     ),
+    "gradient_error": lambda **kw: plots.gradient_error(np.eye(3), -np.eye(3), **kw),
 }
 
 
@@ -442,6 +443,125 @@ class TestConfusionMatrix:
     def test_refuses_a_wrong_number_of_names(self):
         with pytest.raises(ValueError, match=r"3 class names for 2 classes"):
             plots.confusion_matrix(ZERO_OR_NOT, class_names=["a", "b", "c"])
+
+
+class TestGradientError:
+    def test_each_cell_is_claimed_minus_right(self, rng):
+        claimed, right = rng.standard_normal((2, 3, 5))
+
+        ax = plots.gradient_error(claimed, right)
+
+        (image,) = ax.images
+        np.testing.assert_array_equal(image.get_array(), claimed - right)
+        assert list(image.get_extent()) == [-0.5, 4.5, 2.5, -0.5]
+        assert (ax.get_ylabel(), ax.get_xlabel().split("\n")[0]) == ("axis 0", "axis 1")
+
+    def test_no_error_has_the_middle_colour_and_the_scale_is_symmetric(self):
+        ax = plots.gradient_error([[1.0, 5.0]], [[1.0, 2.0]])
+
+        (image,) = ax.images
+        assert image.get_clim() == (-3, 3)
+        assert np.all(np.array(image.cmap(image.norm(0.0)))[:3] > 0.9)
+
+    def test_the_largest_error_is_framed_and_named(self, rng):
+        right = rng.standard_normal((4, 6))
+        claimed = right.copy()
+        claimed[1, 2] += 0.25
+        claimed[3, 4] -= 1.5
+
+        ax = plots.gradient_error(claimed, right)
+
+        (frame,) = ax.patches
+        assert frame.get_bbox().bounds == (3.5, 2.5, 1, 1)
+        assert ax.get_xlabel() == "axis 1\nlargest error: -1.5 at [3, 4], framed"
+
+    def test_one_wrong_entry_among_fifty_thousand_is_seen(self, rng):
+        right = rng.standard_normal((64, 784))
+        claimed = right.copy()
+        claimed[40, 700] += 3
+
+        ax = plots.gradient_error(claimed, right)
+
+        (image,) = ax.images
+        shown = np.asarray(image.get_array())
+        left, end, bottom, top = image.get_extent()
+        assert shown.shape[1] <= 120
+        (row, column) = np.argwhere(shown)[0]
+        assert np.count_nonzero(shown) == 1
+        assert shown[row, column] == pytest.approx(3)
+        across = left + np.array([column, column + 1]) * (end - left) / shown.shape[1]
+        down = top + np.array([row, row + 1]) * (bottom - top) / shown.shape[0]
+        assert across[0] < 700 < across[1]
+        assert down[0] < 40 < down[1]
+        assert "at [40, 700]" in ax.get_xlabel()
+        assert ax.get_xlim() == (-0.5, 783.5)
+        (frame,) = ax.patches
+        assert frame.get_bbox().contains(700, 40)
+
+    @pytest.mark.parametrize(
+        ("shape", "across", "down"),
+        [((5,), "axis 0", ""), ((2, 3, 4), "axis 2", "axis 0, axis 1"), ((), "", "")],
+        ids=str,
+    )
+    def test_draws_every_number_of_axes(self, shape, across, down):
+        claimed = np.arange(np.prod(shape, dtype=int)).reshape(shape) + 1.0
+
+        ax = plots.gradient_error(claimed, np.zeros(shape))
+
+        (image,) = ax.images
+        np.testing.assert_array_equal(np.ravel(image.get_array()), claimed.ravel())
+        lines = ax.get_xlabel().split("\n")
+        assert (ax.get_ylabel(), lines[0] if across else "") == (down, across)
+        assert lines[-1].startswith("largest error" if shape else "error: 1")
+
+    def test_an_index_of_three_axes_is_given_in_full(self):
+        claimed = np.zeros((2, 3, 4))
+        claimed[1, 0, 3] = 7
+
+        ax = plots.gradient_error(claimed, np.zeros((2, 3, 4)))
+
+        assert "largest error: 7 at [1, 0, 3]" in ax.get_xlabel()
+        assert ax.patches[0].get_bbox().contains(3, 3)
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    def test_entries_that_are_not_finite_are_black_and_counted(self, bad):
+        ax = plots.gradient_error([[bad, 1.0], [0.0, 3.0]], [[1.0, 1.0], [1.0, 1.0]])
+
+        (image,) = ax.images
+        assert image.cmap(image.norm(image.get_array()))[0, 0].tolist() == [0, 0, 0, 1]
+        assert image.get_clim() == (-2, 2)
+        assert ax.get_xlabel().endswith("1 of 4 nan or infinite, black")
+
+    def test_one_that_is_not_finite_is_seen_among_many(self):
+        claimed = np.zeros((64, 784))
+        claimed[3, 500] = np.nan
+
+        ax = plots.gradient_error(claimed, np.zeros((64, 784)))
+
+        assert np.isnan(ax.images[0].get_array().filled(np.nan)).sum() == 1
+
+    def test_no_error_is_said(self):
+        ax = plots.gradient_error(np.ones((2, 2)), np.ones((2, 2)))
+
+        assert ax.get_xlabel().endswith("no error")
+        assert list(ax.patches) == []
+
+    @pytest.mark.parametrize("shape", [(), (1,), (1, 5), (5, 1), (4, 9)], ids=str)
+    def test_ticks_stand_at_whole_indices_that_exist(self, shape):
+        ax = plots.gradient_error(np.ones(shape), np.zeros(shape))
+
+        ax.get_figure().draw_without_rendering()
+        rows, columns = ax.images[0].get_array().shape
+        for ticks, count in ((ax.get_xticks(), columns), (ax.get_yticks(), rows)):
+            inside = ticks[(ticks > -0.5) & (ticks < count - 0.5)]
+            assert np.isin(inside, np.arange(count)).all()
+
+    @pytest.mark.parametrize(
+        ("claimed", "right"), [((3, 2), (2, 3)), ((3,), (3, 1)), ((0,), (0,))]
+    )
+    def test_refuses_two_shapes_or_no_entries(self, claimed, right):
+        with pytest.raises(ValueError, match=r"one shape and some entries, got \("):
+            plots.gradient_error(np.zeros(claimed), np.zeros(right))
 
 
 class TestSave:

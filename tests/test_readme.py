@@ -34,6 +34,12 @@ def test_the_ten_lines_train_a_network(capsys):
     assert "0: Linear" in names["picture"].source
 
 
+def test_the_slip_in_a_derivation_is_named(capsys):
+    exec(BLOCKS[2], {})
+
+    assert capsys.readouterr().out == "('missing-mean',)\n"
+
+
 def test_every_file_that_it_names_is_there():
     named = re.findall(r"`([\w/]+\.(?:py|md))`|\]\((docs/.*?)\)", README)
 
@@ -42,6 +48,7 @@ def test_every_file_that_it_names_is_there():
     assert [path for path in paths if not path.exists()] == []
 
 
+@pytest.mark.usefixtures("own_ops")
 @pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=str)
 def test_examples_run(script, capsys):
     exec(compile(script.read_text(encoding="utf-8"), script, "exec"), {})

@@ -168,7 +168,7 @@ def _add_gradcheck(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--shapes",
         default="()",
-        help='the shapes of the inputs: "(3,4),(4,)"; a number is () (default: ())',
+        help='of the inputs: "(3,4),(4,)"; that of a number is () (default: ())',
     )
     parser.add_argument(
         "--order", type=int, default=1, help="up to which order (default: 1)"
@@ -184,33 +184,39 @@ def _gradcheck(parser: _Parser, options: argparse.Namespace) -> int:
         parser.error(f"--order must be 1, 2, ..., got {options.order}")
     if options.seed < 0:
         parser.error(f"--seed must not be negative, got {options.seed}")
-    function = _function(parser, options.function)
     shapes = _shapes(parser, options.shapes)
+    function = _function(parser, options.function)
     rng = np.random.default_rng(options.seed)
-    inputs = [np.asarray(rng.standard_normal(shape)) for shape in shapes]
+    try:
+        inputs = [np.asarray(rng.standard_normal(shape)) for shape in shapes]
+    except (ValueError, OverflowError, MemoryError) as error:
+        parser.error(f"--shapes {options.shapes!r}: {error}")
     try:
         report = gradcheck(function, *inputs, order=options.order, rng=options.seed)
     except GradientCheckError as error:
         print(error)
         return 1
-    except (ArithmeticError, LookupError, RuntimeError, TypeError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+    except (Exception, SystemExit) as error:  # of the function, whatever it does
+        parser.exit(1, f"{parser.prog}: {_in_one_line(error)}\n")
     print(report)
     return 0
 
 
+def _in_one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
 def _function(parser: _Parser, path: str) -> Any:
     """Return the function at ``package.module:function``."""
-    module_name, colon, name = path.partition(":")
-    if not (colon and module_name and name):
+    module_name, _, name = path.partition(":")
+    if not all([*module_name.split("."), *name.split(".")]):
         parser.error(f"expected MODULE:FUNCTION, got {path!r}")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
         found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        parser.error(f"{error}")
+    except (Exception, SystemExit) as error:  # of the module, whatever it does
+        parser.error(f"cannot import {module_name}: {_in_one_line(error)}")
     for part in name.split("."):
         if not hasattr(found, part):
             parser.error(f"{module_name} has no {name!r}")
@@ -222,13 +228,15 @@ def _function(parser: _Parser, path: str) -> Any:
 
 def _shapes(parser: _Parser, text: str) -> list[tuple[int, ...]]:
     """Read ``"(3,4),(4,)"``."""
+    wrong = f'--shapes must read like "(3,4),(4,)", got {text!r}'
     try:
         read = ast.literal_eval(f"[{text}]")
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        read = [None]
+        parser.error(wrong)
     shapes = [(x,) if type(x) is int else x for x in read]
     for shape in shapes:
-        sizes = shape if isinstance(shape, tuple) else [-1]
-        if not all(type(n) is int and n > 0 for n in sizes):
-            parser.error(f'--shapes must read like "(3,4),(4,)", got {text!r}')
+        if type(shape) is not tuple or not all(type(n) is int and n > 0 for n in shape):
+            parser.error(wrong)
+    if not shapes:
+        parser.error(wrong)
     return shapes

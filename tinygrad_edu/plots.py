@@ -413,7 +413,8 @@ def gradient_error(
     Parameters
     ----------
     claimed, right : array_like, of one shape
-        A vector is drawn as one row; of more than two axes the last stay columns.
+        A vector is drawn as one row; of more than two axes the last stay columns. Of
+        more entries than can be seen, each cell shows the worst of a block.
     ax : matplotlib.axes.Axes, optional
         A figure of its own unless given.
     title : str
@@ -421,6 +422,8 @@ def gradient_error(
     Returns
     -------
     matplotlib.axes.Axes
+        The largest error is framed, and stands with its index below the picture;
+        entries that are nan or infinite are black.
 
     Raises
     ------
@@ -430,9 +433,12 @@ def gradient_error(
     Examples
     --------
     >>> ax = gradient_error([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 5.0]])
-    >>> ax.get_title()
-    'error of the gradient'
+    >>> print(ax.get_xlabel())
+    axis 1
+    largest error: -1 at [1, 1], framed
     """
+    from matplotlib import colormaps
+    from matplotlib.patches import Rectangle
     from matplotlib.ticker import MaxNLocator
 
     claimed = np.asarray(claimed, dtype=np.float64)
@@ -442,23 +448,50 @@ def gradient_error(
             "gradient_error: claimed and right must have one shape and some entries, "
             f"got {claimed.shape} and {right.shape}"
         )
-    error = (claimed - right).reshape(-1, claimed.shape[-1] if claimed.ndim else 1)
-    ax = _axes("gradient_error", ax, figsize=(6.0, 3.6))
-    largest = float(np.max(np.abs(error), initial=0.0, where=np.isfinite(error))) or 1.0
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        error = np.asarray(claimed - right)
+    error = np.where(np.isfinite(error), error, np.nan)
+    flat = error.reshape(-1, claimed.shape[-1] if claimed.ndim else 1)
+    shown, (high, wide) = _worst_of_blocks(flat)
+    rows, columns = flat.shape
+
+    ax = _axes("gradient_error", ax, figsize=(6.4, 2.8 if rows == 1 else 4.0))
+    largest = float(np.nanmax(np.abs(error), initial=0.0))
     image = ax.imshow(
-        error,
-        cmap="PuOr",
-        vmin=-largest,
-        vmax=largest,
+        shown,
+        cmap=colormaps["PuOr_r"].with_extremes(bad="black"),
+        vmin=-(largest or 1.0),
+        vmax=largest or 1.0,
+        extent=(-0.5, shown.shape[1] * wide - 0.5, shown.shape[0] * high - 0.5, -0.5),
         aspect="auto",
         interpolation="none",
     )
-    _figure(ax).colorbar(image, ax=ax, label="claimed minus right")
-    ax.set_title(title)
-    ax.set_xlabel("last axis")
-    ax.set_ylabel("axes before it" if claimed.ndim != 2 else "axis 0")
-    for axis, count in ((ax.xaxis, error.shape[1]), (ax.yaxis, error.shape[0])):
-        axis.set_major_locator(MaxNLocator(integer=True, nbins=min(count, 9)))
+    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), title=title)
+    lost = int(np.isnan(error).sum())
+    words = [f"{lost:,} of {error.size:,} nan or infinite, black"] if lost else []
+    if largest and error.size == 1:
+        words = [f"error: {error.item():.3g}"]
+    elif largest:
+        place = int(np.nanargmax(np.abs(error)))
+        index = list(map(int, np.unravel_index(place, error.shape)))
+        words.insert(0, f"largest error: {error[tuple(index)]:.3g} at {index}, framed")
+        i, j = place // columns // high * high, place % columns // wide * wide
+        # Around the cell, but not so small that its colour would not be seen.
+        width, height = max(wide, columns / 40), max(high, rows / 25)
+        corner = (j + (wide - width - 1) / 2, i + (high - height - 1) / 2)
+        frame = Rectangle(corner, width, height, fill=False, linewidth=2, clip_on=False)
+        ax.add_patch(frame)
+    names = [f"axis {axis}" for axis in range(error.ndim)] or [""]
+    ax.set_xlabel("\n".join([names[-1], "; ".join(words) or "no error"]).strip())
+    ax.set_ylabel(", ".join(names[:-1]))
+    for axis, count in ((ax.xaxis, columns), (ax.yaxis, rows)):
+        axis.set_major_locator(MaxNLocator(integer=True, nbins=9, min_n_ticks=1))
+        if count == 1:
+            axis.set_ticks([0] if error.ndim > 1 else [])
+    # Inset: as high as the map, and no room taken from other Axes.
+    key = _figure(ax).colorbar(image, cax=ax.inset_axes((1.03, 0, 0.04, 1)))
+    key.set_label("claimed minus right")
+    key.ax.yaxis.set_major_locator(MaxNLocator(nbins=5, symmetric=True))
     return ax
 
 
@@ -670,3 +703,24 @@ def _legible_on(rgba: tuple[float, float, float, float]) -> str:
     rgb = np.asarray(rgba[:3])
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return "black" if linear @ [0.2126, 0.7152, 0.0722] > 0.179 else "white"
+
+
+def _worst_of_blocks(
+    error: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    """Return the worst entry of each block, and a block's height and width.
+
+    The blocks are so large that each can be seen in a picture of usual size; else one
+    wrong entry among many would be lost. Worst is nan, then what is furthest from 0.
+    """
+    high, wide = (-(-n // most) for n, most in zip(error.shape, (80, 120), strict=True))
+    if high == wide == 1:
+        return error, (1, 1)
+    rows, columns = (-(-n // k) for n, k in zip(error.shape, (high, wide), strict=True))
+    whole = np.zeros((rows * high, columns * wide))
+    whole[: error.shape[0], : error.shape[1]] = error
+    cells = whole.reshape(rows, high, columns, wide).swapaxes(1, 2)
+    blocks = cells.reshape(rows, columns, high * wide)
+    size = np.nan_to_num(np.abs(blocks), nan=np.inf)
+    worst = np.argmax(size, axis=-1)[..., None]
+    return np.take_along_axis(blocks, worst, axis=-1)[..., 0], (high, wide)

@@ -51,7 +51,8 @@ def _ratio(a: Any, b: Any) -> float | None:
 def _spelled(c: float) -> str:
     """Return a number as one would write it: 2, 1/32, 1.01."""
     nice = Fraction(c).limit_denominator(1000)
-    if abs(c - nice) <= 1e-7 * abs(c) and abs(nice.numerator) <= 1000:
+    short = nice.denominator == 1 or abs(nice.numerator) <= 10
+    if short and abs(c - nice) <= 1e-7 * abs(c):
         return str(nice)
     return f"{c:.6g}"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checks.differences import derivative_along, steps_of
+from tinygrad_edu.checks.differences import Estimate, derivative_along, steps_of
 from tinygrad_edu.checks.problems import Problem
 from tinygrad_edu.core import Tensor
 from tinygrad_edu.randomness import Random
@@ -20,7 +20,15 @@ __all__ = ["Entry", "InputReport", "compare", "table", "wrong"]
 EVERY_ENTRY = 1000
 DIRECTIONS = 8
 _ALL_OUTPUTS = 32  # with so few outputs and entries, every output has its own row
-_COARSE = 1e-3  # a relative doubt above this is reported
+_COARSE = 1e-3  # of a number with a larger relative doubt, no error is reported
+_NEARER = (
+    2.0**-4,
+    2.0**-8,
+    2.0**-12,
+    2.0**-20,
+)  # smaller steps, tried before a number is called wrong
+_FARTHER = (2.0**12, 2.0**22)  # larger steps, tried before one is called unresolved
+_ENOUGH = 20  # after so many entries that stay so, the others are believed to be, too
 
 
 @dataclass(frozen=True)
@@ -109,14 +117,15 @@ def compare(
         rows = np.eye(values.size)  # the Jacobian, one row for each output
     else:  # one random projection of the outputs
         rows = rng.standard_normal((1, values.size))
-    if values.size == 1:
-        rows = np.ones((1, 1))
+    if values.size <= 1:
+        rows = np.ones((1, values.size))
     by_row = [problem.gradients(outputs, row) for row in rows]
+    rounding = np.array([problem.rounding(outputs, row) for row in rows])
     reports = []
     for i, (x, name) in enumerate(zip(problem.leaves, problem.names, strict=True)):
         jacobian = np.array([g[i] for g in by_row])
         check = _entries if x.size <= EVERY_ENTRY else _directions
-        reports.append(check(problem, x, name, rows, jacobian, rng, rtol))
+        reports.append(check(problem, x, name, rows, jacobian, rounding, rng, rtol))
         progress(reports[-1].calls)
     return reports
 
@@ -127,21 +136,50 @@ def _entries(
     name: str,
     rows: np.ndarray,
     jacobian: np.ndarray,
+    rounding: np.ndarray,
     rng: Random,
     rtol: float,
 ) -> InputReport:
     steps, direction = steps_of(x.data), np.zeros(x.shape)
-    numeric, doubt, columns = np.zeros_like(jacobian), np.zeros_like(jacobian), []
-    calls = 0
-    for index in np.ndindex(x.shape):
-        direction[index] = steps[index]
-        estimate = derivative_along(problem.values, x.data, direction)
+    numeric, doubt = np.zeros_like(jacobian), np.zeros_like(jacobian)
+    noise, calls = _noise_of(rows, rounding), 0
+
+    def moved(index: tuple[int, ...], scale: float = 1.0) -> tuple[Any, Any]:
+        """Differentiate by one entry."""
+        nonlocal calls
+        direction[index] = h = steps[index] * scale
+        estimate = derivative_along(problem.values, x.data, direction, noise)
         direction[index] = 0
-        numeric[(slice(None), *index)] = rows @ estimate.value / steps[index]
-        doubt[(slice(None), *index)] = np.abs(rows) @ estimate.doubt / steps[index]
-        columns.append(estimate.value / steps[index])
         calls += estimate.calls
-    bad = wrong(jacobian, numeric, doubt, rtol)
+        value, doubt = _projected(rows, estimate)
+        return value / h, doubt / h
+
+    for index in np.ndindex(x.shape):
+        at = (slice(None), *index)
+        numeric[at], doubt[at] = moved(index)
+    least = rounding[:, 1].reshape(-1, *[1] * x.ndim)
+    # A gradient is a sum of many terms, and has their rounding too.
+    own = 4 * least / steps
+    bad = wrong(jacobian, numeric, doubt + own, rtol)
+    vague = ~bad & (np.abs(jacobian) > own) & (doubt > 0.1 * np.abs(jacobian))
+    for places, scales, judge in (
+        (bad, _NEARER, _acquitted),
+        (vague, _FARTHER, _made_sure),
+    ):
+        hopeless = 0
+        for place in np.argwhere(places.any(axis=0)):
+            at = (slice(None), *map(int, place))
+            for scale in scales:
+                near = moved(at[1:], scale)
+                better = judge(jacobian[at], numeric[at], *near, rtol) & places[at]
+                for held, found in zip((numeric, doubt), near, strict=True):
+                    held[at] = np.where(better, found, held[at])
+                places[at] &= ~better
+                if not places[at].any():
+                    break
+            hopeless += places[at].any()
+            if hopeless == _ENOUGH:
+                break
     found = _worst(jacobian, numeric, doubt, bad)
     project = rng.standard_normal(len(rows)) if len(rows) > 1 else np.ones(1)
     kind = "entries of the Jacobian" if len(rows) > 1 else "entries"
@@ -151,7 +189,7 @@ def _entries(
         f"all {jacobian.size:,} {kind}",
         jacobian.size,
         calls,
-        *_summary(jacobian, numeric, doubt, steps),
+        *_summary(jacobian, numeric, doubt, rounding[:, 1], steps),
         found,
         np.tensordot(project, jacobian, 1),
         np.tensordot(project, numeric, 1),
@@ -165,53 +203,74 @@ def _directions(
     name: str,
     rows: np.ndarray,
     jacobian: np.ndarray,
+    rounding: np.ndarray,
     rng: Random,
     rtol: float,
 ) -> InputReport:
     row, gradient = rows[0], jacobian[0]
-    steps = steps_of(x.data)
-    steps = np.maximum(steps, np.median(steps))
-    calls = 0
+    finite = np.where(np.isfinite(gradient), gradient, 0.0)
+    noise, calls = _noise_of(rows, rounding), 0
 
-    def along(direction: np.ndarray) -> tuple[float, float, float]:
+    def along(direction: np.ndarray, scale: float = 1.0) -> tuple[float, float, float]:
         nonlocal calls
-        estimate = derivative_along(problem.values, x.data, direction)
+        part = direction * scale
+        estimate = derivative_along(problem.values, x.data, part, noise)
         calls += estimate.calls
-        return (
-            float(np.sum(gradient * direction)),
-            float(row @ estimate.value),
-            float(np.abs(row) @ estimate.doubt),
-        )
+        (value,), (doubt,) = _projected(rows, estimate)
+        analytic = float(np.sum(gradient * direction, where=direction != 0))
+        return analytic, float(value) / scale, float(doubt) / scale
 
-    signs = [rng.choice([-1.0, 1.0], x.shape) * steps for _ in range(DIRECTIONS)]
-    analytic, numeric, doubt = np.array([along(v) for v in signs]).T
-    # What one direction would be if no two entries cancelled: the scale of an error.
-    scale = float(np.sqrt(np.sum((gradient * steps) ** 2)))
-    bad = ~(np.abs(analytic - numeric) <= rtol * max(scale, 1e-300) + doubt)
+    def size_of(steps: np.ndarray) -> float:
+        """What one direction would be if no two entries cancelled."""
+        return max(float(np.sqrt(np.sum((finite * steps) ** 2))), 1e-300)
+
+    signs = rng.choice([-1.0, 1.0], (DIRECTIONS, *x.shape))
+    own = steps_of(x.data)
+    steps = np.maximum(own, np.median(own))  # so that small entries are seen, too;
+    first = along(signs[0] * steps)
+    vague = first[2] / size_of(steps)
+    if not vague <= rtol:
+        other = along(signs[0] * own)
+        if not other[2] / size_of(own) >= vague:
+            first, steps = other, own  # unless they cannot be moved as far, as in log
+    signs *= steps
+    numbers = [first, *(along(v) for v in signs[1:])]
+    analytic, numeric, doubt = np.array(numbers).T
+    scale = size_of(steps)
+    # An error of one entry among n is as 1 to √n beside a direction.
+    floor = rtol * scale / np.sqrt(x.size) + 1e-13 * np.sum(np.abs(finite * steps))
+    bad = ~(np.abs(analytic - numeric) <= floor + doubt)
+    for i in np.flatnonzero(bad):
+        for nearer in _NEARER:
+            _, n, u = along(signs[i], nearer)
+            gap, left = abs(analytic[i] - numeric[i]), abs(analytic[i] - n)
+            if left <= floor + u and not left > 0.1 * gap and not u > 3 * gap:
+                numeric[i], doubt[i], bad[i] = n, u, False
+                break
     report = InputReport(
         name,
         x.shape,
         f"{DIRECTIONS} random directions through all {x.size:,} entries",
         DIRECTIONS,
         calls,
-        *_summary(analytic, numeric, doubt, scale=scale),
+        *_summary(analytic[None], numeric[None], doubt[None], rounding[:, 1], 1, scale),
     )
     if not bad.any():
         return report
-    found = _searched(along, signs[int(np.argmax(bad))], steps, doubt.max())
+    found = _searched(along, signs[int(np.argmax(bad))], steps)
     places = np.unravel_index(rng.choice(x.size, 200, replace=False), x.shape)
     sample = [tuple(map(int, index)) for index in zip(*places, strict=True)]
-    numbers = np.full(x.shape, np.nan)
-    for index in {*sample, *(e.index for e in found)}:
+    known = np.full(x.shape, np.nan)
+    for index in dict.fromkeys([*sample, *(e.index for e in found)]):
         v = np.zeros(x.shape)
         v[index] = steps[index]
         a, n, u = along(v)
-        numbers[index] = n / steps[index]
-        if abs(a - n) > rtol * max(abs(a), abs(n)) + u and all(
+        known[index] = n / steps[index]
+        if not abs(a - n) <= rtol * max(abs(a), abs(n)) + u and all(
             index != e.index for e in found
         ):
             found.append(_entry(index, a, n, u, steps))
-    found.sort(key=lambda e: -abs(e.analytic - e.numeric))
+    found.sort(key=lambda e: -_error(e.analytic, e.numeric))
     return InputReport(
         name,
         x.shape,
@@ -223,9 +282,59 @@ def _directions(
         report.unresolved,
         tuple(found) or (Entry((), analytic[bad][0], numeric[bad][0], doubt[bad][0]),),
         gradient,
-        numbers,
+        known,
         row,
     )
+
+
+def _noise_of(rows: np.ndarray, rounding: np.ndarray) -> Any:
+    """Return by how much each output is off through rounding on the way to it."""
+    if len(rows) > 1:  # each row is one output
+        return rounding[:, 0]
+    return rounding[0, 0] / (np.sum(np.abs(rows)) or 1.0)
+
+
+def _projected(rows: np.ndarray, estimate: Estimate) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the rows make of it; nan counts only where a row is not 0."""
+    value, doubt = (
+        np.sum(np.where(rows == 0, 0.0, r * part), axis=1)
+        for r, part in ((rows, estimate.value), (np.abs(rows), estimate.doubt))
+    )
+    return value, doubt
+
+
+def _acquitted(
+    analytic: Any, numeric: Any, nearer: Any, doubt: Any, rtol: float
+) -> np.ndarray:
+    """Return where steps much smaller contradict the first ones, and agree.
+
+    Beside a kink or a sharp bend the first steps agree on a wrong number. A gradient
+    that is wrong by a little keeps its distance.
+    """
+    gap = np.abs(analytic - numeric)
+    telling = np.where(
+        np.isnan(gap), doubt <= 1e-3 * np.abs(analytic), doubt <= 3 * gap
+    )
+    closer = ~(np.abs(analytic - nearer) > 0.1 * gap)
+    result: np.ndarray = telling & closer & ~wrong(analytic, nearer, doubt, rtol)
+    return result
+
+
+def _made_sure(
+    analytic: Any, numeric: Any, farther: Any, doubt: Any, rtol: float
+) -> np.ndarray:
+    """Return where steps much larger, that rounding does not drown, agree.
+
+    They may be too large, so they do not prove anything wrong.
+    """
+    sharp = doubt <= _COARSE * np.abs(analytic)
+    result: np.ndarray = sharp & ~wrong(analytic, farther, doubt, rtol)
+    return result
+
+
+def _error(analytic: float, numeric: float) -> float:
+    """Return the difference, infinite where one of both is nan."""
+    return float(np.nan_to_num(abs(analytic - numeric), nan=np.inf))
 
 
 def _entry(
@@ -239,22 +348,19 @@ def _searched(
     along: Callable[[np.ndarray], tuple[float, float, float]],
     direction: np.ndarray,
     steps: np.ndarray,
-    doubt: float,
 ) -> list[Entry]:
     """Find a wrong entry by halving the direction, always towards the larger error."""
     places = np.flatnonzero(direction)
     while places.size > 1:
-        best, errors = None, []
-        for half in np.array_split(places, 2):
+        halves, errors = np.array_split(places, 2), []
+        for half in halves:
             v = np.zeros(direction.shape)
             v.flat[half] = direction.flat[half]
             a, n, u = along(v)
-            errors.append(abs(a - n) - u)
-            if best is None or errors[-1] > errors[0]:
-                best = half
-        if max(errors) <= 0 or best is None:
+            errors.append(float(np.nan_to_num(_error(a, n) - u, nan=np.inf)))
+        if max(errors) <= 0:
             return []
-        places = best
+        places = halves[int(np.argmax(errors))]
     index = tuple(map(int, np.unravel_index(int(places[0]), direction.shape)))
     v = np.zeros(direction.shape)
     v[index] = steps[index]
@@ -286,24 +392,37 @@ def _summary(
     analytic: np.ndarray,
     numeric: np.ndarray,
     doubt: np.ndarray,
+    least: np.ndarray,
     steps: Any = 1.0,
     scale: float = 0.0,
 ) -> tuple[float, float, int]:
-    """Return the worst relative error, the resolution, and what is not resolved."""
+    """Return the worst relative error, the resolution, and what is not resolved.
+
+    The first axis is that of the rows. ``least`` is the rounding of each in float64: an
+    entry that moves it by less is 0 as far as can be told, and needs no resolving.
+    """
     finite = np.isfinite(numeric) & np.isfinite(analytic) & np.isfinite(doubt)
     if not finite.any():
         return 0.0, float("inf") if doubt.size else 0.0, doubt.size
-    largest = np.maximum(np.abs(analytic), np.abs(numeric))
-    error = np.abs(analytic - numeric)[finite]
-    size = np.maximum(np.maximum(largest, doubt)[finite], scale)
+    largest = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), scale)
+    error = np.abs(analytic - numeric)
+    vouched = np.where(doubt <= _COARSE * largest, error, error - doubt)[finite]
+    size = np.maximum(largest, doubt)[finite]
     floor = max(1e-13 * float(np.max(size)), np.finfo(float).tiny)
-    worst = float(np.max(error / np.maximum(size, floor)))
+    worst = max(float(np.max(vouched / np.maximum(size, floor))), 0.0)
     # Weighed by what a step changes: else numbers of 1e-8 would count as those of 1e8.
-    change = float(np.sum((np.maximum(largest, scale) * steps)[finite]))
-    noise = float(np.sum((doubt * steps)[finite]))
-    vague = (doubt > 0.1 * np.maximum(largest, scale)) & (largest > 0)
-    lost = int(np.count_nonzero(vague | ~finite))
-    return worst, noise / change if change else 0.0, lost
+    resolutions = []
+    for row in range(len(doubt)):
+        change, noise, claimed = (
+            np.ravel((part * steps)[row])
+            for part in (largest, doubt, np.maximum(np.abs(analytic), scale))
+        )
+        matters = np.ravel(finite[row]) & (claimed > 4 * least[row])
+        if matters.any():
+            resolutions.append(np.sum(noise[matters]) / np.sum(change[matters]))
+    resolution = float(np.median(resolutions)) if resolutions else 0.0
+    vague = (doubt > 0.1 * largest) & (largest > 0)
+    return worst, resolution, int(np.count_nonzero(vague | ~finite))
 
 
 def table(entries: Sequence[Entry], limit: int = 5) -> str:

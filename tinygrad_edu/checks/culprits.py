@@ -10,8 +10,8 @@ import numpy as np
 
 from tinygrad_edu.checks.causes import Cause, likely_cause
 from tinygrad_edu.checks.comparison import Entry, InputReport, compare
-from tinygrad_edu.checks.differences import one_sided, steps_of
-from tinygrad_edu.checks.problems import Problem, of_operation
+from tinygrad_edu.checks.differences import Sides, one_sided, steps_of
+from tinygrad_edu.checks.problems import Problem, nodes_of, of_operation
 from tinygrad_edu.core import Tensor
 from tinygrad_edu.randomness import Random
 
@@ -50,21 +50,6 @@ class Culprit:
         return f"{self.op}{where}{again}, argument {self.argument}: {self.cause.text}"
 
 
-def nodes_of(outputs: Sequence[Any]) -> list[Tensor]:
-    """Return all recorded nodes behind ``outputs``, oldest first."""
-    seen: set[int] = set()
-    found: list[Tensor] = []
-    todo = [y for y in outputs if isinstance(y, Tensor)]
-    while todo:
-        node = todo.pop()
-        if node.op is None or id(node) in seen:
-            continue
-        seen.add(id(node))
-        found.append(node)
-        todo += [x for x in node.inputs if isinstance(x, Tensor)]
-    return sorted(found, key=lambda node: node._index)
-
-
 def culprits_of(
     outputs: Sequence[Any], order: int, rng: Random, rtol: float
 ) -> list[Culprit]:
@@ -73,7 +58,12 @@ def culprits_of(
     for node in nodes_of(outputs):
         if node.op.name in _ENGINE:
             continue
-        problem = of_operation(node.op, node.inputs, node.kwargs)
+        used = [
+            i
+            for i, x in enumerate(node.inputs)
+            if isinstance(x, Tensor) and x.requires_grad
+        ]
+        problem = of_operation(node.op, node.inputs, node.kwargs, used)
         if not problem.leaves:
             continue
         first = problem
@@ -105,20 +95,36 @@ def kink_of(problem: Problem, x: Tensor, entries: Sequence[Entry]) -> Cause | No
             continue
         direction = np.zeros(x.shape)
         direction[entry.index] = steps[entry.index]
-        left, right, doubt = one_sided(problem.values, x.data, direction)
-        jumps = np.abs(right - left) - doubt
-        if entry.output is not None:
-            jumps[np.arange(jumps.size) != entry.output] = 0.0
-        i = int(np.argmax(jumps))
-        if jumps[i] > 1e-2 * max(abs(left[i]), abs(right[i])):
-            a, b = (float(s[i] / steps[entry.index]) for s in (left, right))
+        sides = one_sided(problem.values, x.data, direction)
+        own = np.arange(sides.left.size) == entry.output
+        text = _kink_in(sides, own if own.any() else ~own, float(steps[entry.index]))
+        if text:
             return Cause(
                 "kink",
-                f"no derivative at {list(entry.index)}: the slope is {a:.4g} to the "
-                f"left and {b:.4g} to the right (relu at 0, a tie of a maximum). "
-                "Check at another point",
+                f"no derivative at {list(entry.index)}: {text}. Check at another point",
             )
     return None
+
+
+def _kink_in(sides: Sides, own: np.ndarray, step: float) -> str:
+    """Say how some of the outputs have no derivative, if so."""
+    left, right = np.isnan(sides.left), np.isnan(sides.right)
+    if np.any((left | right) & own):
+        where = "the left" if np.any(left & own) else "the right"
+        return f"the function is nan to {where} of it (a root or logarithm of 0)"
+    jumps = np.flatnonzero(sides.jumps & own)
+    if jumps.size:
+        a, b = (float(y[jumps[0]]) for y in (sides.before, sides.after))
+        return f"the value jumps from {a:.4g} to {b:.4g} (a kink, differentiated)"
+    bend = np.where(own, np.abs(sides.right - sides.left) - sides.doubt, 0.0)
+    i = int(np.argmax(bend))
+    a, b = (float(side[i]) for side in (sides.left, sides.right))
+    if not bend[i] > 1e-2 * max(abs(a), abs(b)):
+        return ""
+    return (
+        f"the slope is {a / step:.4g} to the left and {b / step:.4g} to the right "
+        "(relu at 0, a tie of a maximum)"
+    )
 
 
 def culprit_cause(

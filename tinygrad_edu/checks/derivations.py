@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+import itertools
+import re
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu import plots
-from tinygrad_edu.checks.causes import Cause, likely_cause
-from tinygrad_edu.checks.comparison import compare
-from tinygrad_edu.checks.culprits import nodes_of, sizes_of
+from tinygrad_edu import ops, plots
+from tinygrad_edu.checks.causes import NO_RELATION, Cause, likely_cause
+from tinygrad_edu.checks.comparison import Entry, compare
+from tinygrad_edu.checks.culprits import kink_of, nodes_of, sizes_of
 from tinygrad_edu.checks.differences import derivative_along, steps_of
 from tinygrad_edu.checks.functions import argument_names, outputs_of
 from tinygrad_edu.checks.problems import Problem
@@ -24,8 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["ClaimReport", "DerivationReport", "check_derivation"]
 
 _SHOWN = 5
-_VARIANTS = 300  # pairs of tensors between which a derivative may have been forgotten
-_RIGHT = Cause("", "")
+_VARIANTS = 300  # slips that are tried,
+_VISITS = 1_000_000  # and how many nodes may be walked for them
+_NEAR = 30  # nodes that are looked at behind each
+_SAID = ("the claim", "the gradient")
 
 
 @dataclass(frozen=True)
@@ -109,15 +116,16 @@ def check_derivation(
     f : callable
         The function as code: takes Tensors, returns a single number as a Tensor.
     inputs : mapping of str to array_like, sequence of array_like, or array_like
-        Where to check; handed to ``f`` in this order.
+        Where to check. Handed to ``f`` by name, if these are the names of its
+        parameters, else in this order.
     claimed : mapping, sequence, array_like or callable
         The gradients by the inputs, in the same form; those of a mapping may be some
         of the inputs', None stands for an input without claim. A function is called
-        with the inputs as arrays and returns all this.
+        with the inputs as arrays, as ``f`` is, and returns all this.
     rtol : float, default 1e-6
         Relative error that a claim may have, dimensionless; 1e-4 for claims in float32.
     plot : bool, default False
-        Draw a heat map of the error of each wrong claim.
+        Draw a heat map of the error of each wrong claim of the right shape.
     rng : int, Generator, RandomState or None, default 0
         Draws directions.
 
@@ -130,9 +138,10 @@ def check_derivation(
     Notes
     -----
     Causes: ``factor``, ``sign``, ``transpose``, ``shape``, ``missing-sum``,
-    ``missing-mean``, ``wrong-axis``, ``missing-derivative``, ``extra-factor``,
-    ``detached``, ``kink``, ``nan``, ``error`` and ``unknown``. A claim is judged by the
-    gradient from the graph, after this has been compared with finite differences.
+    ``extra-sum``, ``missing-mean``, ``wrong-axis``, ``missing-derivative``,
+    ``extra-factor``, ``detached``, ``kink``, ``nan``, ``error`` and ``unknown``. A
+    claim is judged by the gradient from the graph, after this has been compared with
+    finite differences. The text calls a tensor by its ``.name``, if ``f`` gives it one.
 
     Examples
     --------
@@ -147,10 +156,16 @@ def check_derivation(
     (False, ('missing-mean',))
     """
     try:
-        return _checked(f, inputs, claimed, rtol, plot, generator(rng))
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return _checked(f, inputs, claimed, rtol, plot, generator(rng))
     except Exception as error:  # a report, whatever a claim does
-        text = f"the check could not be done: {type(error).__name__}: {error}"
+        text = f"the check could not be done: {_said(error)}"
         return DerivationReport((ClaimReport("", False, "error", text),))
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _checked(
@@ -161,81 +176,169 @@ def _checked(
     plot: bool,
     rng: Random,
 ) -> DerivationReport:
-    given = _by_name(inputs, lambda n: argument_names(f, n), "inputs")
-    if callable(claimed):
-        claimed = claimed(*(_array(x) for x in given.values()))
-    claims = _by_name(claimed, lambda n: list(given)[:n], "claimed")
-    unknown = [name for name in claims if name not in given]
-    if unknown or len(claims) > len(given):
-        raise ValueError(
-            f"claimed holds {', '.join(unknown) or 'more arrays than inputs'}; the "
-            f"inputs are {', '.join(given)}"
-        )
-    claims = {name: x for name, x in claims.items() if x is not None}
-    if not claims:
-        raise ValueError("claimed holds no gradient")
-    args = {
-        name: tensor(_array(x), requires_grad=True, dtype=np.float64, name=name)
-        if np.asarray(_array(x)).dtype.kind == "f"
-        else x
-        for name, x in given.items()
-    }
+    if not callable(f):
+        raise TypeError(f"f must be a function of the inputs, got {type(f).__name__}")
+    given = _inputs_of(f, inputs)
+    if callable(claimed) and not isinstance(claimed, Tensor):
+        arrays = {name: _array(x).copy() for name, x in given.items()}
+        claimed = _call_of(claimed, arrays, "the function of the claim")()
+    claims = _claims_of(claimed, given)
+    args = {name: _leaf(name, x) for name, x in given.items()}
     leaves = {name: args[name] for name in claims}
     for name, x in leaves.items():
         if not isinstance(x, Tensor):
-            raise TypeError(
-                f"{name} holds integers: it has no gradient. Write 3.0 for 3"
-            )
+            kind = _array(x).dtype
+            text = "write 3.0 for 3" if kind.kind in "iub" else "pass real numbers"
+            raise TypeError(f"{name} holds {kind}, which has no gradient: {text}")
+
+    call = _call_of(f, args, "f")
 
     def record() -> list[Tensor]:
-        return outputs_of(f(*args.values()), "check_derivation")
+        return outputs_of(call(), "check_derivation")
 
-    problem = Problem(record, list(leaves.values()), list(leaves))
     outputs = record()
     if len(outputs) > 1 or outputs[0].size != 1:
+        shapes = " and ".join(str(y.shape) for y in outputs)
         raise ValueError(
-            f"f must return a single number, got shape {outputs[0].shape}; sum it, or "
-            "take the mean"
+            f"f must return a single number, got shape {shapes}; sum it, or take the "
+            "mean"
         )
-    with np.errstate(all="ignore"):
-        checked = compare(problem, rng, rtol)
-        right = problem.gradients(outputs, np.ones(1))
-        reports = []
-        for i, (name, claim) in enumerate(claims.items()):
-            doubtful = bool(checked[i].wrong)
-            reports.append(
-                _verdict(name, claim, right[i], problem, i, outputs[0], doubtful, rtol)
-            )
-    axes = (
-        tuple(r.plot() for r in reports if not r.correct and _can_plot(r))
-        if plot
-        else ()
-    )
+    if not np.all(np.isfinite(outputs[0].data)):
+        text = (
+            f"the check could not be done: f gives {outputs[0].item()} at these inputs;"
+            " check at others"
+        )
+        return DerivationReport((ClaimReport("", False, "nan", text),))
+    problem = Problem(record, list(leaves.values()), list(leaves))
+    checked = compare(problem, rng, rtol)
+    right = problem.gradients(outputs, np.ones(1))
+    reports = [
+        _verdict(
+            name, claim, right[i], problem, i, outputs[0], bool(checked[i].wrong), rtol
+        )
+        for i, (name, claim) in enumerate(claims.items())
+    ]
+    axes = tuple(r.plot() for r in reports if _can_plot(r)) if plot else ()
     return DerivationReport(tuple(reports), axes)
 
 
 def _can_plot(report: ClaimReport) -> bool:
+    if report.correct or report.claimed is None or not np.size(report.claimed):
+        return False
     return bool(np.shape(report.claimed) == np.shape(report.autodiff))
 
 
-def _by_name(
-    what: Any, names: Callable[[int], Sequence[str]], who: str
-) -> dict[str, Any]:
-    """Return arrays by name, from whatever form they were given in."""
-    if isinstance(what, Mapping):
-        return dict(what)
-    if isinstance(what, Tensor | np.ndarray) or not isinstance(what, Sequence):
-        what = [what]
-    elif what and all(isinstance(x, int | float) for x in what):
-        what = [np.array(what, float)]  # one gradient, written as a list of numbers
-    found = list(names(len(what)))
-    if len(found) < len(what):
-        raise ValueError(f"{who} holds {len(what)} arrays, more than there are inputs")
-    return dict(zip(found, what, strict=True))
+# ----------------------------------------------------------- what is given and claimed
+
+
+def _inputs_of(f: Callable[..., Any], inputs: Any) -> dict[str, Any]:
+    """Return the inputs by name, from whatever form they were given in."""
+    if isinstance(inputs, Mapping):
+        return dict(inputs)
+    if not _is_several(inputs):
+        inputs = [inputs]
+    elif all(isinstance(x, int | float) for x in inputs):
+        if len(_parameters(f)) != len(inputs):  # one vector, as a list of its numbers
+            inputs = [np.array(inputs)]
+    names = argument_names(f, len(inputs))
+    return dict(zip(names, inputs, strict=True))
+
+
+def _claims_of(claimed: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the claims by name of the input, from whatever form they were given in."""
+    if isinstance(claimed, Mapping):
+        unknown = [str(name) for name in claimed if name not in given]
+        if unknown:
+            raise ValueError(
+                f"claimed holds {', '.join(unknown)}; the inputs are "
+                f"{', '.join(map(str, given))}"
+            )
+        claims = dict(claimed)
+    else:
+        several = _is_several(claimed) and not _is_one_claim(claimed, given)
+        parts = list(claimed) if several else [claimed]
+        if len(parts) > len(given):
+            raise ValueError(
+                f"claimed holds {len(parts)} arrays; there are {len(given)} inputs: "
+                f"{', '.join(map(str, given))}. Write np.array([...]) for one array"
+            )
+        claims = dict(zip(given, parts, strict=False))
+    claims = {name: x for name, x in claims.items() if x is not None}
+    if not claims:
+        raise ValueError(
+            "claimed holds no gradient. Pass an array for each input, or a mapping "
+            f"with some of {', '.join(map(str, given))}"
+        )
+    return claims
+
+
+def _is_several(what: Any) -> bool:
+    """Whether it is a sequence of arrays, not a single one."""
+    return isinstance(what, Sequence) and not isinstance(what, str | bytes)
+
+
+def _is_one_claim(claimed: Sequence[Any], given: Mapping[str, Any]) -> bool:
+    """Whether a list is one array written out, not a list of arrays."""
+    if len(given) > 1:
+        return len(claimed) > len(given) and all(
+            isinstance(x, int | float) for x in claimed
+        )
+    (x,) = given.values()
+    if any(y is None or isinstance(y, Tensor | np.ndarray) for y in claimed):
+        return False
+    return len(claimed) != 1 or bool(_shape(claimed) == _array(x).shape)
+
+
+def _shape(nested: Any) -> tuple[int, ...] | None:
+    try:
+        return tuple(np.shape(nested))
+    except ValueError:  # ragged
+        return None
+
+
+def _parameters(f: Callable[..., Any]) -> list[str]:
+    """Return the names that ``f`` gives to what it must be handed."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [p.name for p in parameters if p.kind in kinds and p.default is p.empty]
+
+
+def _call_of(
+    f: Callable[..., Any], args: Mapping[str, Any], who: str
+) -> Callable[[], Any]:
+    """Return the call: by name if ``f`` has these names, else in the order given."""
+    by_name = set(_parameters(f)) == set(args)
+
+    def call() -> Any:
+        try:
+            return f(**args) if by_name else f(*args.values())
+        except Exception as error:
+            handed = ", ".join(f"{name} {np.shape(x)}" for name, x in args.items())
+            raise RuntimeError(
+                f"{who} stopped with {_said(error)}. It was handed {handed}"
+            ) from error
+
+    return call
 
 
 def _array(x: Any) -> Any:
     return x.data if isinstance(x, Tensor) else np.asarray(x)
+
+
+def _leaf(name: str, x: Any) -> Any:
+    """Return a leaf of our own for real numbers; else ``x`` itself."""
+    array = _array(x)
+    if array.dtype.kind != "f":
+        return x
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} holds nan or infinity; check at finite inputs")
+    return tensor(array, requires_grad=True, dtype=np.float64, name=str(name))
+
+
+# ---------------------------------------------------------------------- the verdict
 
 
 def _verdict(
@@ -251,40 +354,65 @@ def _verdict(
     try:
         claim = _array(claim)
         rtol = max(rtol, 1e-4) if claim.dtype == np.float32 else rtol
+        if claim.dtype.kind not in "fiubO":
+            raise TypeError(claim.dtype)
         claim = np.asarray(claim, np.float64)
     except (TypeError, ValueError):
-        text = f"{name}: wrong. The claim is no array of numbers"
+        text = (
+            f"{name} {right.shape}: wrong. The claim is no array of real numbers; pass "
+            f"one of shape {right.shape}"
+        )
         return ClaimReport(name, False, "error", text)
     if claim.shape == right.shape:
-        scale = float(np.max(np.abs(right), initial=0.0))
-        close = np.abs(claim - right) <= rtol * np.abs(right) + 1e-3 * rtol * scale
+        close = _close(claim, right, problem.leaves[position], output, rtol)
     else:
         close = np.zeros(right.shape, bool)
-    numeric = _some_differences(problem, position, claim, right, close)
-    if close.all():
-        text = f"{name} {right.shape}: right ({right.size:,} entries)"
+    if claim.shape == right.shape and close.all():
+        noun = "entry" if right.size == 1 else "entries"
+        text = f"{name} {right.shape}: right ({right.size:,} {noun})"
         if doubtful:
             text += (
                 "; but the gradient from the graph and finite differences disagree "
                 "(see te.gradcheck), as they do where there is no derivative"
             )
         return ClaimReport(name, True, "", text, claim, right)
-    cause = _cause(claim, right, problem, position, output)
+    places = _worst(claim, right, close)
+    x = problem.leaves[position]
+    numeric = [_difference(problem, x, index) for index in places]
+    finite = np.all(np.isfinite(claim)) and np.all(np.isfinite(right))
+    comparable = finite and claim.shape == right.shape
+    cause = _kink(problem, x, places) if comparable else None
+    if cause is None:
+        cause = _cause(claim, right, close, problem, position, output)
+    if cause == NO_RELATION and claim.shape != right.shape:
+        text = f"a gradient has the shape of its input, {right.shape}"
+        cause = Cause("shape", f"the claim has shape {claim.shape}; {text}")
     lines = [f"{name} {right.shape}: wrong{_where(claim, right, close)}"]
-    if numeric:
-        lines.append(
-            f"{'index':>14} {'claimed':>16} {'autodiff':>16} {'differences':>16}"
-        )
-    for index, n in numeric.items():
+    lines.append(f"{'index':>14} {'claimed':>16} {'autodiff':>16} {'differences':>16}")
+    for index, n in zip(places, numeric, strict=True):
         mine = f"{claim[index]:16.9g}" if claim.shape == right.shape else f"{'':>16}"
         lines.append(f"{list(index)!s:>14} {mine} {right[index]:16.9g} {n:16.9g}")
     lines.append(f"likely cause: {cause.text}")
-    if doubtful:
+    if doubtful and cause.name != "kink":
         lines.append(
             "Careful: the gradient from the graph disagrees with finite differences, "
             "too (see te.gradcheck)"
         )
     return ClaimReport(name, False, cause.name, "\n".join(lines), claim, right)
+
+
+def _close(
+    claim: np.ndarray, right: np.ndarray, x: Tensor, output: Tensor, rtol: float
+) -> np.ndarray:
+    """Return where a claim is as near as ``rtol`` and rounding ask for."""
+    known = np.isfinite(claim) & np.isfinite(right)
+    scale = float(np.max(np.abs(right), initial=0.0, where=known))
+    size = float(np.max(np.abs(x.data), initial=0.0)) or 1.0
+    # A gradient that cancels to 0 leaves the rounding of the terms behind.
+    rounding = 8 * np.finfo(np.float64).eps * abs(output.item()) / size
+    bound = rtol * np.abs(right) + 1e-3 * rtol * scale + rounding
+    close: np.ndarray = known & (np.abs(claim - right) <= bound)
+    return close
 
 
 def _where(claim: np.ndarray, right: np.ndarray, close: np.ndarray) -> str:
@@ -293,6 +421,8 @@ def _where(claim: np.ndarray, right: np.ndarray, close: np.ndarray) -> str:
         return f": the claim has shape {claim.shape}"
     count = int(np.sum(~close))
     text = f" in {count:,} of {close.size:,} entries"
+    if close.size == 1:
+        text = ""
     places = np.argwhere(~close)
     for axis, n in enumerate(close.shape):
         lines = np.unique(places[:, axis])
@@ -301,109 +431,270 @@ def _where(claim: np.ndarray, right: np.ndarray, close: np.ndarray) -> str:
     return text
 
 
-def _some_differences(
-    problem: Problem, position: int, claim: np.ndarray, right: np.ndarray, close: Any
-) -> dict[tuple[int, ...], float]:
-    """Differentiate by differences at the worst entries."""
-    x = problem.leaves[position]
+def _worst(
+    claim: np.ndarray, right: np.ndarray, close: np.ndarray
+) -> list[tuple[int, ...]]:
+    """Return where the claim is furthest off, or the gradient largest."""
     if claim.shape == right.shape:
         error = np.where(close, -1.0, np.nan_to_num(np.abs(claim - right), nan=np.inf))
     else:
         error = np.abs(right)
-    steps, found = steps_of(x.data), {}
-    for flat in np.argsort(-error, axis=None, kind="stable")[:_SHOWN]:
-        index = tuple(map(int, np.unravel_index(int(flat), right.shape)))
-        if error[index] < 0:
-            break
-        direction = np.zeros(x.shape)
-        direction[index] = steps[index]
-        estimate = derivative_along(problem.values, x.data, direction)
-        found[index] = float(estimate.value[0] / steps[index])
+    order = np.argsort(-error, axis=None, kind="stable")[:_SHOWN]
+    places = [tuple(map(int, np.unravel_index(int(i), right.shape))) for i in order]
+    return [index for index in places if error[index] >= 0]
+
+
+def _difference(problem: Problem, x: Tensor, index: tuple[int, ...]) -> float:
+    """Differentiate by differences at one entry."""
+    direction = np.zeros(x.shape)
+    step = direction[index] = steps_of(x.data)[index]
+    return float(derivative_along(problem.values, x.data, direction).value[0] / step)
+
+
+def _kink(
+    problem: Problem, x: Tensor, places: Sequence[tuple[int, ...]]
+) -> Cause | None:
+    """Return the cause if the claim is off only where there is no derivative."""
+    found = None
+    for place in places:
+        here = kink_of(problem, x, [Entry(place, 0.0, 0.0, 0.0)])
+        if here is None:
+            return None
+        found = found or here
     return found
+
+
+# ------------------------------------------------------------------------- the cause
 
 
 def _cause(
     claim: np.ndarray,
     right: np.ndarray,
+    close: np.ndarray,
     problem: Problem,
     position: int,
     output: Tensor,
 ) -> Cause:
     if not np.all(np.isfinite(claim)):
         count = int(np.sum(~np.isfinite(claim)))
-        return Cause("nan", f"{count:,} entries of the claim are nan or infinite")
-    x = problem.leaves[position]
+        some = f"{count:,} of {claim.size:,} entries of the claim are"
+        text = "the claim is" if claim.size == 1 else some
+        return Cause("nan", f"{text} nan or infinite")
+    if not np.all(np.isfinite(right)):
+        text = "the gradient itself is nan or infinite here; check at other inputs"
+        return Cause("nan", text)
     nodes = [
         node
         for node in nodes_of([output])
         if not isinstance(node.data, tuple) and node.requires_grad
     ]
-    flowing = dict(zip(nodes, gradients(output, nodes), strict=True))
-    sums_of = {f"dL/d({_called(t)})": g for t, g in flowing.items()}
-    factors = {_called(t): t.data for t in (*nodes, *_constants(nodes))}
     sizes = sizes_of({_called(t): t.data for t in (*problem.leaves, *nodes)})
+    simple = likely_cause(claim, right, sizes=sizes, said=_SAID)
+    if simple.name == "detached" and claim.shape != right.shape:
+        return NO_RELATION
+    by_chance = right.size == 1 and simple.name == "factor" and not _is_plain(simple)
+    if simple != NO_RELATION and not by_chance:
+        return simple
+    found = _summed_too_often(claim, right) or _partly(claim, right, close)
+    if found is not None:
+        return found
+    x = problem.leaves[position]
+    flowing = dict(zip(nodes, gradients(output, nodes), strict=True))
+    factors: dict[str, Any] = {}
+    for t in (*nodes, *_constants(nodes)):
+        factors[_called(t)] = array = _array(t)
+        if array.ndim == 2:
+            factors[f"{_called(t)}, transposed,"] = array.T
+    found = _summed_elsewhere(claim, right, flowing)
+    if found is not None:
+        return found
+    slips = _slips(right, x, nodes, flowing)
+    if by_chance:  # two numbers are in some ratio always
+        exact = [cause for cause, array in slips if np.allclose(claim, array, 1e-6, 0)]
+        return exact[0] if exact else simple
     return likely_cause(
         claim,
         right,
         factors=factors,
-        sums_of=sums_of,
-        variants=_forgotten(right, x, nodes, flowing),
+        sums_of={f"dL/d({_called(t)})": g for t, g in flowing.items()},
+        variants=slips,
         sizes=sizes,
-        said=("the claim", "the gradient"),
+        said=_SAID,
     )
 
 
-def _called(t: Tensor) -> str:
-    if t.name:
+def _is_plain(cause: Cause) -> bool:
+    """Whether a factor is one that people forget: 2, 1/2, 1/32, -3."""
+    return re.search(r"is -?\d{1,4}(/\d{1,4})? x ", cause.text) is not None
+
+
+def _summed_too_often(claim: np.ndarray, right: np.ndarray) -> Cause | None:
+    if claim.size >= right.size:
+        return None
+    for count in range(1, right.ndim + 1):
+        for axes in itertools.combinations(range(right.ndim), count):
+            total = right.sum(axis=axes)
+            if total.size == claim.size and np.allclose(
+                claim.ravel(), total.ravel(), 1e-6, 1e-9 * float(np.abs(right).max())
+            ):
+                over = ", ".join(map(str, axes))
+                text = f"the claim is the sum of the gradient over axis {over}"
+                return Cause("extra-sum", text)
+    return None
+
+
+def _summed_elsewhere(
+    claim: np.ndarray, right: np.ndarray, flowing: Mapping[Tensor, np.ndarray]
+) -> Cause | None:
+    """Find a sum over another axis; it may well be 0, as that of a softmax's is."""
+
+    def equal(total: np.ndarray, array: np.ndarray, scale: float) -> bool:
+        if total.size != array.size:
+            return False
+        return np.allclose(total.ravel(), array.ravel(), 1e-6, 1e-9 * scale)
+
+    for t, g in flowing.items():
+        if not 2 <= g.ndim <= 4 or not np.any(g):
+            continue
+        scale = float(np.max(np.abs(g)))
+        over = range(g.ndim)
+        true = [axis for axis in over if equal(g.sum(axis=axis), right, scale)]
+        false = [axis for axis in over if equal(g.sum(axis=axis), claim, scale)]
+        if true and false and not set(true) & set(false):
+            text = f"dL/d({_called(t)}) was summed over axis {false[0]} instead of"
+            return Cause("wrong-axis", f"{text} {true[0]}")
+    return None
+
+
+def _partly(claim: np.ndarray, right: np.ndarray, close: np.ndarray) -> Cause | None:
+    """Find a factor that holds in the wrong entries, where others are right."""
+    if claim.shape != right.shape or not np.any(close & (right != 0)):
+        return None
+    found = likely_cause(claim[~close], right[~close], said=_SAID)
+    if found.name not in ("sign", "factor", "detached"):
+        return None
+    if np.sum(~close) == 1 and found.name == "factor" and not _is_plain(found):
+        return None
+    if found.name == "detached":
+        return Cause("factor", "where it is wrong, the claim is 0")
+    return Cause(found.name, f"where it is wrong, {found.text}")
+
+
+def _called(t: Any) -> str:
+    """Return what a tensor is called; of an array, what can be said."""
+    if isinstance(t, Tensor) and t.name:
         return t.name
-    if t.op is None:
-        return f"a constant {t.shape}"
-    return f"{t.op.name} {t.shape}"
+    if isinstance(t, Tensor) and t.op is not None:
+        return f"{t.op.name} {t.shape}"
+    return f"a constant {np.shape(t)}"
 
 
-def _constants(nodes: Sequence[Tensor]) -> list[Tensor]:
-    return [x for n in nodes for x in n.inputs if isinstance(x, Tensor) and not x.op]
+def _constants(nodes: Sequence[Tensor]) -> list[Any]:
+    """Return what stands at the beginning: leaves, and arrays of real numbers."""
+    return [
+        x
+        for node in nodes
+        for x in node.inputs
+        if (isinstance(x, Tensor) and x.op is None)
+        or (isinstance(x, np.ndarray) and x.dtype.kind == "f")
+    ]
 
 
-def _forgotten(
+# ------------------------------------------- what the gradient would be with a slip
+
+
+def _slips(
     right: np.ndarray,
     x: Tensor,
     nodes: Sequence[Tensor],
     flowing: Mapping[Tensor, np.ndarray],
 ) -> list[tuple[Cause, np.ndarray]]:
-    """Return the gradients that follow from forgetting a derivative on the way.
-
-    Between an earlier tensor z and a later one a of the same shape, computed from it by
-    elementwise operations alone, dL/da is handed on to z as it is.
-    """
+    """Return the gradients by ``x`` that follow from slips on the way to it."""
     found: list[tuple[Cause, np.ndarray]] = []
+    limit = min(_VARIANTS, _VISITS // max(len(nodes), 1))
+
+    def back(z: Tensor, g: np.ndarray) -> np.ndarray:
+        if z is x:
+            return g
+        return np.asarray(gradients(z, [x], gradient=g)[0])
+
     for a in reversed(nodes):
-        for z in _elementwise_behind(a):
-            if len(found) >= _VARIANTS:
+        for z, part, wrong, cause in (
+            *_forgotten(a, flowing[a]),
+            *_untransposed(a, flowing[a]),
+        ):
+            if len(found) >= limit:
                 return found
-            true = gradients(a, [x], gradient=flowing[a])[0]
-            if z is x:
-                slip = flowing[a]
-            elif z.requires_grad:
-                slip = gradients(z, [x], gradient=flowing[a])[0]
-            else:
+            if z is not x and not z.requires_grad:
                 continue
-            text = f"the derivative of {_called(a)} by {_called(z)} is missing"
-            found.append((Cause("missing-derivative", text), right - true + slip))
+            true, slip = back(z, part), back(z, wrong)
+            if np.any(true) and np.any(slip):
+                found.append((cause, right - true + slip))
     return found
 
 
-def _elementwise_behind(a: Tensor) -> list[Tensor]:
-    """Return the tensors of the same shape that ``a`` is elementwise computed from."""
+_Slip = tuple[Tensor, np.ndarray, np.ndarray, Cause]
+
+
+def _forgotten(a: Tensor, g: np.ndarray) -> Iterator[_Slip]:
+    """Yield what is handed on to earlier tensors of the shape of ``a``.
+
+    With the derivative forgotten dL/da is handed on as it is; or it is multiplied by
+    the derivative twice.
+    """
+    for z in _same_shape_behind(a):
+        part = gradients(a, [z], gradient=g)[0]
+        what = f"the derivative of {_function(a, z)}"
+        yield z, part, g, Cause("missing-derivative", f"{what} is missing")
+        slope = gradients(a, [z], gradient=np.ones(a.shape))[0]
+        text = f"{what} is there once too often"
+        yield z, part, part * slope, Cause("extra-factor", text)
+
+
+def _same_shape_behind(a: Tensor) -> list[Tensor]:
+    """Return the nearest tensors of the shape of ``a`` from which it is computed."""
     found: dict[Tensor, None] = {}
-    todo = [a]
-    while todo:
-        node = todo.pop()
-        if node.op is None or not node.op.elementwise:
-            continue
-        for z in node.inputs:
-            if isinstance(z, Tensor) and z.requires_grad and z.shape == a.shape:
-                if z not in found:
+    todo, visits = deque([a]), 0
+    while todo and visits < _NEAR:
+        node, visits = todo.popleft(), visits + 1
+        for z in node.inputs if node.op is not None else ():
+            if isinstance(z, Tensor) and z.requires_grad and z not in found:
+                if z.shape == a.shape:
                     found[z] = None
                     todo.append(z)
     return list(found)
+
+
+def _function(a: Tensor, z: Tensor) -> str:
+    """Say what ``a`` is as a function of ``z``."""
+    known = [("sigmoid", ops.sigmoid(z.data)), ("tanh", np.tanh(z.data))]
+    known += [("softmax", ops.softmax(z.data, axis=axis)) for axis in range(z.ndim)]
+    for name, value in known:
+        if a.op is not None and a.op.name != name and np.allclose(a.data, value):
+            return f"the {name} ({_called(a)}) by {_called(z)}"
+    return f"{_called(a)} by {_called(z)}"
+
+
+def _untransposed(a: Tensor, g: np.ndarray) -> Iterator[_Slip]:
+    """Yield what a product hands on if a matrix is not transposed, where it fits."""
+    if a.op is None or a.op.name not in ("matmul", "linear"):
+        return
+    first, second = a.inputs[:2]
+    u, v = _array(first), _array(second)
+    if g.ndim != 2 or u.ndim != 2 or v.ndim != 2:
+        return
+    if a.op.name == "matmul":
+        products = [(first, second, g, v.T), (second, first, u.T, g)]
+    else:  # first @ second.T
+        products = [(first, second, g, v), (second, first, g.T, u)]
+    for z, other, left, right in products:
+        if not isinstance(z, Tensor):
+            continue
+        text = (
+            f"a transpose is missing, or too many, in the product with {_called(other)}"
+        )
+        for wrong in ((left, right.T), (left.T, right), (left.T, right.T)):
+            if wrong[0].shape[1] == wrong[1].shape[0]:
+                slip = wrong[0] @ wrong[1]
+                if slip.shape == z.shape:
+                    yield z, left @ right, slip, Cause("transpose", text)

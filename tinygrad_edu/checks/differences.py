@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Estimate", "derivative_along", "one_sided", "steps_of"]
+__all__ = ["Estimate", "Sides", "derivative_along", "one_sided", "steps_of"]
 
 #: Multiples of the first step that are tried until one resolves the derivative.
 _LADDER = (1, 16, 1 / 16, 256, 1 / 256, 4096, 1 / 4096, 2.0**16, 2.0**-16, 2.0**20)
@@ -34,7 +34,10 @@ def steps_of(x: np.ndarray) -> np.ndarray:
 
 
 def derivative_along(
-    evaluate: Callable[[], np.ndarray], x: np.ndarray, direction: np.ndarray
+    evaluate: Callable[[], np.ndarray],
+    x: np.ndarray,
+    direction: np.ndarray,
+    noise: Any = 0.0,
 ) -> Estimate:
     """Differentiate what ``evaluate`` returns as ``x`` moves along ``direction``.
 
@@ -46,6 +49,9 @@ def derivative_along(
         Moved in place, and put back.
     direction : ndarray, of x's shape
         Of the size of ``x``: the first step is 2⁻¹⁰ of it, more in single precision.
+    noise : float or ndarray, shape (n,), default 0
+        By how much the outputs may be off through rounding on the way to them; that of
+        the outputs themselves is known.
 
     Returns
     -------
@@ -83,7 +89,7 @@ def derivative_along(
             coarse, fine = (plus - minus) / (2 * h), (plus2 - minus2) / h
             best = (4 * fine - coarse) / 3
             largest = np.maximum(np.abs(plus), np.abs(minus))
-            new = np.abs(best - fine) + 4 * unit * largest / h
+            new = np.abs(best - fine) + (4 * unit * largest + 2 * noise) / h
             new[~np.isfinite(new)] = np.inf
             if calls == 4:
                 value, doubt = best, new
@@ -112,10 +118,21 @@ def _unit(y: np.ndarray) -> float:
     return float(np.finfo(y.dtype).eps) if y.dtype.kind == "f" else 0.0
 
 
+class Sides(NamedTuple):
+    """What a function does to the left and to the right of a point, entry by entry."""
+
+    left: np.ndarray  # the derivatives
+    right: np.ndarray
+    doubt: np.ndarray
+    before: np.ndarray  # the values
+    after: np.ndarray
+    jumps: np.ndarray  # whether these differ however near they are
+
+
 def one_sided(
     evaluate: Callable[[], np.ndarray], x: np.ndarray, direction: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the derivatives to the left and to the right, and their doubt."""
+) -> Sides:
+    """Differentiate to the left and to the right."""
     start = x.copy()
     h = 2.0 ** round(np.log2(float(np.finfo(x.dtype).eps)) / 3)
 
@@ -132,4 +149,7 @@ def one_sided(
     falling, rising = (here - left2) / h * 2, (right2 - here) / h * 2
     doubt = 8 * unit * np.max(np.abs([left, here, right]), axis=0) / h
     doubt += np.abs((here - left) / h - falling) + np.abs((right - here) / h - rising)
-    return falling, rising, doubt
+    size = np.maximum(np.abs(left2), np.abs(right2))
+    far, near = np.abs(right - left), np.abs(right2 - left2)
+    jumps = (near > 0.9 * far) & (near > 1e-3 * size)
+    return Sides(falling, rising, doubt, left2, right2, jumps)

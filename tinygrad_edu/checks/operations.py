@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checks.causes import Cause
-from tinygrad_edu.checks.comparison import InputReport, compare, table
+from tinygrad_edu.checks.comparison import compare, table
 from tinygrad_edu.checks.culprits import culprit_cause
 from tinygrad_edu.checks.functions import GradientCheckError
-from tinygrad_edu.checks.problems import of_operation
-from tinygrad_edu.core import Case, Op, Tensor, tensor
-from tinygrad_edu.randomness import Random, RandomSource, generator
+from tinygrad_edu.checks.problems import as_called, of_operation
+from tinygrad_edu.core import Case, Op, Tensor, gradients, tensor
+from tinygrad_edu.randomness import RandomSource, generator
+from tinygrad_edu.transforms import jvp, vjp
 
 __all__ = ["OperationReport", "check_op"]
+
+# What two ways to compute may differ by, relative to the largest number (or to 1).
+_DOUBLE = 1e-14
+_SINGLE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,7 @@ class OperationReport:
     ----------
     op : str
     cases : int
+        Those declared, and those added to broadcast each argument.
     compared : int
         How many derivatives were compared with differences.
     worst : float
@@ -60,12 +68,12 @@ def check_op(
     op : Op
         With cases, which say at which inputs to check.
     reference : callable, optional
-        What its values are compared with, called like NumPy's functions are; its own
-        NumPy function unless given.
+        What its values are compared with, called as the operation is, with all of
+        its metadata; its own NumPy function unless given.
     order : int, default 2
-        Up to which order of derivatives.
+        Up to which order of derivatives; at least 1.
     rng : int, Generator, RandomState or None, default 0
-        Draws the inputs.
+        Draws the inputs; the same seed gives the same report.
 
     Returns
     -------
@@ -75,10 +83,15 @@ def check_op(
     ------
     GradientCheckError
         If anything is wrong. The message lists all of it: values that differ from the
-        reference, from those on Tensors or in float32; derivatives of first and second
-        order; shapes under broadcasting; inputs that are written to; gradients that
-        share memory; residuals that differ from their expressions; a missing label,
-        docstring or case.
+        reference, on Tensors or in float32; derivatives of first and second order;
+        forward mode that differs from reverse mode;
+        shapes under broadcasting; arrays that are written to, or handed out again by
+        the next call; residuals that differ from their expressions; a missing label,
+        docstring, rule or case.
+    TypeError
+        If ``op`` is no operation.
+    ValueError
+        If ``order`` is not 1, 2, ...
 
     Examples
     --------
@@ -93,33 +106,43 @@ def check_op(
             f"check_op: expected an operation, got {type(op).__name__}. Declare it "
             "with @te.op; functions are checked by te.gradcheck"
         )
+    if order < 1 or int(order) != order:
+        raise ValueError(f"check_op: order must be 1, 2, ..., got {order}")
     wrong = list(_declaration(op))
-    causes: list[str] = []
-    compared, worst = 0, 0.0
+    compared = _Compared()
+    cases = [*op.cases, *_broadcasting(op)]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
-        for case in [*op.cases, *_broadcasting(op)]:
-            try:
-                wrong += [
-                    f"{case}: {text}" for text in _values(op, case, reference, rng)
-                ]
-                wrong += [f"{case}: {text}" for text in _memory(op, case, rng)]
-                for level, r, cause in _derivatives(op, case, order, generator(rng)):
-                    compared, worst = compared + r.compared, max(worst, r.worst)
-                    if cause is not None:
-                        causes.append(cause.name)
-                        which = (
-                            "derivative" if level == 1 else f"order-{level} derivative"
-                        )
-                        text = f"{which} by {r.name}: {cause.text}"
-                        wrong.append(f"{case}: {text}\n{table(r.wrong)}")
-            except Exception as error:  # the other cases are checked all the same
-                wrong.append(f"{case}: raises {type(error).__name__}: {error}")
-    report = OperationReport(op.name, len(op.cases), compared, worst)
+        for case in cases:
+            wrong += _all_of(case, _values(op, case, reference, rng))
+            wrong += _all_of(case, _single_precision(op, case, rng))
+            wrong += _all_of(case, _residuals(op, case, rng))
+            wrong += _all_of(case, _memory(op, case, rng))
+            if _has_rules(op):
+                wrong += _all_of(case, _derivatives(op, case, order, rng, compared))
+                wrong += _all_of(case, _forward_mode(op, case, rng))
+    for name in op.arguments if cases and _has_rules(op) else ():
+        if name not in op.constant and name not in compared.arguments:
+            wrong.append(
+                f"the rule of {name} is used in no case: add one in which {name} is of "
+                "floating-point numbers"
+            )
+    report = OperationReport(op.name, len(cases), compared.count, compared.worst)
     if wrong:
-        text = "\n".join([f"check_op: {op.name} fails", *wrong])
-        raise GradientCheckError(text, report, tuple(dict.fromkeys(causes)))
+        title = f"check_op: {op.name} fails (inputs drawn with rng={rng!r})"
+        text = "\n".join([title, *dict.fromkeys(wrong)])
+        raise GradientCheckError(text, report, tuple(dict.fromkeys(compared.causes)))
     return report
+
+
+@dataclass
+class _Compared:
+    """The derivatives that were compared with differences so far."""
+
+    count: int = 0
+    worst: float = 0.0
+    arguments: set[str] = field(default_factory=set)
+    causes: list[str] = field(default_factory=list)
 
 
 def _declaration(op: Op) -> Iterator[str]:
@@ -129,146 +152,350 @@ def _declaration(op: Op) -> Iterator[str]:
         yield "its label is empty: declare symbol="
     if not (op.__doc__ or "").strip():
         yield "it has no docstring"
+    if not _has_rules(op):
+        yield f"it has no rules: declare them with {op.name}.vjp(...)"
+
+
+def _has_rules(op: Op) -> bool:
+    try:
+        iter(op.rules)
+    except TypeError:
+        return False
+    return True
+
+
+def _all_of(case: Case, findings: Iterator[str]) -> list[str]:
+    """Return all findings in a case, and the error that ended the search, if any."""
+    found: list[str] = []
+    try:
+        for text in findings:
+            found.append(f"{case}: {text}")
+    except Exception as error:  # the rest is checked all the same
+        found.append(f"{case}: raises {type(error).__name__}: {error}")
+    return found
 
 
 def _broadcasting(op: Op) -> list[Case]:
-    """Return a case with broadcasting, for an elementwise operation without one."""
-    arrays = len(op.arguments)
-    if not op.elementwise or arrays < 2 or op.metadata or not op.cases:
+    """Return cases that broadcast the arguments which no declared case broadcasts."""
+    if not op.elementwise or op.variadic or len(op.arguments) < 2:
         return []
+    known = []
     for case in op.cases:
-        if len({x.shape for x in case.sample(0) if x is not None}) > 1:
-            return []
-    first = op.cases[0].sample(0)
-    if any(x is None or x.ndim == 0 for x in first):
-        return []
-    return [Case(*first[:-1], first[-1][:1], tolerance=op.cases[0].tolerance)]
+        with contextlib.suppress(Exception):  # said where the case is checked
+            inputs = case.sample(0)
+            known.append((case, inputs, _broadcast_shape(inputs)))
+    added = []
+    for i in range(len(op.arguments)):
+        of_it = [k for k in known if i < len(k[1]) and k[1][i] is not None]
+        if any(inputs[i].shape != wide for _, inputs, wide in of_it):
+            continue
+        for case, _, wide in of_it:
+            inputs = [*case.inputs]
+            inputs[i] = _smaller(inputs[i])
+            new = Case(*inputs, tolerance=case.tolerance, **case.kwargs)
+            sample = new.sample(0)
+            if sample[i].shape != wide == _broadcast_shape(sample):
+                added.append(new)
+                break
+    return added
 
 
-def _as_called(op: Op, inputs: Sequence[Any]) -> list[Any]:
-    return [list(inputs)] if op.variadic else list(inputs)
+def _smaller(x: Any) -> Any:
+    """Return an input of a case with a first axis of length 1, or without it."""
+    if isinstance(x, tuple):
+        return (1, *x[1:]) if x[:1] > (1,) else x[1:]
+    if callable(x):
+        return lambda rng: _smaller(np.array(x(rng)))
+    x = np.array(x)
+    if x.ndim == 0:
+        return x
+    return x[:1] if len(x) > 1 else x[0]
 
 
-def _arrays(out: Any) -> list[np.ndarray]:
-    parts = out if isinstance(out, tuple | list) else (out,)
-    return [np.asarray(y.data if isinstance(y, Tensor) else y) for y in parts]
+def _broadcast_shape(inputs: Sequence[Any]) -> tuple[int, ...]:
+    return np.broadcast_shapes(*(x.shape for x in inputs if x is not None))
 
 
-def _tracked(op: Op, inputs: Sequence[Any]) -> list[Any]:
-    """Make Tensors of the inputs that have a derivative."""
+# ------------------------------------------------------------------- how it is called
+
+
+def _call(op: Op, inputs: Sequence[Any], case: Case) -> Any:
+    return op(*as_called(op, inputs, case.kwargs), **case.kwargs)
+
+
+def _with_defaults(op: Op, inputs: Sequence[Any]) -> list[Any]:
+    """Return all arguments, where a case gives the first ones only."""
+    parameters = inspect.signature(op.forward).parameters
+    left_out = () if op.variadic else op.arguments[len(inputs) :]
+    return [*inputs, *(parameters[name].default for name in left_out)]
+
+
+def _parts(out: Any) -> tuple[Any, ...]:
+    return tuple(out) if isinstance(out, tuple | list) else (out,)
+
+
+def _numbers(out: Any) -> list[np.ndarray]:
+    return [np.asarray(y.data if isinstance(y, Tensor) else y) for y in _parts(out)]
+
+
+def _differentiable(op: Op, inputs: Sequence[Any]) -> list[int]:
+    """Return the positions of the inputs that have a derivative."""
     return [
-        tensor(x, requires_grad=True)
-        if x is not None and x.dtype.kind == "f" and op.argument(i) not in op.constant
-        else x
+        i
         for i, x in enumerate(inputs)
+        if isinstance(x, np.ndarray)
+        and x.dtype.kind == "f"
+        and op.argument(i) not in op.constant
     ]
+
+
+def _recorded(op: Op, inputs: Sequence[Any], case: Case) -> tuple[Any, list[Tensor]]:
+    """Return the result on Tensors, and those of them that have a derivative."""
+    args = list(inputs)
+    which = _differentiable(op, inputs)
+    for i in which:
+        args[i] = tensor(inputs[i], requires_grad=True)
+    return _call(op, args, case), [args[i] for i in which]
+
+
+def _gradients(op: Op, inputs: Sequence[Any], case: Case) -> list[Any]:
+    """Return the gradients of a sum of the results with fixed weights."""
+    out, leaves = _recorded(op, inputs, case)
+    total = [np.zeros(x.shape) for x in leaves]
+    rng = np.random.default_rng(0)
+    for y in _parts(out) if leaves else ():
+        weights = rng.standard_normal(y.shape)
+        if y.requires_grad:
+            found = gradients(y, leaves, gradient=weights)
+            total = [t + g for t, g in zip(total, found, strict=True)]
+    return total
+
+
+def _forward(
+    op: Op, inputs: Sequence[Any], named: Mapping[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Return what the rules are handed: the result, and the residuals by name."""
+    out = op.forward(*inputs, **named)
+    by_products: list[Any] = []
+    if op.residuals:
+        out, *by_products = out
+    if op.results:
+        out = op.results(*out)
+    return out, dict(zip(op.residuals, by_products, strict=True))
+
+
+# ------------------------------------------------------------------ what is asked of it
 
 
 def _values(
     op: Op, case: Case, reference: Callable[..., Any] | None, rng: RandomSource
 ) -> Iterator[str]:
-    """Compare values: with the reference, on Tensors, in single precision."""
+    """Compare values: with the reference, and those on Tensors."""
     inputs = case.sample(rng)
-    plain = op(*_as_called(op, inputs), **case.kwargs)
-    if any(
-        isinstance(y, Tensor) for y in (plain if isinstance(plain, tuple) else [plain])
-    ):
+    plain = _call(op, inputs, case)
+    if any(isinstance(y, Tensor) for y in _parts(plain)):
         yield "on arrays it returns a Tensor; it must compute with NumPy alone"
         return
-    values = _arrays(plain)
+    values = _numbers(plain)
+    if op.elementwise:
+        wide = _broadcast_shape(inputs)
+        for y in values:
+            if y.shape != wide:
+                yield f"shape {y.shape}, but the inputs broadcast to {wide}"
     right = reference or op.numpy
     if right is not None:
         named = {**op.metadata, **case.kwargs}
-        for y, r in zip(
-            values, _arrays(right(*_as_called(op, inputs), **named)), strict=True
-        ):
-            yield from _differ(y, r, 1e-13, "the reference")
-    recorded = op(*_as_called(op, _tracked(op, inputs)), **case.kwargs)
-    for y, r in zip(_arrays(recorded), values, strict=True):
-        yield from _differ(r, y, 0.0, "the value on Tensors")
-    singles = [
-        x.astype(np.float32) if x is not None and x.dtype.kind == "f" else x
-        for x in inputs
-    ]
-    singles = [  # Python's own integer promotes nothing
-        x.item() if x is not None and x.ndim == 0 and x.dtype.kind != "f" else x
-        for x in singles
-    ]
-    single = case.kwargs.get("dtype", np.float32)
-    for y, r in zip(
-        _arrays(op(*_as_called(op, singles), **case.kwargs)), values, strict=True
-    ):
-        if r.dtype.kind == "f" and y.dtype != single:
+        expected = _numbers(right(*as_called(op, inputs, case.kwargs), **named))
+        yield from _differences(values, expected, _DOUBLE, "the reference")
+    recorded, _ = _recorded(op, inputs, case)
+    again = _differences(_numbers(recorded), values, 0.0, "the value on arrays")
+    yield from (f"on Tensors (is it random?): {text}" for text in again)
+
+
+def _single_precision(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:
+    """Compare values and gradients in float32 with those in float64."""
+    inputs = case.sample(rng)
+    singles: list[Any] = list(inputs)
+    for i, x in enumerate(inputs):
+        if x is not None and x.dtype.kind == "f":
+            singles[i] = x.astype(np.float32)
+        elif x is not None and x.ndim == 0:
+            singles[i] = x.item()  # Python's own integer promotes nothing
+    values = _numbers(_call(op, singles, case))
+    expected = case.kwargs.get("dtype", np.float32)
+    for y in values:
+        if y.dtype.kind == "f" and y.dtype != expected:
             yield f"float32 inputs give {y.dtype}"
-        yield from _differ(y, r, 1e-3, "the value in float64")
-    if op.residuals:
-        named = {**op.metadata, **case.kwargs}
-        _, *handed = op.forward(*inputs, **named)
-        for (name, expression), value in zip(op.residuals.items(), handed, strict=True):
-            again = expression(*inputs, **named)
-            yield from _differ(
-                value, again, 1e-13, f"the expression of residual {name}"
-            )
+    right = _numbers(_call(op, inputs, case))
+    yield from _differences(values, right, _SINGLE, "the value in float64")
+    if _has_rules(op):
+        found = _differences(
+            _gradients(op, singles, case),
+            _gradients(op, inputs, case),
+            _SINGLE,
+            "that in float64",
+        )
+        yield from (f"gradient in float32: {text}" for text in found)
 
 
-def _differ(y: Any, right: Any, rtol: float, what: str) -> Iterator[str]:
-    y, right = np.asarray(y), np.asarray(right)
-    if y.shape != right.shape:
-        yield f"shape {y.shape}, but {what} has {right.shape}"
+def _residuals(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:
+    """Compare what forward hands out with the expressions of it."""
+    inputs = _with_defaults(op, case.sample(rng))
+    named = {**op.metadata, **case.kwargs}
+    for name, value in _forward(op, inputs, named)[1].items():
+        again = op.residuals[name](*inputs, **named)
+        found = _differences([value], [again], _DOUBLE, "its expression")
+        yield from (f"residual {name}: {text}" for text in found)
+
+
+def _differences(
+    values: Sequence[Any], expected: Sequence[Any], rtol: float, what: str
+) -> Iterator[str]:
+    """Say which of some arrays differ, and where most."""
+    if len(values) != len(expected):
+        yield f"{len(values)} results, but {what} has {len(expected)}"
         return
-    scale = float(np.max(np.abs(right), initial=1.0, where=np.isfinite(right)))
-    if np.allclose(y, right, rtol=rtol, atol=rtol * scale, equal_nan=True):
-        return
-    error = np.nan_to_num(np.abs(y.astype(float) - right), nan=np.inf)
-    at = tuple(map(int, np.unravel_index(int(np.argmax(error)), error.shape)))
-    yield f"value {y[at]!r} at {list(at)}, but {what} is {right[at]!r}"
+    for y, right in zip(
+        map(np.asarray, values), map(np.asarray, expected), strict=True
+    ):
+        if y.shape != right.shape:
+            yield f"shape {y.shape}, but {what} has {right.shape}"
+            continue
+        scale = np.max(np.abs(right), initial=1.0, where=np.isfinite(right))
+        same = (y == right) | (np.isnan(y) & np.isnan(right))
+        error = np.where(same, 0.0, np.abs(np.subtract(y, right, dtype=float)))
+        error[np.isnan(error)] = np.inf
+        if np.any(error > rtol * scale):
+            at = np.unravel_index(np.argmax(error), error.shape)
+            place = list(map(int, at))
+            yield f"{y[at].item()!r} at {place}, but {what} is {right[at].item()!r}"
 
 
 def _memory(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:
-    """Look for inputs that are written to, and gradients that share memory."""
-    inputs = case.sample(rng)
-    before = [None if x is None else x.copy() for x in inputs]
-    op(*_as_called(op, inputs), **case.kwargs)
-    leaves = _tracked(op, inputs)
-    out = op(*_as_called(op, leaves), **case.kwargs)
-    outputs = out if isinstance(out, tuple) else (out,)
-    for y in outputs:
-        if isinstance(y, Tensor) and y.requires_grad:
-            y.backward(np.ones(y.shape), retain_graph=True)
-    tracked = [(i, x) for i, x in enumerate(leaves) if isinstance(x, Tensor)]
-    held = [(op.argument(i), x.grad) for i, x in tracked if x.grad is not None]
-    for i, (x, old) in enumerate(zip(inputs, before, strict=True)):
-        now = [x, leaves[i].data] if isinstance(leaves[i], Tensor) else [x]
-        if old is not None and not all(np.array_equal(a, old) for a in now):
-            yield f"it writes to its input {op.argument(i)}"
-    for k, (name, g) in enumerate(held):
-        if any(np.shares_memory(g, x.data) for _, x in tracked):
-            yield f"the gradient by {name} shares memory with an input"
-        if any(np.shares_memory(g, other) for _, other in held[:k]):
-            yield f"the gradient by {name} shares memory with another gradient"
+    """Look for arrays that are written to, and for such as every call hands out."""
+    named = {**op.metadata, **case.kwargs}
+    inputs, *samples = (_with_defaults(op, case.sample(rng)) for _ in range(3))
+    given = {f"its input {_label(op, i)}": x for i, x in enumerate(inputs)}
+    for what in _written(lambda: op.forward(*inputs, **named), given):
+        yield f"it writes to {what}"
+    given, made, rules = _one_call(op, samples[0], named)
+    _, remade, rules_again = _one_call(op, samples[1], named)
+    for what, y in made.items():
+        if _shared(y, remade[what]):
+            yield f"every call returns {what} in the same memory"
+    for name, rule in rules.items():
+        for what in _written(rule, {**given, **made}):
+            yield f"the rule of {name} writes to {what}"
+        if _shared(rule(), rules_again[name]()):
+            yield f"every call of the rule of {name} returns the same memory"
+
+
+def _one_call(
+    op: Op, inputs: Sequence[Any], named: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Callable[[], Any]]]:
+    """Call an operation; return what it was given, what it made, and its rules.
+
+    The arrays go by what they are, the rules by their argument, ready to be called.
+    """
+    out, residuals = _forward(op, inputs, named)
+    ones = [np.ones(np.shape(y))[()] for y in _parts(out)]
+    g = tuple(ones) if op.results else ones[0]
+    given = {f"its input {_label(op, i)}": x for i, x in enumerate(inputs)}
+    names = out._fields if op.results else ("out",)
+    made = dict(zip(names, _parts(out), strict=True)) | residuals
+    rules: dict[str, Callable[[], Any]] = {}
+    which = _differentiable(op, inputs) if _has_rules(op) else []
+    for i, rule in zip(range(len(inputs)), op.rules if which else (), strict=False):
+        if i in which:
+            rules[_label(op, i)] = partial(rule, g, out, *inputs, **named, **residuals)
+    up = {f"g[{i}]" if op.results else "g": y for i, y in enumerate(ones)}
+    return given | up, made, rules
+
+
+def _label(op: Op, position: int) -> str:
+    name = op.argument(position)
+    return f"{name}[{position}]" if op.variadic else name
+
+
+def _written(call: Callable[[], Any], arrays: Mapping[str, Any]) -> Iterator[str]:
+    """Say to which of ``arrays`` a call writes: each is made read-only in its turn."""
+    for what, x in arrays.items():
+        if type(x) is not np.ndarray or not x.flags.writeable:
+            continue
+        x.flags.writeable = False
+        try:
+            call()
+        except ValueError as error:
+            if "read-only" not in str(error):
+                raise
+            yield what
+        finally:
+            x.flags.writeable = True
+
+
+def _shared(a: Any, b: Any) -> bool:
+    """Whether two arrays, or two of several, can be written to through each other."""
+    return any(
+        type(x) is type(y) is np.ndarray
+        and x.flags.writeable
+        and np.shares_memory(x, y)
+        for x, y in zip(_parts(a), _parts(b), strict=True)
+    )
 
 
 def _derivatives(
-    op: Op, case: Case, order: int, rng: Random
-) -> Iterator[tuple[int, InputReport, Cause | None]]:
-    """Compare derivatives with differences, order by order."""
+    op: Op, case: Case, order: int, rng: RandomSource, compared: _Compared
+) -> Iterator[str]:
+    """Compare derivatives with differences, order by order, until one is wrong."""
+    rng = generator(rng)
     named = {**op.metadata, **case.kwargs}
     problem = first = of_operation(op, case.sample(rng), named)
-    if not problem.leaves:
-        return
+    compared.arguments.update(name.partition("[")[0] for name in problem.names)
+    failed = not problem.leaves
     for level in range(1, order + 1):
-        if level > 1:
-            problem = problem.differentiated(rng)
-        failed = False
-        for r in compare(problem, rng, case.tolerance):
-            if r.wrong:
-                yield level, r, culprit_cause(r, problem, first, level)
-                failed = True
-            elif not r.resolved:
-                text = f"differences resolve only {r.resolution:.1g} of it"
-                yield level, r, Cause("resolution", text)
-                failed = True
-            else:
-                yield level, r, None
         if failed:
             return
+        if level > 1:
+            problem = problem.differentiated(rng)
+        for r in compare(problem, rng, case.tolerance):
+            compared.count += r.compared
+            compared.worst = max(compared.worst, r.worst)
+            which = "derivative" if level == 1 else f"order-{level} derivative"
+            if r.wrong:
+                cause = culprit_cause(r, problem, first, level)
+                compared.causes.append(cause.name)
+                yield f"{which} by {r.name}: {cause.text}\n{table(r.wrong)}"
+            elif not r.resolved:
+                compared.causes.append("resolution")
+                resolved = f"differences resolve only {r.resolution:.1g} of it"
+                yield f"{which} by {r.name}: {resolved}"
+            failed = failed or bool(r.wrong) or not r.resolved
+
+
+def _forward_mode(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:
+    """Compare J v in forward mode with what reverse mode says of the same: wᵀ J v."""
+    rng = generator(rng)
+    inputs = case.sample(rng)
+    places = _differentiable(op, inputs)
+    if not places:
+        return
+    xs = tuple(inputs[i] for i in places)
+    vs = tuple(rng.standard_normal(x.shape) for x in xs)
+
+    def f(*leaves: Any) -> tuple[Any, ...]:
+        args = list(inputs)
+        for i, leaf in zip(places, leaves, strict=True):
+            args[i] = leaf
+        return _parts(_call(op, args, case))
+
+    ys, tangents = jvp(f, xs, vs)
+    ws = tuple(rng.standard_normal(np.shape(y)) for y in ys)
+    pulled = vjp(f, *xs)[1](ws)
+    pairs = [*zip(ws, tangents, strict=True)], [*zip(pulled, vs, strict=True)]
+    forward, reverse = (sum(float(np.sum(a * b)) for a, b in p) for p in pairs)
+    size = max(sum(float(np.sum(np.abs(a * b))) for a, b in p) for p in pairs)
+    if not abs(forward - reverse) <= 1e-10 * max(size, 1.0):
+        yield (
+            f"forward mode gives {forward:.9g}, reverse mode {reverse:.9g}: a rule "
+            "must be linear in g, and use g itself, not its numbers"
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from tinygrad_edu.core import Op, Tensor, gradients, tensor
 from tinygrad_edu.randomness import Random
 
-__all__ = ["Problem", "of_operation"]
+__all__ = ["Problem", "as_called", "nodes_of", "of_operation"]
 
 
 class Problem:
@@ -58,6 +59,36 @@ class Problem:
                     t += g
         return total
 
+    def rounding(
+        self, outputs: Sequence[Any], weights: np.ndarray
+    ) -> tuple[float, float]:
+        """Return how far rounding may move Σ weights · outputs.
+
+        Every recorded number is off by its rounding, and the gradient by it tells how
+        much of that arrives. This sees what the outputs do not show: in (10¹⁰ + x) -
+        10¹⁰ all digits but six are lost on the way.
+
+        Returns
+        -------
+        noise : float
+            In the precision in which it was computed.
+        least : float
+            As if all of it had been computed in float64.
+        """
+        nodes = [node for node in nodes_of(outputs) if not isinstance(node.data, tuple)]
+        noise = reach = 0.0
+        for y, w in zip(outputs, _cut(weights, outputs), strict=True):
+            reach += float(np.sum(np.abs(w * (y.data if isinstance(y, Tensor) else y))))
+            if not isinstance(y, Tensor) or not y.requires_grad or not np.any(w):
+                continue
+            found = gradients(y, nodes, gradient=w.astype(y.dtype)) if nodes else []
+            for node, g in zip(nodes, found, strict=True):
+                moved = np.abs(np.multiply(g, node.data, dtype=np.float64))
+                moved = float(np.sum(moved[np.isfinite(moved)]))
+                noise += float(np.finfo(node.dtype).eps) * moved
+                reach += moved
+        return noise, float(np.finfo(np.float64).eps) * reach
+
     def differentiated(self, rng: Random) -> Problem:
         """Return the problem whose outputs are the gradients of a random projection.
 
@@ -96,6 +127,21 @@ class Problem:
         )
 
 
+def nodes_of(outputs: Sequence[Any]) -> list[Tensor]:
+    """Return all recorded nodes behind ``outputs``, oldest first."""
+    seen: set[int] = set()
+    found: list[Tensor] = []
+    todo = [y for y in outputs if isinstance(y, Tensor)]
+    while todo:
+        node = todo.pop()
+        if node.op is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        found.append(node)
+        todo += [x for x in node.inputs if isinstance(x, Tensor)]
+    return sorted(found, key=lambda node: node._index)
+
+
 def _nothing(g: Any) -> bool:
     return isinstance(g, Tensor) and not g.requires_grad and not np.any(g.data)
 
@@ -109,7 +155,26 @@ def _cut(flat: np.ndarray, outputs: Sequence[Any]) -> list[np.ndarray]:
     return [p.reshape(np.shape(y)) for p, y in zip(parts, outputs, strict=True)]
 
 
-def of_operation(op: Op, inputs: Sequence[Any], kwargs: Any) -> Problem:
+def as_called(op: Op, inputs: Sequence[Any], kwargs: Any) -> list[Any]:
+    """Return the positional arguments of a call of ``op`` with ``inputs``.
+
+    Of a variadic operation in NumPy's order it is one sequence: concatenate([a, b]).
+    """
+    given = list(inputs)
+    if op.variadic:
+        with contextlib.suppress(Exception):  # as by what an adapter is not made for
+            arrays, _ = op.adapter(given, **kwargs)
+            if list(map(id, arrays)) == list(map(id, given)):
+                return [given]
+    return given
+
+
+def of_operation(
+    op: Op,
+    inputs: Sequence[Any],
+    kwargs: Any,
+    positions: Collection[int] | None = None,
+) -> Problem:
     """Return the problem of one operation at given inputs, by those with a derivative.
 
     Parameters
@@ -118,6 +183,8 @@ def of_operation(op: Op, inputs: Sequence[Any], kwargs: Any) -> Problem:
     inputs : sequence of ndarray, Tensor or None
     kwargs : mapping
         All of its metadata.
+    positions : collection of int, optional
+        Of the inputs by which derivatives are taken; all, unless given.
     """
     values = [x.data if isinstance(x, Tensor) else x for x in inputs]
     args: list[Any] = []
@@ -126,6 +193,7 @@ def of_operation(op: Op, inputs: Sequence[Any], kwargs: Any) -> Problem:
     for i, x in enumerate(values):
         name = op.argument(i)
         real = x is not None and np.asarray(x).dtype.kind == "f"
+        real = real and (positions is None or i in positions)
         if real and not isinstance(x, tuple) and name not in op.constant:
             args.append(tensor(x, requires_grad=True, dtype=np.float64))
             leaves.append(args[-1])
@@ -140,7 +208,7 @@ def of_operation(op: Op, inputs: Sequence[Any], kwargs: Any) -> Problem:
         return list(y) if op.results else [y]
 
     def record() -> list[Any]:
-        y = op.call(args, **kwargs) if op.variadic else op.call(*args, **kwargs)
+        y = op.call(*as_called(op, args, kwargs), **kwargs)
         return list(y) if op.results else [y]
 
     return Problem(record, leaves, names, evaluate)

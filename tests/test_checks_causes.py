@@ -1,0 +1,243 @@
+"""The likely cause: each usual slip, named from the two arrays alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tinygrad_edu.checks.causes import NO_RELATION, Cause, likely_cause
+
+RIGHT = np.random.default_rng(0).standard_normal((4, 3))
+
+
+# --------------------------------------------------------------------- constant factors
+
+
+@pytest.mark.parametrize(
+    ("factor", "spelled"),
+    [
+        (2, "2"),
+        (0.5, "1/2"),
+        (1 / 32, "1/32"),
+        (2 / 3, "2/3"),
+        (1.01, "1.01"),
+        (1.0005, "1.0005"),
+        (-3, "-3"),
+        (np.pi, "3.14159"),
+        (1e-6, "1e-06"),
+        (784, "784"),
+        (2e5, "200000"),
+    ],
+)
+def test_a_constant_factor_is_spelled_as_one_would_write_it(factor, spelled):
+    cause = likely_cause(factor * RIGHT, RIGHT)
+
+    assert cause == Cause("factor", f"analytic is {spelled} x numeric")
+
+
+def test_a_sign():
+    assert likely_cause(-RIGHT, RIGHT) == Cause(
+        "sign", "analytic is -1 x numeric: the sign is wrong"
+    )
+
+
+def test_a_factor_that_is_a_length_is_a_forgotten_mean():
+    sizes = {32: "the length of axis 0 of X"}
+
+    cause = likely_cause(32 * RIGHT, RIGHT, sizes=sizes)
+
+    assert cause.name == "missing-mean"
+    assert cause.text == (
+        "analytic is 32 x numeric: a division by 32, the length of axis 0 of X, "
+        "is missing"
+    )
+
+
+def test_a_forgotten_mean_with_the_wrong_sign_tells_of_both():
+    cause = likely_cause(-32 * RIGHT, RIGHT, sizes={32: "the size of X"})
+
+    assert cause.name == "missing-mean"
+    assert cause.text.endswith("is missing, and the sign is wrong")
+
+
+def test_a_mean_taken_twice():
+    cause = likely_cause(RIGHT / 32, RIGHT, sizes={32: "the size of X"})
+
+    assert cause.name == "factor"
+    assert "divided by 32, the size of X, once too often" in cause.text
+
+
+def test_the_two_arrays_are_called_as_the_user_calls_them():
+    cause = likely_cause(2 * RIGHT, RIGHT, said=("dW", "the gradient"))
+
+    assert cause.text == "dW is 2 x the gradient"
+
+
+def test_a_factor_shows_through_the_error_of_differences(rng):
+    noisy = RIGHT * (1 + 1e-8 * rng.standard_normal(RIGHT.shape))
+
+    assert likely_cause(2 * RIGHT, noisy).name == "factor"
+
+
+def test_entries_that_are_not_known_are_left_out():
+    known = np.full(RIGHT.shape, np.nan)
+    known[1, 2], known[3, 0] = RIGHT[1, 2], RIGHT[3, 0]
+
+    assert likely_cause(2 * RIGHT, known).text == "analytic is 2 x numeric"
+
+
+# ---------------------------------------------------------------------- other relations
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (4, 3), (2, 3, 4)])
+def test_a_transposition(shape, rng):
+    right = rng.standard_normal(shape)
+
+    cause = likely_cause(right.T, right)
+
+    assert cause == Cause("transpose", "analytic is the transpose of numeric")
+
+
+def test_a_transposition_with_a_factor(rng):
+    right = rng.standard_normal((3, 3))
+
+    cause = likely_cause(2 * right.T, right)
+
+    assert cause.name == "transpose"
+    assert cause.text.endswith("(and analytic is 2 x that)")
+
+
+def test_a_symmetric_matrix_is_not_called_transposed(rng):
+    half = rng.standard_normal((3, 3))
+    right = half + half.T
+
+    assert likely_cause(2 * right, right).name == "factor"
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((3,), "0"), ((1, 3), "0"), ((4, 1), "1"), ((), "0, 1")]
+)
+def test_a_missing_sum_over_broadcast_axes(shape, axes):
+    right = RIGHT.sum(axis=tuple(map(int, axes.split(", ")))).reshape(shape)
+
+    cause = likely_cause(RIGHT, right)
+
+    assert cause == Cause("missing-sum", f"a sum over axis {axes} of (4, 3) is missing")
+
+
+def test_a_sum_over_the_wrong_axis(rng):
+    square = rng.standard_normal((3, 3))
+
+    cause = likely_cause(square.sum(axis=0), square.sum(axis=1), sums_of={"g": square})
+
+    assert cause == Cause("wrong-axis", "g was summed over axis 0 instead of 1")
+
+
+def test_an_axis_of_length_1_too_many():
+    cause = likely_cause(RIGHT[:, None], RIGHT)
+
+    assert cause.name == "shape"
+    assert "(4, 1, 3)" in cause.text
+
+
+def test_a_missing_factor(rng):
+    factor = rng.standard_normal((4, 3))
+
+    cause = likely_cause(RIGHT, RIGHT * factor, factors={"σ'(z)": factor})
+
+    assert cause == Cause("missing-derivative", "the factor σ'(z) is missing")
+
+
+def test_a_missing_factor_and_a_constant_one(rng):
+    factor = rng.standard_normal((4, 3))
+
+    cause = likely_cause(2 * RIGHT, RIGHT * factor, factors={"σ'(z)": factor})
+
+    assert cause.text == "the factor σ'(z) is missing (and analytic is 2 x that)"
+
+
+def test_a_factor_too_many(rng):
+    factor = rng.standard_normal((4, 3))
+
+    cause = likely_cause(RIGHT * factor, RIGHT, factors={"x": factor})
+
+    assert cause == Cause("extra-factor", "the factor x is there once too often")
+
+
+def test_the_factor_that_fits_is_named_among_others(rng):
+    factors = {name: rng.standard_normal((4, 3)) for name in "abcd"}
+
+    cause = likely_cause(RIGHT, RIGHT * factors["c"], factors=factors)
+
+    assert cause.text == "the factor c is missing"
+
+
+def test_a_factor_of_another_shape_is_passed_over(rng):
+    factors = {"w": rng.standard_normal((7, 5)), "b": rng.standard_normal(3)}
+
+    cause = likely_cause(RIGHT, RIGHT * factors["b"], factors=factors)
+
+    assert cause.text == "the factor b is missing"
+
+
+def test_zeros_everywhere_are_detached():
+    cause = likely_cause(np.zeros((4, 3)), RIGHT)
+
+    assert cause.name == "detached"
+    assert ".detach()" in cause.text
+
+
+def test_variants_are_named_the_one_without_a_further_factor_first(rng):
+    slip = rng.standard_normal((4, 3))
+    double, plain = Cause("double", "twice"), Cause("plain", "just so")
+
+    cause = likely_cause(slip, RIGHT, variants=[(double, slip / 2), (plain, slip)])
+
+    assert cause == plain
+
+
+def test_a_variant_that_makes_no_difference_is_no_slip():
+    same = Cause("same", "nothing")
+
+    cause = likely_cause(2 * RIGHT, 2 * RIGHT + 1, variants=[(same, 2 * RIGHT + 1)])
+
+    assert cause == NO_RELATION
+
+
+# -------------------------------------------------------------------------- no relation
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        RIGHT + 1,
+        RIGHT**2,
+        RIGHT[::-1],
+        np.where(np.arange(12).reshape(4, 3) == 5, 2 * RIGHT, RIGHT),
+        np.full((4, 3), np.nan),
+        np.full((4, 3), np.inf),
+        np.ones((2, 2)),
+        np.ones((4, 3, 2)),
+        np.ones(()),
+    ],
+    ids=["shifted", "square", "reversed", "entry", "nan", "inf", "2x2", "3d", "0d"],
+)
+def test_where_there_is_none_it_says_so(claimed):
+    assert likely_cause(claimed, RIGHT, factors={"x": RIGHT + 2}) == NO_RELATION
+
+
+def test_nothing_known_has_no_relation():
+    assert likely_cause(RIGHT, np.full((4, 3), np.nan)) == NO_RELATION
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3)])
+def test_no_entries_have_no_relation(shape):
+    assert likely_cause(np.ones(shape), np.ones(shape)) == NO_RELATION
+
+
+def test_what_is_right_has_no_cause():
+    assert likely_cause(RIGHT, RIGHT) == NO_RELATION
+
+
+def test_the_text_of_no_relation():
+    assert NO_RELATION.text == "no simple relation found"
