@@ -80,7 +80,7 @@ class SGD:
         """Move every parameter that has a gradient against it."""
         lr, momentum = self.lr, self.momentum
         for p, scaled in zip(self.params, self._scaled, strict=True):
-            step = p.grad
+            step = p._grad  # of a leaf; the attribute asks first whether it is one
             if step is None:
                 continue
             if momentum:
@@ -95,4 +95,4 @@ class SGD:
     def zero_grad(self) -> None:
         """Forget the gradient of every parameter."""
         for p in self.params:
-            p.zero_grad()
+            p._grad = None
