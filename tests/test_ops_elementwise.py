@@ -437,7 +437,6 @@ PLAIN = {
     "np.rint": np.rint,
     "np.round": lambda x: np.round(x, decimals=1),
     "np.around": lambda x: np.around(x, 1),
-    "np.fix": np.fix,
     "np.signbit": np.signbit,
 }
 

@@ -246,7 +246,7 @@ def gelu(x: Any, *, approximate: str = "none") -> Any:
         raise ValueError(f"approximate must be none or tanh, got {approximate!r}")
     from scipy.special import ndtr
 
-    return x * ndtr(x)
+    return x * ndtr(floating(x))
 
 
 gelu.vjp(x=_gelu_rule)

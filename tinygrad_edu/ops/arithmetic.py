@@ -1016,7 +1016,7 @@ for _name, _function in _COMPARISONS.items():
 
 plain(
     *(np.isnan, np.isinf, np.isfinite, np.signbit, np.floor_divide),
-    *(np.floor, np.ceil, np.trunc, np.rint, np.round, np.around, np.fix),
+    *(np.floor, np.ceil, np.trunc, np.rint, np.round, np.around),
     *(np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.isclose),
     *(np.allclose, np.array_equal, np.argmax, np.argmin, np.any, np.all),
     *(np.shape, np.ndim, np.size, np.result_type),

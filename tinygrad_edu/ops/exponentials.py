@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu.core import Case, op
 from tinygrad_edu.dispatch import FROM_SCIPY
 from tinygrad_edu.ops.arithmetic import nan_to_num
+from tinygrad_edu.ops.reductions import floating
 
 __all__ = [
     "bell",
@@ -457,7 +458,7 @@ def logit(x: Any) -> Any:
     """
     from scipy.special import logit as function
 
-    return function(x)
+    return function(floating(x))  # SciPy takes small integers as float32
 
 
 FROM_SCIPY["logit"] = logit.call
@@ -495,7 +496,7 @@ def erf(x: Any) -> Any:
     """
     from scipy.special import erf as function
 
-    return function(x)
+    return function(floating(x))  # SciPy takes small integers as float32
 
 
 FROM_SCIPY["erf"] = erf.call
@@ -527,7 +528,7 @@ def erfc(x: Any) -> Any:
     """
     from scipy.special import erfc as function
 
-    return function(x)
+    return function(floating(x))  # SciPy takes small integers as float32
 
 
 FROM_SCIPY["erfc"] = erfc.call

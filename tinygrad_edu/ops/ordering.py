@@ -15,6 +15,10 @@ __all__ = ["argmax", "argmin", "argsort", "median", "sort"]
 
 Axis = int | tuple[int, ...] | None
 
+# NumPy's stubs know no keepdims that is either True or False.
+_argmax: Any = np.argmax
+_argmin: Any = np.argmin
+
 
 def argsort(
     x: Any,
@@ -70,7 +74,7 @@ def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     >>> te.argmax([[1.0, 3.0], [2.0, 0.0]], axis=1)
     array([1, 0])
     """
-    return np.argmax(x, axis, keepdims=keepdims)
+    return _argmax(x, axis, keepdims=keepdims)
 
 
 def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
@@ -95,7 +99,7 @@ def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     >>> te.argmin([[1.0, 3.0], [2.0, 0.0]], axis=1)
     array([0, 1])
     """
-    return np.argmin(x, axis, keepdims=keepdims)
+    return _argmin(x, axis, keepdims=keepdims)
 
 
 plain(np.argsort, np.argmax, np.argmin, np.searchsorted, np.digitize)

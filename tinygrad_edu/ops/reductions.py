@@ -19,6 +19,8 @@ _add: Any = np.add
 _maximum: Any = np.maximum
 _minimum: Any = np.minimum
 _mean: Any = np.mean
+_var: Any = np.var
+_std: Any = np.std
 
 _AXES = [
     Case((2, 3)),
@@ -170,7 +172,7 @@ def var(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
     >>> te.var([[1.0, 3.0], [4.0, 8.0]], axis=1)
     array([1., 4.])
     """
-    return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    return _var(x, axis=axis, ddof=ddof, keepdims=keepdims)
 
 
 def _var_rule(
@@ -218,7 +220,7 @@ def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
     >>> te.std([[1.0, 3.0], [4.0, 8.0]], axis=1)
     array([1., 2.])
     """
-    return np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    return _std(x, axis=axis, ddof=ddof, keepdims=keepdims)
 
 
 def _std_rule(
