@@ -822,18 +822,25 @@ def _walk(
     return found
 
 
+def nodes_of(outputs: Iterable[Any]) -> list[Tensor]:
+    """Return all recorded nodes behind ``outputs``, oldest first."""
+    found = {y for y in outputs if type(y) is Tensor and y.op is not None}
+    order = list(found)
+    for node in order:  # grows while it is read
+        for x in node.inputs:
+            if type(x) is Tensor and x.op is not None and x not in found:
+                found.add(x)
+                order.append(x)
+    return sorted(order, key=operators.attrgetter("_index"))
+
+
 def _leading_to(targets: Sequence[Tensor], output: Tensor) -> set[Tensor]:
     """Return ``targets`` and every tensor between them and ``output``."""
-    order, seen = [output], {output}
-    for node in order:  # grows while it is read
-        if node.op is not None and not node.inputs:
-            raise errors.freed()
-        for x in node.inputs:
-            if type(x) is Tensor and x.op is not None and x not in seen:
-                seen.add(x)
-                order.append(x)
+    nodes = nodes_of([output])
+    if not all(node.inputs for node in nodes):
+        raise errors.freed()
     wanted = set(targets)
-    for node in sorted(order, key=operators.attrgetter("_index")):
+    for node in nodes:
         if any(type(x) is Tensor and x in wanted for x in node.inputs):
             wanted.add(node)
     return wanted

@@ -153,6 +153,14 @@ def wrong_gradient(x: Tensor, who: str, shape: Shape) -> ValueError:
     return ValueError(f"{who}: gradient= must have the shape {x.shape}, got {shape}")
 
 
+def no_tensor(who: str, expected: str, got: Any) -> TypeError:
+    return TypeError(
+        f"{who}: f must return {expected}, got {type(got).__name__}. Use te's or "
+        "NumPy's functions on the Tensors that f is given; float(), .data, .item() and "
+        ".detach().numpy() leave the graph"
+    )
+
+
 def input_without_grad(x: Any, position: int) -> RuntimeError:
     what = called(x) if hasattr(x, "requires_grad") else type(x).__name__
     return RuntimeError(

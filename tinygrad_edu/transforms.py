@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu import errors
 from tinygrad_edu.core import Tensor, astype, gradients, tensor
 from tinygrad_edu.recording import NESTING, RECORDING
 
@@ -119,7 +120,7 @@ def value_and_grad(
                     "it, or use te.jacobian"
                 )
             seed = np.ones(y.shape, y.dtype)
-            found = _pulled([y], [seed], xs, mode.linked)
+            found = pulled([y], [seed], xs, mode.linked)
             value = _given(y, mode)
             if has_aux:
                 value = value, _given(aux, mode)
@@ -179,7 +180,7 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[..., Any]]:
             )
         with _transform(seeds, {}) as again:
             both = _Mode(*(a or b for a, b in zip(mode, again, strict=True)))
-            return tuple(_given(_pulled(ys, seeds, leaves, both.linked), both))
+            return tuple(_given(pulled(ys, seeds, leaves, both.linked), both))
 
     return _given(result, mode), back
 
@@ -373,8 +374,8 @@ def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> Any:
         y = _tensor_from(f(*args), "hvp")
         if y.size != 1:
             raise ValueError(f"hvp: f must return a single number, got shape {y.shape}")
-        first = _pulled([y], [np.ones(y.shape, y.dtype)], leaves, True)
-        found = _given(_pulled(first, vs, leaves, mode.linked), mode)
+        first = pulled([y], [np.ones(y.shape, y.dtype)], leaves, True)
+        found = _given(pulled(first, vs, leaves, mode.linked), mode)
         return found[0] if alone else tuple(found)
 
 
@@ -439,11 +440,7 @@ def _leaf(x: Any, who: str) -> Tensor:
 
 def _tensor_from(result: Any, who: str) -> Tensor:
     if not isinstance(result, Tensor):
-        raise TypeError(
-            f"{who}: f must return a Tensor, got {type(result).__name__}. Use te's or "
-            "NumPy's functions on what f is given; float(), .item(), .data and "
-            ".detach().numpy() leave the graph"
-        )
+        raise errors.no_tensor(who, "a Tensor", result)
     return result
 
 
@@ -469,7 +466,7 @@ def _check_directions(who: str, xs: Sequence[Any], vs: Sequence[Any]) -> None:
         )
 
 
-def _pulled(
+def pulled(
     ys: Sequence[Tensor], seeds: Sequence[Any], xs: Sequence[Tensor], linked: bool
 ) -> list[Any]:
     """Return Σ over ``ys`` of the gradients by each of ``xs``, from ``seeds``."""
@@ -491,8 +488,8 @@ def _pushed(
     """Return the derivative of each of ``ys`` as ``xs`` move along ``vs``."""
     tangents = []
     for y in ys:
-        u, pulled = _transposed(y, xs)
-        tangents.append(_pulled(pulled, vs, [u], linked)[0])
+        u, back = _transposed(y, xs)
+        tangents.append(pulled(back, vs, [u], linked)[0])
     return tangents
 
 
@@ -506,7 +503,7 @@ def _transposed(y: Tensor, xs: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
 
 def _by_rows(y: Tensor, xs: Sequence[Tensor], linked: bool) -> list[Any]:
     seeds = _units(y)
-    rows = [_pulled([y], [seed], xs, linked) for seed in seeds]
+    rows = [pulled([y], [seed], xs, linked) for seed in seeds]
     return [
         _stacked(row).reshape((*y.shape, *x.shape))
         if row
@@ -518,10 +515,10 @@ def _by_rows(y: Tensor, xs: Sequence[Tensor], linked: bool) -> list[Any]:
 
 
 def _by_columns(y: Tensor, xs: Sequence[Tensor], linked: bool) -> list[Any]:
-    u, pulled = _transposed(y, xs)
+    u, back = _transposed(y, xs)
     found = []
-    for x, g in zip(xs, pulled, strict=True):
-        columns = [_pulled([g], [unit], [u], linked)[0] for unit in _units(x)]
+    for x, g in zip(xs, back, strict=True):
+        columns = [pulled([g], [unit], [u], linked)[0] for unit in _units(x)]
         if not columns:
             found.append(np.zeros((*y.shape, *x.shape), y.dtype))
             continue

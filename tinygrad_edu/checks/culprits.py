@@ -11,11 +11,11 @@ import numpy as np
 from tinygrad_edu.checks.causes import Cause, likely_cause
 from tinygrad_edu.checks.comparison import Entry, InputReport, compare
 from tinygrad_edu.checks.differences import Sides, one_sided, steps_of
-from tinygrad_edu.checks.problems import Problem, nodes_of, of_operation
-from tinygrad_edu.core import Tensor
+from tinygrad_edu.checks.problems import Problem, of_operation
+from tinygrad_edu.core import Tensor, nodes_of
 from tinygrad_edu.randomness import Random
 
-__all__ = ["Culprit", "culprit_cause", "culprits_of", "kink_of", "nodes_of", "sizes_of"]
+__all__ = ["Culprit", "culprit_cause", "culprits_of", "kink_of", "sizes_of"]
 
 _ENGINE = {"item", "sum_to", "broadcast_to", "astype"}  # checked by our own tests
 

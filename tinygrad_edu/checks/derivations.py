@@ -16,11 +16,11 @@ import numpy as np
 from tinygrad_edu import ops, plots
 from tinygrad_edu.checks.causes import NO_RELATION, Cause, likely_cause
 from tinygrad_edu.checks.comparison import Entry, compare
-from tinygrad_edu.checks.culprits import kink_of, nodes_of, sizes_of
+from tinygrad_edu.checks.culprits import kink_of, sizes_of
 from tinygrad_edu.checks.differences import derivative_along, steps_of
 from tinygrad_edu.checks.functions import argument_names, outputs_of
 from tinygrad_edu.checks.problems import Problem
-from tinygrad_edu.core import Tensor, gradients, tensor
+from tinygrad_edu.core import Tensor, gradients, nodes_of, tensor
 from tinygrad_edu.randomness import Random, RandomSource, generator
 
 if TYPE_CHECKING:

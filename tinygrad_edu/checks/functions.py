@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import errors
 from tinygrad_edu.checks.causes import NO_RELATION, Cause, likely_cause
 from tinygrad_edu.checks.comparison import InputReport, compare, table
 from tinygrad_edu.checks.culprits import (
     Culprit,
     culprits_of,
     kink_of,
-    nodes_of,
     sizes_of,
 )
-from tinygrad_edu.checks.problems import Problem
-from tinygrad_edu.core import Op, Tensor, tensor
+from tinygrad_edu.checks.problems import Problem, is_tracked
+from tinygrad_edu.core import Op, Tensor, nodes_of, tensor
 from tinygrad_edu.randomness import Random, RandomSource, generator
 
 __all__ = ["GradcheckReport", "GradientCheckError", "gradcheck"]
@@ -197,7 +197,7 @@ def _problem_of(
     targets = inputs[-1:] if loss is not None else ()
     args = [_leaf(x) for x in inputs[: len(inputs) - len(targets)]]
     names = argument_names(f, len(args))
-    by_name = {n: x for n, x in zip(names, args, strict=True) if _is_tracked(x)}
+    by_name = {n: x for n, x in zip(names, args, strict=True) if is_tracked(x)}
     if hasattr(f, "named_parameters"):
         for name, x in f.named_parameters():
             if x.requires_grad:
@@ -270,10 +270,6 @@ def _leaf(x: Any) -> Any:
     return tensor(array, requires_grad=True, dtype=np.float64)
 
 
-def _is_tracked(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.requires_grad
-
-
 def argument_names(f: Callable[..., Any], count: int) -> list[str]:
     """What the inputs are called: as in the signature of ``f``."""
     if isinstance(f, Op):
@@ -294,11 +290,7 @@ def outputs_of(result: Any, who: str) -> list[Tensor]:
     outputs = list(result) if isinstance(result, tuple | list) else [result]
     for y in outputs:
         if not isinstance(y, Tensor):
-            raise TypeError(
-                f"{who}: f must return a Tensor or several, got {type(y).__name__}. "
-                "Use te's or NumPy's functions on the Tensors that f is given; "
-                "float(), .data, .item() and .detach().numpy() leave the graph"
-            )
+            raise errors.no_tensor(who, "a Tensor or several", y)
     if not outputs:
         raise TypeError(f"{who}: f must return a Tensor or several, got none")
     return outputs

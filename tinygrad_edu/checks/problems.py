@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Op, Tensor, gradients, tensor
+from tinygrad_edu.core import Op, Tensor, gradients, nodes_of, tensor
 from tinygrad_edu.randomness import Random
+from tinygrad_edu.transforms import pulled
 
-__all__ = ["Problem", "as_called", "nodes_of", "of_operation"]
+__all__ = ["Problem", "as_called", "is_tracked", "of_operation"]
 
 
 class Problem:
@@ -49,15 +50,10 @@ class Problem:
 
     def gradients(self, outputs: Sequence[Any], weights: np.ndarray) -> list[Any]:
         """Return the gradients of Σ weights · outputs by each leaf, by the graph."""
-        total = [np.zeros(x.shape) for x in self.leaves]
-        for y, w in zip(outputs, _cut(weights, outputs), strict=True):
-            if isinstance(y, Tensor) and y.requires_grad and np.any(w):
-                w = w.astype(y.dtype)
-                for t, g in zip(
-                    total, gradients(y, self.leaves, gradient=w), strict=True
-                ):
-                    t += g
-        return total
+        pairs = zip(outputs, _cut(weights, outputs), strict=True)
+        used = [(y, w.astype(y.dtype)) for y, w in pairs if is_tracked(y) and np.any(w)]
+        found = pulled([y for y, _ in used], [w for _, w in used], self.leaves, False)
+        return [np.asarray(g, np.float64) for g in found]
 
     def rounding(
         self, outputs: Sequence[Any], weights: np.ndarray
@@ -79,7 +75,7 @@ class Problem:
         noise = reach = 0.0
         for y, w in zip(outputs, _cut(weights, outputs), strict=True):
             reach += float(np.sum(np.abs(w * (y.data if isinstance(y, Tensor) else y))))
-            if not isinstance(y, Tensor) or not y.requires_grad or not np.any(w):
+            if not is_tracked(y) or not np.any(w):
                 continue
             found = gradients(y, nodes, gradient=w.astype(y.dtype)) if nodes else []
             for node, g in zip(nodes, found, strict=True):
@@ -97,13 +93,13 @@ class Problem:
         weights = [
             tensor(rng.standard_normal(y.shape), requires_grad=True, dtype=y.dtype)
             for y in self.record()
-            if isinstance(y, Tensor) and y.requires_grad
+            if is_tracked(y)
         ]
 
         def first(create_graph: bool) -> list[Any]:
+            # From 0 on: the sums are recorded, and their rounding counts as noise, too.
             total: list[Any] = [0.0 for _ in self.leaves]
-            outputs = [y for y in self.record() if isinstance(y, Tensor)]
-            tracked = [y for y in outputs if y.requires_grad]
+            tracked = [y for y in self.record() if is_tracked(y)]
             for y, w in zip(tracked, weights, strict=True):
                 seed = w if create_graph else w.data
                 found = gradients(
@@ -127,23 +123,13 @@ class Problem:
         )
 
 
-def nodes_of(outputs: Sequence[Any]) -> list[Tensor]:
-    """Return all recorded nodes behind ``outputs``, oldest first."""
-    seen: set[int] = set()
-    found: list[Tensor] = []
-    todo = [y for y in outputs if isinstance(y, Tensor)]
-    while todo:
-        node = todo.pop()
-        if node.op is None or id(node) in seen:
-            continue
-        seen.add(id(node))
-        found.append(node)
-        todo += [x for x in node.inputs if isinstance(x, Tensor)]
-    return sorted(found, key=lambda node: node._index)
-
-
 def _nothing(g: Any) -> bool:
     return isinstance(g, Tensor) and not g.requires_grad and not np.any(g.data)
+
+
+def is_tracked(y: Any) -> bool:
+    """Whether it is a Tensor that gradients flow to."""
+    return isinstance(y, Tensor) and y.requires_grad
 
 
 def _cut(flat: np.ndarray, outputs: Sequence[Any]) -> list[np.ndarray]:
