@@ -679,6 +679,16 @@ def test_what_requires_no_gradient_converts_freely():
     assert type((te.tensor(1.0) * 2).numpy()) is np.ndarray
 
 
+def test_a_step_does_not_reach_what_was_detached_from_a_leaf():
+    w, x = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    y = te.sum(w.detach() * x)
+    w.data -= 1.0
+
+    y.backward()
+
+    np.testing.assert_array_equal(x.grad, [1.0, 2.0])
+
+
 def test_detaching_does_not_change_the_tensor():
     t = leaf([1.0, 2.0])
 

@@ -341,6 +341,21 @@ def test_create_graph_gives_the_same_gradients(op, case, rng):
         assert_near(t.data, x, 1e-14, f"{op.name} {case}")
 
 
+@every_case
+def test_create_graph_takes_the_other_inputs_as_plain_arrays_too(op, case, rng):
+    arrays = case.sample(rng)
+    weights = weights_for(call(op, arrays, case), rng)
+    plain = gradients_of(op, case, arrays, weights)
+
+    for i, right in zip(differentiable(op, arrays), plain, strict=True):
+        inputs = [*arrays]
+        inputs[i] = leaf = te.tensor(arrays[i], requires_grad=True)
+        out = weighted_sum(call(op, inputs, case), weights)
+        (g,) = te.gradients(out, [leaf], create_graph=True)
+
+        assert_near(g.data, right, 1e-14, f"{op.name} {case}, input {i}")
+
+
 def laid_out(x: Any, how: str) -> Any:
     """The same numbers, otherwise in memory."""
     if x is None or x.ndim == 0 or x.dtype.kind != "f":

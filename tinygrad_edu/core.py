@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import operator as operators
+import re
 import warnings
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,8 @@ from functools import partial, update_wrapper
 from heapq import heappop, heappush
 from sys import getrefcount
 from types import MappingProxyType
-from typing import Any, NoReturn, final, overload
+from typing import Any, NamedTuple, NoReturn, final, overload
+from weakref import ref
 
 import numpy as np
 from numpy import ndarray
@@ -86,7 +88,7 @@ class Tensor(ArrayLike):
     _data: Any
     _grad: np.ndarray | None
     _index: int
-    _saved: Any  # (raw inputs, metadata and residuals), or None
+    _saved: Any  # (raw inputs, metadata and residuals), or None; of a leaf, its Cut
     _tracked: bool
     inputs: tuple[Any, ...]
     kwargs: Mapping[str, Any]
@@ -101,7 +103,7 @@ class Tensor(ArrayLike):
         if self.op is not None:
             raise errors.not_a_leaf(self, "data")
         if value is not self._data:  # after t.data -= ... it is
-            self._data = _like(self, value, "data")
+            self._data, self._saved = _like(self, value, "data"), None
         self._index = _next_index()
 
     data: Any = property(operators.attrgetter("_data"), _assign, doc="The numbers.")
@@ -142,12 +144,16 @@ class Tensor(ArrayLike):
         return self.op is None
 
     def detach(self) -> Tensor:
-        """Return a tensor of the same data, for reading, that passes on no gradient."""
+        """Return a tensor of the same data, for reading, that passes on no gradient.
+
+        Of a leaf it is a copy: ``t.data -= ...`` writes into the leaf's own memory.
+        """
         data = self._data
         if type(data) is ndarray:  # writing to it would change the graph unnoticed
-            data = data.view()
+            data = data.view() if self.op is not None else data.copy(order="K")
             data.flags.writeable = False
-        return _node(data)
+        cut = Cut("detached", self.op, self.name, self.scope, (ref(self),))
+        return _node(data, saved=cut if self._tracked else self._saved)
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         raise errors.item_assignment()
@@ -250,7 +256,7 @@ def _node(
     op: Op | None = None,
     inputs: tuple[Any, ...] = (),
     kwargs: Mapping[str, Any] = _NOTHING,
-    saved: tuple[list[Any], Mapping[str, Any]] | None = None,
+    saved: tuple[Any, ...] | None = None,
 ) -> Tensor:
     """Make a Tensor; with an ``op``, a recorded one."""
     node: Tensor = object.__new__(Tensor)
@@ -265,6 +271,35 @@ def _node(
     node.op = op
     run = RUN.get()
     node.scope = None if op is None or run is None else run.scope
+    return node
+
+
+class Cut(NamedTuple):
+    """Why a leaf that was computed passes on no gradient; it keeps nothing alive."""
+
+    how: str  # "detached" or "under-no-grad"
+    op: Op | None  # whose result it is,
+    name: str | None  # and its name
+    scope: Scope | None
+    behind: tuple[ref[Tensor], ...]  # what would have been given a gradient
+
+
+def _unrecorded(data: Any, op: Op, inputs: Iterable[Any]) -> Tensor:
+    """Make a leaf of what an operation computed, and note whose gradient ends here."""
+    node = _node(data)
+    behind: list[ref[Tensor]] = []
+    for x in inputs:
+        if type(x) is Tensor:
+            if x._tracked:
+                behind.append(ref(x))
+            elif node._saved is None:
+                node._saved = x._saved  # the first cut on the way
+    if behind:
+        run = RUN.get()
+        scope = None if run is None else run.scope
+        behind += () if node._saved is None else node._saved.behind
+        some = tuple(behind[:8])  # enough to tell, and no more in a long loop
+        node._saved = Cut("under-no-grad", op, None, scope, some)
     return node
 
 
@@ -367,17 +402,20 @@ class Op:
         adapter: Adapter | None = None,
         residuals: Mapping[str, Callable[..., Any]] = _NOTHING,
         results: Sequence[str] = (),
+        texts: Mapping[str, str | Callable[..., str | None]] = _NOTHING,
         cases: Sequence[Case] = (),
     ) -> None:
         update_wrapper(self, forward)
         self.name: str = forward.__name__
         self.forward = forward
         self.numpy = numpy
-        self.symbol = symbol or self.name
+        self.formula = symbol if symbol and "{" in symbol else None
+        self.symbol = (symbol or self.name).replace("{", "").replace("}", "")
         self.operator = operator
         self.elementwise = elementwise
         self.residuals = residuals
         self.results = namedtuple(f"{self.name}_result", results) if results else None
+        self.texts = texts
         self.cases = list(cases)
         parameters = inspect.signature(forward).parameters.values()
         arrays = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
@@ -386,6 +424,12 @@ class Op:
         self.metadata = {p.name: p.default for p in parameters if p not in arrays}
         if self.variadic and len(arrays) > 1:
             raise errors.mixed_variadic(self)
+        if unknown := set(texts) - set(self.arguments):
+            raise errors.text_of_no_argument(self, min(unknown))
+        given = [symbol or "", *(x for x in texts.values() if isinstance(x, str))]
+        braces = set(re.findall(r"{(\w+)", " ".join(given)))
+        if unknown := braces - {"g", "out", *self.arguments, *self.metadata}:
+            raise errors.unknown_braces(self, min(unknown))
         self.needed = {name for name, v in self.metadata.items() if v is _EMPTY}
         self.reads_as_written = adapter is None and not self.variadic
         defaults = {p.name: p.default for p in arrays}
@@ -503,7 +547,9 @@ def op(function: Callable[..., Any] | None = None, **declaration: Any) -> Any:
     numpy : callable, optional
         The NumPy function that records this operation when handed a Tensor.
     symbol : str, optional
-        Its label in drawings; the name unless given.
+        How drawings write it; the name unless given. With arguments or metadata in
+        braces it is a formula, ``"{x} · {weight}ᵀ + {bias}"``, else a function,
+        ``"exp"``. A summand whose argument is None is left out.
     operator : str, optional
         The special method that it stands for, without underscores: ``"mul"``.
     elementwise : bool, default False
@@ -517,6 +563,11 @@ def op(function: Callable[..., Any] | None = None, **declaration: Any) -> Any:
         instead where derivatives of the rule are wanted.
     results : sequence of str, optional
         Names of several results; forward returns them as a tuple.
+    texts : dict of str to str or callable, optional
+        How drawings write the rule of an argument, where what is read off the rule
+        itself does not read well: ``{"x": "{g} ⊙ [{x} > 0]"}``. Braces may hold ``g``,
+        ``out``, an argument or metadata. A callable is given inputs and metadata and
+        returns such a text, or None to have it read off the rule.
     cases : sequence of Case
         Sample inputs, for the gradient tests.
 
@@ -581,8 +632,10 @@ def _call_one(op: Op) -> Callable[..., Any]:
         try:
             data = forward(x._data)
         except (ValueError, TypeError) as error:
-            raise errors.forward_failed(op, error, [x._data]) from error
-        return _node(data, op, (x,)) if x._tracked and RECORDING.get() else _node(data)
+            raise errors.forward_failed(op, error, [x]) from error
+        if x._tracked and RECORDING.get():
+            return _node(data, op, (x,))
+        return _unrecorded(data, op, (x,))
 
     return call
 
@@ -606,10 +659,10 @@ def _call_two(op: Op) -> Callable[..., Any]:
         try:
             data = forward(x, y)
         except (ValueError, TypeError) as error:
-            raise errors.forward_failed(op, error, [x, y]) from error
+            raise errors.forward_failed(op, error, [a, b]) from error
         if tracked and RECORDING.get():
             return _node(data, op, (a, b))
-        return _node(data) if tensors else data
+        return _unrecorded(data, op, (a, b)) if tensors else data
 
     return call
 
@@ -644,7 +697,7 @@ def _call_any(op: Op) -> Callable[..., Any]:
         try:
             data = forward(*values, **kwargs)
         except (ValueError, TypeError, IndexError, AttributeError) as error:
-            raise errors.forward_failed(op, error, values) from error
+            raise errors.forward_failed(op, error, args) from error
         named = kwargs
         if by_products:
             data, *rest = data
@@ -657,7 +710,9 @@ def _call_any(op: Op) -> Callable[..., Any]:
             return _items(node) if op.results else node
         if Tensor not in map(type, args):
             return data
-        return op.results(*map(_node, data)) if op.results else _node(data)
+        if op.results:
+            return op.results(*(_unrecorded(part, op, args) for part in data))
+        return _unrecorded(data, op, args)
 
     return call
 
@@ -832,6 +887,20 @@ def nodes_of(outputs: Iterable[Any]) -> list[Tensor]:
                 found.add(x)
                 order.append(x)
     return sorted(order, key=operators.attrgetter("_index"))
+
+
+def pull(node: Tensor, gradient: Any) -> list[tuple[Tensor, Any]]:
+    """Return what a node hands on of its gradient: pairs of an input and its share.
+
+    One for each input that requires gradients, in their order.
+    """
+    if not node.inputs:
+        raise errors.freed()
+    shares: list[tuple[Tensor, Any]] = []
+    node.op.pull(
+        node, gradient, None, lambda x, d: shares.append((x, _fitted(d, x, node)))
+    )
+    return shares
 
 
 def _leading_to(targets: Sequence[Tensor], output: Tensor) -> set[Tensor]:
@@ -1060,7 +1129,7 @@ def astype(x: Any, *, dtype: DTypeLike) -> Any:
 astype.vjp(x=lambda g, out, x, *, dtype: g)
 
 
-@op
+@op(texts={"results": "{g}"})
 def item(results: Any, *, index: int) -> Any:
     """Pick one result of an operation that has several: the graph's own node for it."""
     return results[index]

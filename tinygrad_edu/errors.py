@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from tinygrad_edu.recording import current_scope
+from tinygrad_edu.recording import Failed, current_scope
 
 if TYPE_CHECKING:
     from tinygrad_edu.core import Op, Tensor
@@ -117,22 +117,34 @@ def tensor_as_metadata(op: Op, name: str) -> TypeError:
     )
 
 
-def forward_failed(op: Op, error: Exception, values: Sequence[Any]) -> Exception:
+def forward_failed(op: Op, error: Exception, inputs: Sequence[Any]) -> Exception:
     """Return the error of a forward with the operation, the shapes and the layer."""
     text = str(error)
     if not text.startswith(f"{op.name}: "):
-        names = op.arguments if not op.variadic else map(str, range(len(values)))
-        shapes = [f"{n} is {np.shape(v)}" for n, v in zip(names, values, strict=False)]
+        names = op.arguments if not op.variadic else map(str, range(len(inputs)))
+        shapes = [f"{n} is {np.shape(x)}" for n, x in zip(names, inputs, strict=False)]
         text = f"{op.name}: {text} ({', '.join(shapes)})"
     scope = current_scope()
     if scope is not None:
         text = f"{text}, in layer {scope}"
+    told: Exception
     if isinstance(error, AttributeError):  # a number has no .shape
-        return TypeError(text)
-    try:
-        return type(error)(text)
-    except TypeError:  # an exception that is not made from a text
-        return (ValueError if isinstance(error, ValueError) else TypeError)(text)
+        told = TypeError(text)
+    else:
+        try:
+            told = type(error)(text)
+        except TypeError:  # an exception that is not made from a text
+            told = (ValueError if isinstance(error, ValueError) else TypeError)(text)
+    return drawable(told, op.name, inputs)
+
+
+def drawable(error: Exception, name: str, inputs: Sequence[Any]) -> Exception:
+    """Return ``error`` with what te.draw(error) needs to draw the graph up to here."""
+    if any(getattr(x, "op", None) is not None for x in inputs):
+        failed = Failed(name, tuple(inputs), current_scope(), str(error))
+        error.failed = failed  # type: ignore[attr-defined]
+        error.add_note("te.draw(error) draws the graph up to here")
+    return error
 
 
 def no_input_requires_grad(x: Tensor, who: str) -> RuntimeError:
@@ -204,6 +216,20 @@ def wrong_rule_result(op: Op, x: Tensor, result: Any) -> TypeError:
     return TypeError(
         f"{op.name}: a rule returned {result!r} for {called(x)}; it must return an "
         "array of real numbers"
+    )
+
+
+def text_of_no_argument(op: Op, name: str) -> TypeError:
+    return TypeError(
+        f"{op.name}: texts has {name!r}, which is none of its arguments: "
+        f"{', '.join(op.arguments)}"
+    )
+
+
+def unknown_braces(op: Op, name: str) -> ValueError:
+    known = ", ".join(["g", "out", *op.arguments, *op.metadata])
+    return ValueError(
+        f"{op.name}: its symbol or texts have {{{name}}} in braces; known are {known}"
     )
 
 

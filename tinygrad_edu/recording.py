@@ -14,6 +14,7 @@ __all__ = [
     "NESTING",
     "RECORDING",
     "RUN",
+    "Failed",
     "Run",
     "Scope",
     "current_scope",
@@ -32,6 +33,15 @@ class Scope(NamedTuple):
         return f"{self.kind} {self.path!r}" if self.path else self.kind
 
 
+class Failed(NamedTuple):
+    """An operation or layer that raised: an exception keeps it as ``.failed``."""
+
+    name: str  # "matmul"
+    inputs: tuple[Any, ...]
+    scope: Scope | None
+    message: str
+
+
 #: Whether operations record; anything with a truth value.
 RECORDING: ContextVar[Any] = ContextVar("recording", default=True)
 
@@ -43,11 +53,12 @@ NESTING: ContextVar[int] = ContextVar("nesting", default=0)
 class Run:
     """A call of an outermost layer: which layer is running at the moment, and where."""
 
-    __slots__ = ("layer", "scope", "trail")
+    __slots__ = ("entered", "layer", "scope", "trail")
 
     def __init__(self, scope: Scope | None = None) -> None:
         self.layer: Any = None
         self.scope = scope
+        self.entered: set[int] = set()  # ids of the scopes that were entered
         self.trail: list[Any] = []  # what ran: layer, scope, shape of the output
 
 

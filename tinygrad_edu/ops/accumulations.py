@@ -27,7 +27,12 @@ _ALONG = [
 _multiply: Any = np.multiply
 
 
-@op(numpy=np.cumsum, symbol="cumsum", cases=_ALONG)
+@op(
+    numpy=np.cumsum,
+    symbol="cumsum",
+    texts={"x": "cumsum of {g} from the end"},
+    cases=_ALONG,
+)
 def cumsum(x: Any, *, axis: int | None = None) -> Any:
     """Sums so far: of each number and all before it.
 
@@ -72,6 +77,7 @@ cumsum.vjp(x=_cumsum_rule)
 @op(
     numpy=np.cumprod,
     symbol="cumprod",
+    texts={"x": "(cumsum from the end of {g} ⊙ {out}) / {x}"},
     cases=[*_ALONG, Case(_ZEROS, axis=1), Case(_ZEROS), Case(_ZEROS, axis=0)],
 )
 def cumprod(x: Any, *, axis: int | None = None) -> Any:
@@ -150,6 +156,7 @@ cumprod.vjp(x=_cumprod_rule)
 @op(
     numpy=np.prod,
     symbol="Π",
+    texts={"x": "{g} ⊙ Π of all others"},
     cases=[
         Case((2, 3)),
         Case((2, 3), axis=0),

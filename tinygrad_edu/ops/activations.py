@@ -26,7 +26,12 @@ __all__ = [
 _BOTH_SIDES = [-2.0, -0.3, 0.4, 1.7]
 
 
-@op(symbol="relu", elementwise=True, cases=[Case((2, 3)), Case([-1.0, 2.0])])
+@op(
+    symbol="relu",
+    elementwise=True,
+    texts={"x": "{g} ⊙ [{x} > 0]"},
+    cases=[Case((2, 3)), Case([-1.0, 2.0])],
+)
 def relu(x: Any) -> Any:
     """The rectified linear unit, elementwise: x where it is positive, else 0.
 
@@ -58,6 +63,7 @@ relu.vjp(x=lambda g, out, x: g * (x > 0))
 @op(
     symbol="leaky relu",
     elementwise=True,
+    texts={"x": "{g} ⊙ ([{x} > 0] + {negative_slope} [{x} ≤ 0])"},
     cases=[
         Case((2, 3)),
         Case(_BOTH_SIDES),
@@ -109,6 +115,7 @@ def _exponential_slope(x: Any, alpha: float) -> Any:
 @op(
     symbol="elu",
     elementwise=True,
+    texts={"x": "{g} ⊙ ([{x} > 0] + {alpha} exp({x}) ⊙ [{x} ≤ 0])"},
     cases=[
         Case((2, 3)),
         Case(_BOTH_SIDES),
@@ -150,7 +157,12 @@ elu.vjp(x=lambda g, out, x, *, alpha: g * _exponential_slope(x, alpha))
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
-@op(symbol="selu", elementwise=True, cases=[Case((2, 3)), Case(_BOTH_SIDES)])
+@op(
+    symbol="selu",
+    elementwise=True,
+    texts={"x": "λ {g} ⊙ ([{x} > 0] + α exp({x}) ⊙ [{x} ≤ 0])"},
+    cases=[Case((2, 3)), Case(_BOTH_SIDES)],
+)
 def selu(x: Any) -> Any:
     """The self-normalizing exponential linear unit, elementwise.
 
@@ -198,9 +210,16 @@ def _gelu_rule(g: Any, out: Any, x: Any, *, approximate: str) -> Any:
     return g * (0.5 * erfc(-z) + x * bell(z) * (1 / math.sqrt(2 * math.pi)))
 
 
+def _gelu_text(x: Any, *, approximate: str) -> str:
+    if approximate == "tanh":
+        return "{g} ⊙ (Φ({x}) + {x} ⊙ Φ′({x})), Φ by tanh"
+    return "{g} ⊙ (Φ({x}) + {x} ⊙ φ({x}))"
+
+
 @op(
     symbol="gelu",
     elementwise=True,
+    texts={"x": _gelu_text},
     cases=[
         Case((2, 3)),
         Case(_BOTH_SIDES, approximate="tanh"),
@@ -288,7 +307,11 @@ def _silu_rule(g: Any, out: Any, x: Any) -> Any:
 silu.vjp(x=_silu_rule)
 
 
-@op(elementwise=True, cases=[Case((2, 3)), Case([-30.0, 0.0, 30.0])])
+@op(
+    elementwise=True,
+    texts={"x": "{g} ⊙ (t + {x} ⊙ (1 − t²) ⊙ σ({x})), t = {out} / {x}"},
+    cases=[Case((2, 3)), Case([-30.0, 0.0, 30.0])],
+)
 def mish(x: Any) -> Any:
     """x times the hyperbolic tangent of softplus(x), elementwise.
 
@@ -327,6 +350,7 @@ mish.vjp(x=_mish_rule)
 @op(
     symbol="hard tanh",
     elementwise=True,
+    texts={"x": "{g} ⊙ [{min_val} ≤ {x} ≤ {max_val}]"},
     cases=[
         Case(_BOTH_SIDES),
         Case((), min_val=-4.0, max_val=0.01),

@@ -205,11 +205,17 @@ def divide(a: Any, b: Any) -> Any:
 divide.vjp(a=lambda g, out, a, b: g / b, b=lambda g, out, a, b: -g * out / b)
 
 
+def _power_text(a: Any, b: Any) -> str | None:
+    is_number = isinstance(b, int | float)  # then the rule reads well: 3 x²
+    return None if is_number else "{g} ⊙ {b} ⊙ {a}^({b} − 1)"
+
+
 @op(
     numpy=np.power,
     symbol="^",
     operator="pow",
     elementwise=True,
+    texts={"a": _power_text, "b": "{g} ⊙ {out} ⊙ log({a})"},
     cases=[
         Case(_away_from_zero, (2, 3)),
         Case(_away_from_zero, [1.0, 0.0, -2.0]),
@@ -299,7 +305,7 @@ negative.vjp(x=lambda g, out, x: -g)
 
 @op(
     numpy=np.positive,
-    symbol="+",
+    symbol="+{x}",
     operator="pos",
     elementwise=True,
     cases=[Case((2, 3))],
@@ -334,7 +340,7 @@ positive.vjp(x=lambda g, out, x: g)
 
 @op(
     numpy=np.absolute,
-    symbol="|x|",
+    symbol="|{x}|",
     operator="abs",
     elementwise=True,
     cases=[Case(_either_sign), Case(-2.0)],
@@ -408,7 +414,7 @@ sign.vjp(x=lambda g, out, x: np.zeros_like(x))
 
 @op(
     numpy=np.reciprocal,
-    symbol="1/x",
+    symbol="1 / {x}",
     elementwise=True,
     cases=[Case(_either_sign), Case(2.0)],
 )
@@ -443,7 +449,7 @@ reciprocal.vjp(x=lambda g, out, x: -g * out * out)
 
 @op(
     numpy=np.square,
-    symbol="x²",
+    symbol="{x}²",
     elementwise=True,
     cases=[Case((2, 3)), Case([0.0, -1.0]), Case(())],
 )
@@ -477,7 +483,7 @@ square.vjp(x=lambda g, out, x: g * 2 * x)
 
 @op(
     numpy=np.sqrt,
-    symbol="√",
+    symbol="√{x}",
     elementwise=True,
     cases=[Case(_away_from_zero)],
 )
@@ -512,7 +518,7 @@ sqrt.vjp(x=lambda g, out, x: g * 0.5 / out)
 
 @op(
     numpy=np.cbrt,
-    symbol="∛",
+    symbol="∛{x}",
     elementwise=True,
     cases=[Case(_either_sign), Case(-8.0)],
 )
@@ -551,7 +557,12 @@ def fraction_of(length: Any, a: Any) -> Any:
     return a * ~zero / (length + zero)
 
 
-@op(numpy=np.hypot, elementwise=True, cases=_BROADCAST)
+@op(
+    numpy=np.hypot,
+    elementwise=True,
+    texts={"a": "{g} ⊙ {a} / {out}", "b": "{g} ⊙ {b} / {out}"},
+    cases=_BROADCAST,
+)
 def hypot(a: Any, b: Any) -> Any:
     """Length of a vector of two components, elementwise with broadcasting.
 
@@ -638,9 +649,10 @@ copysign.vjp(
 
 @op(
     numpy=np.remainder,
-    symbol="%",
+    symbol="{a} % {b}",
     operator="mod",
     elementwise=True,
+    texts={"b": "−{g} ⊙ ⌊{a} / {b}⌋"},
     cases=[
         Case([[1.3, -2.4, 5.2], [-0.3, 7.7, -8.1]], [[0.9], [-1.7]]),
         Case([1.3, -2.4], 0.7),
@@ -684,7 +696,16 @@ remainder.vjp(
 )
 
 
-@op(numpy=np.maximum, symbol="max", elementwise=True, cases=_BROADCAST)
+@op(
+    numpy=np.maximum,
+    symbol="max",
+    elementwise=True,
+    texts={
+        "a": "{g} ⊙ [{a} > {b}], ties share",
+        "b": "{g} ⊙ [{b} > {a}], ties share",
+    },
+    cases=_BROADCAST,
+)
 def maximum(a: Any, b: Any) -> Any:
     """The larger of two numbers, elementwise with broadcasting.
 
@@ -723,7 +744,16 @@ maximum.vjp(
 )
 
 
-@op(numpy=np.minimum, symbol="min", elementwise=True, cases=_BROADCAST)
+@op(
+    numpy=np.minimum,
+    symbol="min",
+    elementwise=True,
+    texts={
+        "a": "{g} ⊙ [{a} < {b}], ties share",
+        "b": "{g} ⊙ [{b} < {a}], ties share",
+    },
+    cases=_BROADCAST,
+)
 def minimum(a: Any, b: Any) -> Any:
     """The smaller of two numbers, elementwise with broadcasting.
 
@@ -767,9 +797,16 @@ def _only(a: Any, b: Any) -> Any:
     return (a == a) & (b != b)
 
 
+_FROM_EITHER = {
+    "a": "{g} ⊙ [{a} = {out}], ties share",
+    "b": "{g} ⊙ [{b} = {out}], ties share",
+}
+
+
 @op(
     numpy=np.fmax,
     elementwise=True,
+    texts=_FROM_EITHER,
     cases=_BROADCAST,
 )
 def fmax(a: Any, b: Any) -> Any:
@@ -813,6 +850,7 @@ fmax.vjp(
 @op(
     numpy=np.fmin,
     elementwise=True,
+    texts=_FROM_EITHER,
     cases=_BROADCAST,
 )
 def fmin(a: Any, b: Any) -> Any:
@@ -868,10 +906,22 @@ def _min_and_max(*args: Any, **named: Any) -> tuple[Sequence[Any], dict[str, Any
     return _clip_in_order(*args, **named)
 
 
+def _clip_text(x: Any, a_min: Any, a_max: Any) -> str:
+    above = "" if a_min is None else "{a_min} ≤ "
+    below = "" if a_max is None else " ≤ {a_max}"
+    return f"{{g}} ⊙ [{above}{{x}}{below}]"
+
+
 @op(
     numpy=np.clip,
+    symbol="clip({x}, {a_min}, {a_max})",
     elementwise=True,
     adapter=_min_and_max,
+    texts={
+        "x": _clip_text,
+        "a_min": "{g} ⊙ [{x} < {a_min}]",
+        "a_max": "{g} ⊙ [{x} > {a_max}]",
+    },
     cases=[
         Case([[-1.5, 0.3, 0.7], [2.0, -0.2, 1.4]], -1.0, 1.0),
         Case([-1.5, 0.3, 2.0], None, [[1.0], [0.0]]),
@@ -930,6 +980,7 @@ clip.vjp(
 @op(
     numpy=np.nan_to_num,
     elementwise=True,
+    texts={"x": "{g} ⊙ [{x} finite]"},
     cases=[
         Case((2, 3)),
         Case((2, 3), nan=7.0, posinf=8.0, neginf=-9.0),

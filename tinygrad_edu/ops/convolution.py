@@ -141,6 +141,7 @@ def _times(sizes: Sequence[int]) -> str:
 
 @op(
     symbol="windows",
+    texts={"x": "fold({g})"},
     cases=[
         Case((2, 5), kernel_size=2),
         Case((7,), kernel_size=3, stride=2, padding=1),
@@ -206,6 +207,7 @@ def windows(
 
 @op(
     symbol="fold",
+    texts={"x": "windows({g})"},
     cases=[
         Case((2, 4, 2), shape=5),
         Case((4, 3), shape=(7,), stride=2, padding=1),
@@ -463,7 +465,12 @@ def _convolution(x: Any, weight: Any, **how: Any) -> Any:
 
 
 @op(
-    symbol="conv",
+    symbol="{weight} ⋆ {x} + {bias}",
+    texts={
+        "x": "convᵀ({g}, {weight})",
+        "weight": "{g} ⋆ {x}",
+        "bias": "Σ over axes 0, 2 of {g}",
+    },
     cases=[
         Case((2, 3, 6), (4, 3, 2), (4,)),
         Case((2, 1, 7), (2, 1, 3), None, stride=2, padding=1),
@@ -525,7 +532,12 @@ conv1d.vjp(**_convolution_rules())
 
 
 @op(
-    symbol="conv",
+    symbol="{weight} ⋆ {x} + {bias}",
+    texts={
+        "x": "convᵀ({g}, {weight})",
+        "weight": "{g} ⋆ {x}",
+        "bias": "Σ over axes 0, 2, 3 of {g}",
+    },
     cases=[
         Case((2, 2, 4, 5), (3, 2, 2, 3), (3,)),
         Case((1, 1, 5, 5), (2, 1, 3, 3), None, stride=2, padding=1),
@@ -597,7 +609,11 @@ _BOTH_WAYS = [
 ]
 
 
-@op(symbol="convᵀ", cases=_BOTH_WAYS)
+@op(
+    symbol="convᵀ({y}, {weight})",
+    texts={"y": "{weight} ⋆ {g}", "weight": "{y} ⋆ {g}"},
+    cases=_BOTH_WAYS,
+)
 def conv_input(
     y: Any,
     weight: Any,
@@ -669,7 +685,8 @@ def _check_result(who: str, y: Any, shape: tuple[int, ...]) -> None:
 
 
 @op(
-    symbol="y ⋆ x",
+    symbol="{y} ⋆ {x}",
+    texts={"y": "{g} ⋆ {x}", "x": "convᵀ({y}, {g})"},
     cases=[
         Case((2, 4, 5), (2, 3, 6), kernel_size=2),
         Case((2, 2, 4), (2, 1, 7), kernel_size=(3,), stride=2, padding=1),
@@ -829,6 +846,7 @@ def _max_pool_rule(axes: int) -> Callable[..., Any]:
 
 @op(
     symbol="max pool",
+    texts={"x": "Σ over its windows of {g} ⊙ [{x} = {out}], ties share"},
     cases=[
         Case((2, 3, 6), kernel_size=2),
         Case((2, 7), kernel_size=3, stride=1, padding=1),
@@ -894,6 +912,7 @@ max_pool1d.vjp(x=_max_pool_rule(1))
 
 @op(
     symbol="max pool",
+    texts={"x": "Σ over its windows of {g} ⊙ [{x} = {out}], ties share"},
     cases=[
         Case((2, 2, 4, 6), kernel_size=2),
         Case((2, 5, 5), kernel_size=3, stride=2, padding=1),
@@ -992,8 +1011,17 @@ def _avg_pool_rule(axes: int) -> Callable[..., Any]:
     return rule
 
 
+def _avg_pool_text(axes: int) -> Callable[..., str]:
+    def text(x: Any, *, kernel_size: Sizes, **_: Any) -> str:
+        sizes = _sizes("", "kernel_size", kernel_size, axes, 1)
+        return f"Σ over its windows of {{g}} / {math.prod(sizes)}"
+
+    return text
+
+
 @op(
     symbol="avg pool",
+    texts={"x": _avg_pool_text(1)},
     cases=[
         Case((2, 3, 6), kernel_size=2),
         Case((2, 7), kernel_size=3, stride=1, padding=1),
@@ -1045,6 +1073,7 @@ avg_pool1d.vjp(x=_avg_pool_rule(1))
 
 @op(
     symbol="avg pool",
+    texts={"x": _avg_pool_text(2)},
     cases=[
         Case((2, 2, 4, 6), kernel_size=2),
         Case((2, 5, 5), kernel_size=3, stride=2, padding=1),

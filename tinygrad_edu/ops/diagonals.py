@@ -22,7 +22,12 @@ _DIAGONALS = [
 ]
 
 
-@op(numpy=np.diagonal, symbol="diagonal", cases=_DIAGONALS)
+@op(
+    numpy=np.diagonal,
+    symbol="diagonal",
+    texts={"x": "{g} on the diagonal, 0 elsewhere"},
+    cases=_DIAGONALS,
+)
 def diagonal(x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The diagonal of a matrix, or of each in a stack.
 
@@ -75,7 +80,12 @@ diagonal.vjp(
 )
 
 
-@op(numpy=np.trace, symbol="tr", cases=_DIAGONALS)
+@op(
+    numpy=np.trace,
+    symbol="tr",
+    texts={"x": "{g} on the diagonal, 0 elsewhere"},
+    cases=_DIAGONALS,
+)
 def trace(x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The sum of the diagonal of a matrix, or of each in a stack.
 
@@ -123,9 +133,14 @@ def _trace_rule(
 trace.vjp(x=_trace_rule)
 
 
+def _diag_text(x: Any, *, k: int) -> str | None:
+    return None if x.ndim == 1 else "{g} on the diagonal, 0 elsewhere"
+
+
 @op(
     numpy=np.diag,
     symbol="diag",
+    texts={"x": _diag_text},
     cases=[Case((3,)), Case((2,), k=-1), Case((3, 3)), Case((2, 3), k=1)],
 )
 def diag(x: Any, *, k: int = 0) -> Any:

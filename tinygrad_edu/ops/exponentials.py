@@ -67,7 +67,13 @@ def exp(x: Any) -> Any:
 exp.vjp(x=lambda g, out, x: g * out)
 
 
-@op(numpy=np.exp2, symbol="2ˣ", elementwise=True, cases=[Case((2, 3)), Case(())])
+@op(
+    numpy=np.exp2,
+    symbol="2^{x}",
+    elementwise=True,
+    texts={"x": "{g} ⊙ {out} · log(2)"},
+    cases=[Case((2, 3)), Case(())],
+)
 def exp2(x: Any) -> Any:
     """2 to the power of the number, elementwise.
 
@@ -157,7 +163,13 @@ def log(x: Any) -> Any:
 log.vjp(x=lambda g, out, x: g / x)
 
 
-@op(numpy=np.log2, symbol="log₂", elementwise=True, cases=[Case(_positive)])
+@op(
+    numpy=np.log2,
+    symbol="log₂",
+    elementwise=True,
+    texts={"x": "{g} / ({x} · log(2))"},
+    cases=[Case(_positive)],
+)
 def log2(x: Any) -> Any:
     """The logarithm to base 2, elementwise.
 
@@ -187,7 +199,13 @@ def log2(x: Any) -> Any:
 log2.vjp(x=lambda g, out, x: g / (x * _LOG_2))
 
 
-@op(numpy=np.log10, symbol="log₁₀", elementwise=True, cases=[Case(_positive)])
+@op(
+    numpy=np.log10,
+    symbol="log₁₀",
+    elementwise=True,
+    texts={"x": "{g} / ({x} · log(10))"},
+    cases=[Case(_positive)],
+)
 def log10(x: Any) -> Any:
     """The logarithm to base 10, elementwise.
 
@@ -329,6 +347,7 @@ def _excess(a: Any, b: Any) -> Any:
 @op(
     numpy=np.logaddexp,
     elementwise=True,
+    texts={"a": "{g} ⊙ σ({a} − {b})", "b": "{g} ⊙ σ({b} − {a})"},
     cases=[
         Case((2, 3), (3,)),
         Case((2, 1), (1, 3)),
@@ -378,6 +397,10 @@ logaddexp.vjp(
 @op(
     numpy=np.logaddexp2,
     elementwise=True,
+    texts={
+        "a": "{g} ⊙ σ(({a} − {b}) · log(2))",
+        "b": "{g} ⊙ σ(({b} − {a}) · log(2))",
+    },
     cases=[
         Case((2, 3), (3,)),
         Case((2, 1), (1, 3)),
@@ -471,7 +494,11 @@ def bell(x: Any) -> Any:
     return np.exp(-x * x)
 
 
-@op(elementwise=True, cases=[Case((2, 3)), Case(()), Case([-3.0, 0.0, 2.5])])
+@op(
+    elementwise=True,
+    texts={"x": "{g} ⊙ exp(−{x}²) · 2 / √π"},
+    cases=[Case((2, 3)), Case(()), Case([-3.0, 0.0, 2.5])],
+)
 def erf(x: Any) -> Any:
     """The error function, elementwise.
 
@@ -503,7 +530,11 @@ FROM_SCIPY["erf"] = erf.call
 erf.vjp(x=lambda g, out, x: g * _ERF_SLOPE * bell(x))
 
 
-@op(elementwise=True, cases=[Case((2, 3)), Case(()), Case([-3.0, 0.0, 2.5])])
+@op(
+    elementwise=True,
+    texts={"x": "−{g} ⊙ exp(−{x}²) · 2 / √π"},
+    cases=[Case((2, 3)), Case(()), Case([-3.0, 0.0, 2.5])],
+)
 def erfc(x: Any) -> Any:
     """1 less the error function, elementwise: exact where that is near 1.
 

@@ -54,9 +54,10 @@ def _index_last(*arrays: Any, **metadata: Any) -> tuple[Any, dict[str, Any]]:
 
 
 @op(
-    symbol="[ ]",
+    symbol="{x}[{index}]",
     operator="getitem",
     adapter=_index_last,
+    texts={"x": "{g} put back at [{index}]"},
     cases=[Case((2, 3), index=index) for index in _INDICES],
 )
 def getitem(x: Any, *, index: Any) -> Any:
@@ -93,6 +94,7 @@ def getitem(x: Any, *, index: Any) -> Any:
 
 
 @op(
+    symbol="{x} put at [{index}]",
     adapter=_index_last,
     cases=[
         Case(np.zeros((2, 3))[index].shape, index=index, shape=(2, 3))
@@ -153,8 +155,17 @@ getitem.vjp(x=lambda g, out, x, *, index: put(g, index=index, shape=x.shape))
 put.vjp(x=lambda g, out, x, *, index, shape: _unbroadcast(g[index], x.shape))
 
 
+def _set_text(x: Any, value: Any, *, index: Any) -> str:
+    text = "{g}[{index}]"
+    if x[index].shape != np.shape(value):
+        text = f"Σ over copies in {text}"
+    return text if _counted(x, index).all() else f"{text}, the last counts"
+
+
 @op(
+    symbol="{x} with {value} at [{index}]",
     adapter=_index_last,
+    texts={"x": "{g}, but 0 at [{index}]", "value": _set_text},
     cases=[
         Case((2, 3), (3,), index=0),
         Case((2, 3), (), index=(slice(None), 1)),
@@ -226,6 +237,7 @@ set_at.vjp(
 @op(
     numpy=np.take,
     symbol="take",
+    texts={"x": "{g} put back at {indices}"},
     cases=[
         Case((2, 3), np.array([5, 0, 0])),
         Case((2, 3), np.array([[2, 0], [1, 2]]), axis=1),
@@ -288,6 +300,7 @@ take.vjp(x=_take_rule, indices=None)
 @op(
     numpy=np.take_along_axis,
     symbol="take",
+    texts={"x": "{g} put back at {indices}"},
     cases=[
         Case((2, 3), np.array([[2, 0, 0, 1], [1, 1, -1, 0]])),
         Case((2, 3), np.array([[1, 0, 0]]), axis=0),
@@ -353,6 +366,7 @@ _CHOICE = np.array([[True, False, True], [False, False, True]])
     numpy=np.where,
     symbol="where",
     elementwise=True,
+    texts={"x": "{g} ⊙ [{condition}]", "y": "{g} ⊙ [not {condition}]"},
     cases=[
         Case(_CHOICE, (2, 3), (2, 3)),
         Case(_CHOICE, (3,), (2, 1)),

@@ -89,7 +89,7 @@ def _symmetric_part(x: Any, op: str) -> Any:
     return (x + transposed(x)) / 2
 
 
-@op(numpy=np.linalg.inv, symbol="⁻¹", cases=[Case(_well_conditioned)])
+@op(numpy=np.linalg.inv, symbol="{x}⁻¹", cases=[Case(_well_conditioned)])
 def inv(x: Any) -> Any:
     """Inverse of a square matrix, or of each in a stack.
 
@@ -127,7 +127,8 @@ inv.vjp(x=lambda g, out, x: -matmul(matmul(transposed(out), g), transposed(out))
 
 @op(
     numpy=np.linalg.pinv,
-    symbol="⁺",
+    symbol="{x}⁺",
+    texts={"x": "−{out}ᵀ · {g} · {out}ᵀ + null space terms"},
     cases=[
         Case((3, 2)),
         Case(_with_singular_values(2, 2, 3)),
@@ -255,9 +256,16 @@ solve.vjp(
 )
 
 
+def _det_text(x: Any) -> str:
+    if np.all(np.linalg.det(x)):
+        return "{g} · {out} · ({x}⁻¹)ᵀ"
+    return "{g} · cofactors({x})"
+
+
 @op(
     numpy=np.linalg.det,
     symbol="det",
+    texts={"x": _det_text},
     cases=[
         Case(_well_conditioned),
         Case((4, 4)),
@@ -347,8 +355,9 @@ det.vjp(x=lambda g, out, x: g[..., None, None] * _cofactors(x, out))
 
 @op(
     numpy=np.linalg.slogdet,
-    symbol="log|det|",
+    symbol="slogdet",
     results=("sign", "logabsdet"),
+    texts={"x": "{g.logabsdet} · ({x}⁻¹)ᵀ"},
     cases=[Case(_well_conditioned), Case([[1.0, 2.0], [3.0, 4.0]])],
 )
 def slogdet(x: Any) -> Any:
@@ -389,9 +398,17 @@ def slogdet(x: Any) -> Any:
 slogdet.vjp(x=lambda g, out, x: g[1][..., None, None] * transposed(inv(x)))
 
 
+def _matrix_power_text(x: Any, *, n: int) -> str | None:
+    if -1 <= n <= 3:
+        return None
+    if n > 0:
+        return f"Σₖ ({{x}}ᵀ)^k · {{g}} · ({{x}}ᵀ)^({n - 1} − k)"
+    return f"−Σₖ ({{x}}⁻ᵀ)^k · {{g}} · ({{x}}⁻ᵀ)^({1 - n} − k)"
+
+
 @op(
     numpy=np.linalg.matrix_power,
-    symbol="ⁿ",
+    texts={"x": _matrix_power_text},
     cases=[
         Case(_well_conditioned, n=3),
         Case(_well_conditioned, n=-2),
@@ -463,7 +480,7 @@ def _sequence_of_arrays(
 
 @op(
     numpy=np.linalg.multi_dot,
-    symbol="@",
+    symbol="·",
     adapter=_sequence_of_arrays,
     cases=[
         Case((2, 3), (3, 4), (4, 2), (2, 3)),
@@ -524,9 +541,15 @@ multi_dot.vjp(arrays=_multi_dot_rule)
 # ------------------------------------------------------------------ decompositions
 
 
+def _cholesky_text(x: Any, *, upper: bool) -> str:
+    turn = "ᵀ" if upper else ""
+    return f"sym(L⁻ᵀ · Φ(Lᵀ · {{g}}{turn}) · L⁻¹), L = {{out}}{turn}"
+
+
 @op(
     numpy=np.linalg.cholesky,
     symbol="chol",
+    texts={"x": _cholesky_text},
     cases=[
         Case(_positive_definite),
         Case(lambda rng: _positive_definite(rng)[0], upper=True),
@@ -620,6 +643,7 @@ def _is_unused(g: Any) -> bool:
     numpy=np.linalg.eigh,
     symbol="eigh",
     results=("eigenvalues", "eigenvectors"),
+    texts={"x": "sym(V · (diag(λ̄) + F ⊙ (Vᵀ · V̄)) · Vᵀ)"},
     cases=[Case(_symmetric), Case([[2.0, 1.0], [1.0, -1.0]]), Case([[3.0]])],
 )
 def eigh(x: Any) -> Any:
@@ -683,6 +707,7 @@ eigh.vjp(x=_eigh_rule)
 @op(
     numpy=np.linalg.eigvalsh,
     symbol="λ",
+    texts={"x": "V · diag({g}) · Vᵀ"},
     cases=[Case(_symmetric), Case([[2.0, 1.0], [1.0, -1.0]])],
 )
 def eigvalsh(x: Any) -> Any:
@@ -729,6 +754,7 @@ eigvalsh.vjp(x=_eigvalsh_rule)
     numpy=np.linalg.svd,
     symbol="svd",
     results=("U", "S", "Vh"),
+    texts={"x": "U · diag(S̄) · Vᵀ + terms of Ū and V̄"},
     cases=[
         Case(_with_singular_values(2, 3, 3)),
         Case(_with_singular_values(4, 2), full_matrices=False),
@@ -836,7 +862,7 @@ svd.vjp(x=_svd_rule)
 
 @op(
     numpy=np.linalg.svdvals,
-    symbol="σ",
+    texts={"x": "U · diag({g}) · Vᵀ"},
     cases=[
         Case(_with_singular_values(2, 3, 3)),
         Case(_with_singular_values(4, 2)),
@@ -901,6 +927,7 @@ FROM_NUMPY[np.linalg.svd] = _numpys_svd
     numpy=np.linalg.qr,
     symbol="qr",
     results=("Q", "R"),
+    texts={"x": "(Q̄ + Q · C(R · R̄ᵀ − Q̄ᵀ · Q)) · R⁻ᵀ"},
     cases=[Case((3, 3)), Case((2, 4, 2)), Case((3, 1))],
 )
 def qr(x: Any) -> Any:

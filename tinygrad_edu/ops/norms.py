@@ -22,9 +22,32 @@ _FROBENIUS = (None, "fro", "f")
 _SINGULAR = (2, -2, "nuc")  # orders of a matrix that are made from singular values
 
 
+def _norm_text(x: Any, *, ord: Any, axis: Axis, keepdims: bool) -> str:
+    axes, p = _norm_axes(x, ord, axis), _exponent(ord)
+    times = "·" if len(axes) == x.ndim else "⊙"
+    which = "largest" if p > 0 else "smallest"
+    if p == 0:
+        return "0"
+    if len(axes) == 2 and ord in _SINGULAR:
+        if ord == "nuc":
+            return "{g} · U · Vᵀ"
+        return f"{{g}} · u · vᵀ of the {which} singular value"
+    if len(axes) == 2 and ord not in _FROBENIUS:
+        return f"{{g}} {times} sign({{x}}) in the {which} sum"
+    if p in _LARGEST:
+        return f"{{g}} {times} sign({{x}}) ⊙ [|{{x}}| = {{out}}], ties share"
+    if p == 2:
+        return f"{{g}} {times} {{x}} / {{out}}"
+    if p == 1:
+        return f"{{g}} {times} sign({{x}})"
+    power = f"{p - 1:g}" if p > 1 else f"(−{1 - p:g})"
+    return f"{{g}} {times} sign({{x}}) ⊙ (|{{x}}| / {{out}})^{power}"
+
+
 @op(
     numpy=np.linalg.norm,
-    symbol="‖x‖",
+    symbol="‖{x}‖",
+    texts={"x": _norm_text},
     cases=[
         Case((3,)),
         Case((2, 3)),

@@ -110,6 +110,7 @@ for _place in (argsort, argmax, argmin):
 @op(
     numpy=np.sort,
     symbol="sort",
+    texts={"x": "{g} put back in the order of {x}"},
     cases=[
         Case((2, 5)),
         Case((3, 2), axis=0),
@@ -167,6 +168,7 @@ sort.vjp(x=_sort_rule)
 @op(
     numpy=np.median,
     symbol="median",
+    texts={"x": "{g} at the middle, or half at each of two"},
     cases=[
         Case((5,)),
         Case((4,)),

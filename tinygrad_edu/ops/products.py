@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ def _as_rows(x: Any) -> Any:
 
 @op(
     numpy=np.matmul,
-    symbol="@",
+    symbol="·",
     operator="matmul",
     cases=[
         Case((2, 3), (3, 4)),
@@ -121,7 +121,7 @@ def _matmul_rule_a(g: Any, out: Any, a: Any, b: Any) -> Any:
 
 def _matmul_rule_b(g: Any, out: Any, a: Any, b: Any) -> Any:
     if a.ndim == b.ndim == 2:
-        return a.T.dot(g)
+        return dot.call(a.T, g)  # not a.T.dot: a may be an array, and g recorded
     g, a2, b2 = _as_matrices(g, a, b)
     return np.reshape(sum_to(matmul(transposed(a2), g), b2.shape), b.shape)
 
@@ -130,7 +130,7 @@ matmul.vjp(a=_matmul_rule_a, b=_matmul_rule_b)
 
 
 @op(
-    symbol="x Wᵀ + b",
+    symbol="{x} · {weight}ᵀ + {bias}",
     cases=[
         Case((2, 3), (4, 3), (4,)),
         Case((2, 5, 3), (4, 3), (4,)),
@@ -185,11 +185,15 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     return y
 
 
+def _linear_rule_weight(g: Any, out: Any, x: Any, weight: Any, bias: Any) -> Any:
+    if x.ndim == 2:
+        return dot.call(x.T, g).T
+    return dot.call(_as_rows(x).T, _as_rows(g)).T
+
+
 linear.vjp(
     x=lambda g, out, x, weight, bias: g.dot(weight) if g.ndim <= 2 else g @ weight,
-    weight=lambda g, out, x, weight, bias: (
-        x.T.dot(g).T if x.ndim == 2 else _as_rows(x).T.dot(_as_rows(g)).T
-    ),
+    weight=_linear_rule_weight,
     bias=lambda g, out, x, weight, bias: np.add.reduce(_as_rows(g), axis=0),
 )
 
@@ -243,9 +247,23 @@ def _tensordot_rule_b(g: Any, out: Any, a: Any, b: Any, *, axes: Axes) -> Any:
     return np.transpose(d, _inverse(order))
 
 
+def _sum_text(other: str, own: str) -> Callable[..., str | None]:
+    def text(a: Any, b: Any, **_: Any) -> str | None:
+        axes = np.ndim(a), np.ndim(b)
+        if min(axes) == 0 or max(axes) <= 2:  # a product of numbers or matrices
+            return None
+        return f"Σ of {{g}} · {{{other}}} over axes that {{{own}}} lacks"
+
+    return text
+
+
+_DOT_TEXTS = {"a": _sum_text("b", "a"), "b": _sum_text("a", "b")}
+
+
 @op(
     numpy=np.dot,
-    symbol="·",
+    symbol="dot",
+    texts=_DOT_TEXTS,
     cases=[
         Case((2, 3), (3, 4)),
         Case((3,), (3,)),
@@ -319,6 +337,7 @@ dot.vjp(a=_dot_rule_a, b=_dot_rule_b)
 @op(
     numpy=np.inner,
     symbol="inner",
+    texts=_DOT_TEXTS,
     cases=[
         Case((3,), (3,)),
         Case((2, 3), (4, 3)),
@@ -378,7 +397,7 @@ inner.vjp(
 
 @op(
     numpy=np.outer,
-    symbol="a bᵀ",
+    symbol="{a} ⊗ {b}",
     cases=[Case((2,), (3,)), Case((2, 2), (3,)), Case((), (3,)), Case((1,), (2, 2))],
 )
 def outer(a: Any, b: Any) -> Any:
@@ -411,13 +430,13 @@ def outer(a: Any, b: Any) -> Any:
 
 outer.vjp(
     a=lambda g, out, a, b: np.reshape(g.dot(np.reshape(b, -1)), np.shape(a)),
-    b=lambda g, out, a, b: np.reshape(np.reshape(a, -1).dot(g), np.shape(b)),
+    b=lambda g, out, a, b: np.reshape(dot.call(np.reshape(a, -1), g), np.shape(b)),
 )
 
 
 @op(
     numpy=np.vdot,
-    symbol="·",
+    symbol="vdot",
     cases=[Case((3,), (3,)), Case((2, 3), (2, 3)), Case((2, 3), (3, 2)), Case((), ())],
 )
 def vdot(a: Any, b: Any) -> Any:
@@ -484,6 +503,7 @@ def _axes_as_tuples(*args: Any, **named: Any) -> tuple[Sequence[Any], dict[str, 
     numpy=np.tensordot,
     symbol="tensordot",
     adapter=_axes_as_tuples,
+    texts=_DOT_TEXTS,
     cases=[
         Case((2, 3, 4), (3, 4, 2)),
         Case((2, 3), (3, 2), axes=1),
@@ -537,7 +557,11 @@ tensordot.vjp(a=_tensordot_rule_a, b=_tensordot_rule_b)
 
 @op(
     numpy=np.kron,
-    symbol="⊗",
+    symbol="kron",
+    texts={
+        "a": "Σ within each block of {g} ⊙ {b}",
+        "b": "Σ over all blocks of {g} ⊙ {a}",
+    },
     cases=[
         Case((2, 3), (3, 2)),
         Case((2,), (3,)),
@@ -606,9 +630,18 @@ kron.vjp(
 )
 
 
+def _cross_text(formula: str) -> Callable[..., str | None]:
+    def text(a: Any, b: Any, *, axis: int | None, **axes: int) -> str | None:
+        is_along_the_last = axis is None and set(axes.values()) == {-1}
+        return None if is_along_the_last else f"{formula}, along their axes"
+
+    return text
+
+
 @op(
     numpy=np.cross,
-    symbol="×",
+    symbol="{a} × {b}",
+    texts={"a": _cross_text("{b} × {g}"), "b": _cross_text("{g} × {a}")},
     cases=[
         Case((3,), (3,)),
         Case((4, 3), (3,)),

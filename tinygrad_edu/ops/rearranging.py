@@ -164,6 +164,7 @@ rot90.vjp(x=lambda g, out, x, *, k, axes: np.rot90(g, -k, axes))
 
 @op(
     numpy=np.tile,
+    texts={"x": "Σ over the copies in {g}"},
     cases=[
         Case((3,), reps=2),
         Case((2, 3), reps=(2, 1)),
@@ -213,6 +214,7 @@ tile.vjp(x=_tile_rule)
 
 @op(
     numpy=np.repeat,
+    texts={"x": "Σ over the copies in {g}"},
     cases=[
         Case((3,), repeats=2),
         Case((2, 3), repeats=2),
@@ -272,8 +274,13 @@ repeat.vjp(x=_repeat_rule)
 _MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
 
+def _pad_text(x: Any, *, mode: str, **_: Any) -> str | None:
+    return None if mode == "constant" else "{g} put back where it was copied from"
+
+
 @op(
     symbol="pad",
+    texts={"x": _pad_text},
     cases=[
         Case((2, 3), pad_width=1),
         Case((2, 3), pad_width=((1, 0), (0, 2)), constant_values=3.0),

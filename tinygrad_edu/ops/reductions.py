@@ -185,7 +185,15 @@ def _var_rule(
 var.vjp(x=_var_rule)
 
 
-@op(numpy=np.std, symbol="std", cases=_SPREAD_CASES)
+def _std_text(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> str:
+    axes, n = _axes(x, axis), f"{_count(x, axis) - ddof:g}"
+    if len(axes) == x.ndim:
+        return f"{{g}} · ({{x}} − mean({{x}})) / ({n} {{out}})"
+    along = axes[0] if len(axes) == 1 else axes
+    return f"{{g}} ⊙ ({{x}} − mean({{x}}, axis={along})) / ({n} {{out}})"
+
+
+@op(numpy=np.std, symbol="std", texts={"x": _std_text}, cases=_SPREAD_CASES)
 def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """Standard deviation along an axis, several, or all.
 
@@ -235,7 +243,12 @@ def _std_rule(
 std.vjp(x=_std_rule)
 
 
-@op(numpy=np.max, symbol="max", cases=_AXES)
+@op(
+    numpy=np.max,
+    symbol="max",
+    texts={"x": "{g} ⊙ [{x} = {out}], ties share"},
+    cases=_AXES,
+)
 def max(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """The largest number along an axis, several, or all.
 
@@ -287,7 +300,12 @@ def _extremum_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> A
 max.vjp(x=_extremum_rule)
 
 
-@op(numpy=np.min, symbol="min", cases=_AXES)
+@op(
+    numpy=np.min,
+    symbol="min",
+    texts={"x": "{g} ⊙ [{x} = {out}], ties share"},
+    cases=_AXES,
+)
 def min(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """The smallest number along an axis, several, or all.
 
@@ -329,7 +347,7 @@ FROM_REDUCE[np.maximum] = lambda x, axis=0, **named: max.call(x, axis=axis, **na
 FROM_REDUCE[np.minimum] = lambda x, axis=0, **named: min.call(x, axis=axis, **named)
 
 
-@op(symbol="logsumexp", cases=_AXES)
+@op(symbol="logsumexp", texts={"x": "{g} ⊙ exp({x} − {out})"}, cases=_AXES)
 def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Logarithm of the sum of exponentials along an axis, several, or all.
 

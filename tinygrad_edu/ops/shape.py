@@ -344,7 +344,6 @@ for _function, _op in (
 
 @op(
     numpy=np.transpose,
-    symbol="ᵀ",
     adapter=_integers_or_tuple("transpose", "axes"),
     cases=[
         Case((2, 3)),

@@ -128,9 +128,22 @@ def _error(logits: Any, labels: Any, *, reduction: str) -> Any:
     return softmax(logits) * y.sum(axis=-1, keepdims=True) - y
 
 
+def _text(logits: Any, labels: Any, *, reduction: str) -> str:
+    p, y = "softmax({logits})", "onehot({labels})"
+    if labels.shape == logits.shape:
+        y, weights = "{labels}", np.sum(labels, axis=-1)
+        if not np.allclose(weights, 1):
+            p += f" ⊙ Σ({{labels}}, axis={logits.ndim - 1})"
+    if reduction == "none":
+        return f"{{g}} ⊙ ({p} − {y})"
+    n = logits.size // logits.shape[-1] if reduction == "mean" else 1
+    return f"{{g}} · ({p} − {y})" + f" / {n}" * (n > 1)
+
+
 @op(
-    symbol="softmax CE",
+    symbol="cross_entropy(softmax({logits}), {labels})",
     residuals={"error": _error},
+    texts={"logits": _text},
     cases=[
         Case((3, 4), np.array([0, 3, 1])),
         Case((2, 3, 4), np.array([[0, 3, 1], [2, 2, 0]]), reduction="sum"),

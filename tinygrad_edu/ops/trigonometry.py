@@ -223,6 +223,10 @@ arctan.vjp(x=_arctan_rule)
 @op(
     numpy=np.arctan2,
     elementwise=True,
+    texts={
+        "y": "{g} ⊙ {x} / ({x}² + {y}²)",
+        "x": "−{g} ⊙ {y} / ({x}² + {y}²)",
+    },
     cases=[
         Case((2, 3), (2, 3)),
         Case((2, 3), (3,)),
@@ -278,6 +282,7 @@ arctan2.vjp(
 @op(
     numpy=np.sinc,
     elementwise=True,
+    texts={"x": "{g} ⊙ (cos(π · {x}) − {out}) / {x}"},
     cases=[
         Case((2, 3)),
         Case([0.0, 1e-9, -1e-4, 0.01]),
