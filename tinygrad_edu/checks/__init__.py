@@ -6,14 +6,17 @@ from tinygrad_edu.checks.functions import (
     GradientCheckError,
     gradcheck,
 )
+from tinygrad_edu.checks.nudging import Nudge, nudge
 from tinygrad_edu.checks.operations import OperationReport, check_op
 
 __all__ = [
     "DerivationReport",
     "GradcheckReport",
     "GradientCheckError",
+    "Nudge",
     "OperationReport",
     "check_derivation",
     "check_op",
     "gradcheck",
+    "nudge",
 ]
