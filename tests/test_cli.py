@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import re
-import shutil
 import subprocess
 import sys
 import termios
@@ -23,10 +22,12 @@ from tinygrad_edu.cli import main
 
 SYSTEMS = ["neuron", "hidden", "digits", "digits-trained-well"]
 PICTURES = {"sigmoid.png", "loss-curves.png"}
-PER_SYSTEM = ("samples.png", "confusion-matrix.png", "graph.dot")
+PER_SYSTEM = (
+    *("samples.png", "confusion-matrix.png"),
+    *("graph.dot", "graph.svg", "graph.html"),
+)
 #: For processes of their own, whether or not the package is installed.
 IMPORTABLE = {"PYTHONPATH": str(Path(te.__file__).parents[1])}
-needs_dot = pytest.mark.skipif(not shutil.which("dot"), reason="needs Graphviz")
 
 
 def command(*arguments, **how):
@@ -298,7 +299,7 @@ def test_out_receives_every_picture_and_graph(default):
 
     expected = PICTURES | {f"{name}-{kind}" for name in SYSTEMS for kind in PER_SYSTEM}
     found = {path.name for path in out.iterdir()}
-    assert {name for name in found if not name.endswith(".svg")} == expected
+    assert found == expected
     said = done.stdout.splitlines()[-1]
     assert said.startswith(f"Written to {out}: ")
     assert set(said.split(": ", 1)[1].split(", ")) == found
@@ -313,55 +314,64 @@ def test_pictures_are_pictures(default):
         assert pixels[..., :3].std() > 0.05, path  # something is drawn on it
 
 
-def test_graphs_are_dot_of_the_network_with_a_frame_for_each_layer(default):
+def test_graphs_show_the_network_with_a_frame_for_each_dense_layer(default):
     _, _, out = default
 
-    for name, layers in zip(SYSTEMS, [2, 4, 3, 3], strict=True):
+    for name, layers in zip(SYSTEMS, ["0", "02", "02", "02"], strict=True):
+        for form in ("dot", "svg", "html"):
+            source = (out / f"{name}-graph.{form}").read_text(encoding="utf-8")
+            for word in ("W1", "b1", "σ(Z1)", "(32, 64)", "Z\u03041ᵀ · X"):
+                assert word in source, (form, word)
         source = (out / f"{name}-graph.dot").read_text(encoding="utf-8")
-        assert source.startswith("digraph")
-        assert source.rstrip().endswith("}")
-        for word in ("loss", "weight", "bias", "Sequential", "(32, 64)"):
-            assert word in source, word
-        frames = re.findall(r"(\d): (?:Linear|Sigmoid)", source)
-        assert sorted(frames) == [str(i) for i in range(layers)]
+        assert re.findall(r"<b>(\d): Linear</b>", source) == list(layers)
 
 
-@needs_dot
-def test_where_graphviz_is_installed_graphs_are_svg_too(default):
-    _, _, out = default
+# ---------------------------------------------------------------------- drawing
 
-    for name in SYSTEMS:
-        assert "</svg>" in (out / f"{name}-graph.svg").read_text(encoding="utf-8")
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_draw_prints_the_graph_as_text(system, capsys):
+    assert main(["draw", system]) == 0
+
+    out = capsys.readouterr().out
+    assert out == lecture.drawing(system, lecture.load("digits")).text() + "\n"
+    assert "Z1 = X · W1ᵀ + b1" in out
+
+
+def test_draw_is_of_the_ten_digits_unless_told_otherwise(capsys):
+    main(["draw"])
+    default = capsys.readouterr().out
+    main(["draw", "digits"])
+
+    assert capsys.readouterr().out == default
 
 
 @pytest.mark.usefixtures("no_dot")
-def test_without_graphviz_all_but_the_svg_is_written(tmp_path, capsys):
-    assert main(["lecture", "neuron", "--out", str(tmp_path / "out")]) == 0
+@pytest.mark.parametrize("form", ["html", "svg", "dot"])
+def test_draw_writes_a_file_without_graphviz(form, tmp_path, capsys):
+    path = tmp_path / f"g.{form}"
 
-    found = {path.name for path in (tmp_path / "out").iterdir()}
-    assert found == PICTURES | {f"neuron-{kind}" for kind in PER_SYSTEM}
-    out, err = capsys.readouterr()
-    assert "svg" not in out
-    assert err == ""
+    assert main(["draw", "hidden", "--level", "layer", "--out", str(path)]) == 0
+
+    assert capsys.readouterr().out == f"Written: {path}\n"
+    assert "1: Sigmoid" in path.read_text(encoding="utf-8")
 
 
-def test_the_svg_is_what_dot_makes_of_the_graph(tmp_path, monkeypatch):
-    bin_ = tmp_path / "bin"
-    bin_.mkdir()
-    (bin_ / "dot").write_text(
-        f"#!{sys.executable}\n"
-        "import sys\n"
-        "graph = sys.stdin.buffer.read()\n"
-        "sys.stdout.buffer.write(b'<svg>%d</svg>' % len(graph))\n"
-    )
-    (bin_ / "dot").chmod(0o755)
-    monkeypatch.setenv("PATH", str(bin_))
+@pytest.mark.usefixtures("no_dot")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("g.png", "apt install graphviz"), ("g.gif", "the ending must be one of .dot")],
+)
+def test_draw_that_cannot_write_says_why_with_exit_code_1(
+    name, message, tmp_path, capsys
+):
+    with pytest.raises(SystemExit) as end:
+        main(["draw", "neuron", "--out", str(tmp_path / name)])
 
-    main(["lecture", "neuron", "--quiet", "--out", str(tmp_path / "out")])
-
-    graph = (tmp_path / "out" / "neuron-graph.dot").read_bytes()
-    svg = (tmp_path / "out" / "neuron-graph.svg").read_bytes()
-    assert svg == b"<svg>%d</svg>" % len(graph)
+    assert end.value.code == 1
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.usefixtures("no_dot")
@@ -445,6 +455,7 @@ WRONG = {
     "no command": ([], "required: COMMAND"),
     "an unknown command": (["lesson"], "invalid choice: 'lesson'"),
     "an unknown system": (["lecture", "perceptron"], "invalid choice: 'perceptron'"),
+    "an unknown drawing": (["draw", "all"], "invalid choice: 'all'"),
     "two systems": (["lecture", "neuron", "hidden"], "unrecognized arguments: hidden"),
     "an unknown option": (
         ["lecture", "--epochs=3"],
@@ -473,9 +484,8 @@ def test_bad_arguments_are_one_line_and_exit_code_2(arguments, message, capsys):
     assert code == 2
     assert is_one_line(said)
     assert message in said
-    assert re.fullmatch(
-        r"tinygrad-edu( lecture)?: .*; see tinygrad-edu( lecture)? --help\n", said
-    )
+    program = r"tinygrad-edu( lecture| draw)?"
+    assert re.fullmatch(rf"{program}: .*; see {program} --help\n", said)
 
 
 def test_the_module_refuses_bad_arguments_like_the_function():

@@ -28,8 +28,10 @@ FLOORS = [
         "transforms",
         "data",
         "plots",
+        "health",
     },  # data and plots use nothing of the engine above ops
-    {"checks", "drawing", "nn"},
+    {"checks", "drawing"},
+    {"explanations", "nn"},
     {"optim"},
     {"training"},
     {"estimators"},

@@ -56,11 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dest="command", metavar="COMMAND", required=True, parser_class=_Parser
     )
     _add_lecture(commands)
+    _add_draw(commands)
     _add_gradcheck(commands)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
     except KeyboardInterrupt:
         parser.exit(130, "\n")
@@ -85,6 +86,18 @@ def _add_lecture(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="which network (default: all)",
         metavar="SYSTEM",
     )
+    _add_data(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write pictures and graphs here"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the numbers to this file"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing")
+    parser.set_defaults(run=lambda options: _lecture(parser, options))
+
+
+def _add_data(parser: _Parser) -> None:
     parser.add_argument(
         "--data",
         choices=["digits", "mnist"],
@@ -98,19 +111,15 @@ def _add_lecture(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="where MNIST's four IDX files lie (default: $TINYGRAD_EDU_DATA, or a "
         "download)",
     )
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write pictures and graphs here"
-    )
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the numbers to this file"
-    )
-    parser.add_argument("--quiet", action="store_true", help="print nothing")
-    parser.set_defaults(run=lambda options: _lecture(parser, options))
+
+
+def _load(parser: _Parser, options: argparse.Namespace) -> lecture.Split:
+    if options.data_dir is not None and options.data != "mnist":
+        parser.error("--data-dir goes with --data mnist")
+    return lecture.load(options.data, options.data_dir)
 
 
 def _lecture(parser: _Parser, options: argparse.Namespace) -> int:
-    if options.data_dir is not None and options.data != "mnist":
-        parser.error("--data-dir goes with --data mnist")
     for folder in (options.out, options.json and options.json.parent):
         if folder is None:
             continue
@@ -127,7 +136,7 @@ def _lecture(parser: _Parser, options: argparse.Namespace) -> int:
             print(line, flush=True)
 
     names = list(lecture.SYSTEMS) if options.system == "all" else [options.system]
-    split = lecture.load(options.data, options.data_dir)
+    split = _load(parser, options)
     say(
         f"{options.data}: {len(split[0]):,} examples to train on, "
         f"{len(split[2]):,} to test"
@@ -149,6 +158,49 @@ def _lecture(parser: _Parser, options: argparse.Namespace) -> int:
         text = json.dumps({"data": options.data, "systems": numbers}, indent=2)
         with written_atomically(options.json) as file:
             file.write(f"{text}\n".encode())
+    return 0
+
+
+def _add_draw(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "draw",
+        help="draw the graph of one of the lecture's networks",
+        description="Draw the graph of one of the lecture's networks on 32 examples, "
+        "before training: what is computed, and how the gradient flows back. A page "
+        "(.html) walks through the backward pass step by step.",
+    )
+    parser.add_argument(
+        "system",
+        nargs="?",
+        default="digits",
+        choices=list(lecture.SYSTEMS),
+        help="which network (default: digits)",
+        metavar="SYSTEM",
+    )
+    _add_data(parser)
+    parser.add_argument(
+        "--level",
+        choices=["auto", "model", "layer", "op"],
+        default="auto",
+        help="a box for each part, layer or operation (default: auto)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write it here: .html, .svg or .dot, or .png or .pdf, which need Graphviz "
+        "(default: print it as text)",
+    )
+    parser.set_defaults(run=lambda options: _draw(parser, options))
+
+
+def _draw(parser: _Parser, options: argparse.Namespace) -> int:
+    split = _load(parser, options)
+    drawing = lecture.drawing(options.system, split, level=options.level)
+    if options.out is None:
+        print(drawing.text())
+        return 0
+    print(f"Written: {drawing.save(options.out)}")
     return 0
 
 

@@ -6,7 +6,6 @@ examples. The fourth is its ten-digit network again, of the same size, trained w
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,17 +15,25 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import data, nn, ops, optim, plots
-from tinygrad_edu.core import Tensor, tensor
-from tinygrad_edu.drawing import draw
-from tinygrad_edu.files import written_atomically
+from tinygrad_edu.core import Tensor, nodes_of, tensor
+from tinygrad_edu.drawing import Drawing, draw
 from tinygrad_edu.nn.initializers import standard_normal
 from tinygrad_edu.recording import no_grad
 
-__all__ = ["SYSTEMS", "Result", "System", "load", "run", "save_pictures"]
+__all__ = [
+    "SYSTEMS",
+    "Result",
+    "System",
+    "drawing",
+    "load",
+    "run",
+    "save_pictures",
+]
 
 Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 HIDDEN = 64
 SEED = 1
+_BATCH = 32  # rows in a drawing
 CHUNK = 1000  # rows at a time: the same sum, but what is between stays in the cache
 
 
@@ -62,7 +69,7 @@ class System:
         """Return what the network shall give for examples of these ``digits``."""
         return (digits == 0).astype(float)[:, None] if self.zeros_only else digits
 
-    def loss(self, output: Any, targets: np.ndarray) -> Tensor:
+    def loss(self, output: Any, targets: Any) -> Tensor:
         """Return the mean cross-entropy, in nats."""
         loss = nn.binary_cross_entropy if self.zeros_only else nn.softmax_cross_entropy
         return loss(output, targets)  # type: ignore[no-any-return]
@@ -266,11 +273,7 @@ def run(
     (0.696, 0.032)
     """
     names = list(names)
-    for name in names:
-        if name not in SYSTEMS:
-            raise ValueError(
-                f"there is no system {name!r}; one of {', '.join(SYSTEMS)}"
-            )
+    _check_names(names)
     if epochs is not None and epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}")
     X, y, X_test, y_test = split
@@ -288,6 +291,14 @@ def run(
         _judge(result, X_test, y_test, say)
         results.append(result)
     return results
+
+
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in SYSTEMS:
+            raise ValueError(
+                f"there is no system {name!r}; one of {', '.join(SYSTEMS)}"
+            )
 
 
 def _train(
@@ -369,7 +380,7 @@ def save_pictures(
     list of Path
         What was written: as .png the sigmoid, all loss curves, and for each system a
         sheet of test digits with predictions and the confusion matrix; its graph as
-        .dot, and as .svg too where Graphviz is installed.
+        .svg, as .html, in which one walks through the backward pass, and as .dot.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -400,17 +411,62 @@ def save_pictures(
         }
         for kind, picture in pictures.items():
             written.append(plots.save(picture, folder / f"{name}-{kind}.png"))
-        batch = tensor(_as_input(result.model, X[:32]), name="x")
-        loss = system.loss(result.model(batch), system.targets(y[:32]))
-        loss.name = "loss"
-        graph = draw(loss)
-        written.append(folder / f"{name}-graph.dot")
-        with written_atomically(written[-1]) as file:
-            file.write(graph.source.encode())
-        if shutil.which("dot"):
-            written.append(folder / f"{name}-graph.svg")
-            with written_atomically(written[-1]) as file:
-                file.write(graph.pipe(format="svg"))
+        graph = draw(_loss_of(system, result.model, X, y))
+        for form in ("svg", "html", "dot"):
+            written.append(graph.save(folder / f"{name}-graph.{form}"))
     if curves is not None:
         written.append(plots.save(curves, folder / "loss-curves.png"))
     return written
+
+
+def drawing(name: str, split: Split, **options: Any) -> Drawing:
+    """Draw the graph of a system's loss on 32 examples, before training.
+
+    Parameters
+    ----------
+    name : str
+        Of one of :data:`SYSTEMS`.
+    split : tuple of ndarray
+        ``X_train, y_train, X_test, y_test``, of digits.
+    **options
+        As for :func:`tinygrad_edu.draw`.
+
+    Returns
+    -------
+    Drawing
+
+    Raises
+    ------
+    ValueError
+        If there is no system of that name.
+
+    Examples
+    --------
+    >>> drawing("neuron", load("digits")).graph.title
+    'L: 12 operations'
+    """
+    _check_names([name])
+    X, y, *_ = split
+    model, order = _drawn(*X.shape)[name]
+    first = order[:_BATCH]
+    return draw(_loss_of(SYSTEMS[name], model, X[first], y[first]), **options)
+
+
+def _loss_of(system: System, model: nn.Sequential, X: Any, y: Any) -> Tensor:
+    """Return the loss on the first rows, with the lecture's names for a drawing."""
+    batch = tensor(_as_input(model, X[:_BATCH]), name="X")
+    target = tensor(system.targets(y[:_BATCH]), name="Y")
+    loss: Tensor = system.loss(model(batch), target)
+    dense = [layer for layer in model if isinstance(layer, nn.Linear)]
+    for number, layer in enumerate(dense, 1):
+        layer.weight.name = f"W{number}"
+        if layer.bias is not None:
+            layer.bias.name = f"b{number}"
+    results: dict[str, list[Tensor]] = {"linear": [], "sigmoid": []}
+    for node in nodes_of([loss]):
+        results.get(node.op.name, []).append(node)
+    for letter, nodes in zip("ZA", results.values(), strict=True):
+        for number, node in enumerate(nodes, 1):
+            node.name = f"{letter}{number}"
+    loss.name = "L"
+    return loss

@@ -1,27 +1,33 @@
-"""A captured graph in the DOT language, for Graphviz to draw."""
+"""A graph in the DOT language, and the program ``dot`` that draws it."""
 
 from __future__ import annotations
 
-from typing import Any
+import html
+import math
+import subprocess
+from collections import defaultdict
 
 import graphviz
 
-from tinygrad_edu.drawing.graph import Graph
+from tinygrad_edu.drawing.graph import Box, Edge, Graph
 
-__all__ = ["Drawing", "to_dot"]
+__all__ = ["run_dot", "to_dot"]
 
 # Okabe and Ito's colours, which every kind of colour vision tells apart; what they say
-# is said by the outline, too.
-_FONT = {"fontname": "Helvetica,Arial,sans-serif", "fontsize": "11"}
+# is said by outlines, dashes and words, too.
+_FONT = {"fontname": "Helvetica,Arial,sans-serif", "fontsize": "10"}
 _STYLES = {
-    "operation": {"style": "rounded,filled", "fillcolor": "#F2F2F2"},
+    "input": {"style": "rounded,filled", "fillcolor": "white"},
     "parameter": {
         "style": "filled",
         "fillcolor": "#D6E8F7",
         "color": "#0072B2",
         "penwidth": "2.5",
     },
-    "input": {"style": "rounded,filled", "fillcolor": "white"},
+    "operation": {"style": "rounded,filled", "fillcolor": "#F2F2F2"},
+    "layer": {"style": "rounded,filled", "fillcolor": "#F2F2F2", "penwidth": "1.5"},
+    "failed": {"style": "filled,dashed", "fillcolor": "white", "penwidth": "3"},
+    "rest": {"style": "rounded,dotted"},
 }
 _OUTPUT = {"peripheries": "2", "fillcolor": "#FBE3C6"}
 _FRAME = {
@@ -30,69 +36,171 @@ _FRAME = {
     "color": "#0072B2",
     "labeljust": "l",
 }
-# Where many arrows cross, Graphviz searches long for a layout: with 860 among 460 boxes
-# it had not ended after a minute. Cut short, and with straight arrows, it takes 3 s.
-_MANY_ARROWS = 300
-_HURRIED = {"nslimit": "1", "mclimit": "0.2", "splines": "line"}
+_GRADIENT = {
+    "style": "dashed",
+    "arrowhead": "vee",
+    "color": "#D55E00",
+    "fontcolor": "#B84A00",
+    "constraint": "false",
+}
+_LEGEND = (
+    "round corners: an operation with its result, or an input",
+    "sharp corners, thick border: a parameter. Double border: what is drawn",
+    "solid edge: forward. Dashed edge: the gradient, and the rule that carries it",
+    "a bar over a name: the gradient of the output by it. +=: added to others",
+)
+_BAND = "#FDE0D2"  # behind the gradient in a box
+# Where many edges cross, Graphviz searches long for a layout: with 297 among 150 boxes
+# it had not ended after 100 s. Cut short, and with straight edges, it takes 3 s.
+_MANY_EDGES = 150
+_HURRIED = {"nslimit": "0.2", "mclimit": "0.05", "splines": "line"}
+_SECONDS = 60.0  # for dot to draw; then it is stopped
 
 
-class Drawing(graphviz.Digraph):  # type: ignore[misc]  # graphviz carries no types
-    """A Digraph that a notebook can show even where Graphviz is not installed."""
-
-    def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        try:
-            bundle: dict[str, Any] = super()._repr_mimebundle_(*args, **kwargs)
-        except graphviz.ExecutableNotFound:
-            how = (
-                "To see the picture, install Graphviz (https://graphviz.org/download)."
-            )
-            return {"text/plain": f"{how} Its source:\n\n{self.source}"}
-        return bundle
-
-
-def to_dot(graph: Graph, direction: str = "TB") -> Drawing:
-    """Return the drawing of a graph.
+def to_dot(graph: Graph, *, direction: str = "TB", legend: bool = False) -> str:
+    """Return the drawing as text in the DOT language.
 
     Parameters
     ----------
     graph : Graph
     direction : {"TB", "LR"}, default "TB"
-        Where the arrows lead: from top to bottom, or from left to right.
+        Where the edges lead: from top to bottom, or from left to right.
+    legend : bool, default False
+        Explain the signs above the picture.
 
     Returns
     -------
-    Drawing
-        A :class:`graphviz.Digraph`.
+    str
     """
-    drawing = Drawing(
-        graph_attr={"rankdir": direction, "ranksep": "0.35", **_FONT},
-        node_attr={"shape": "box", "margin": "0.15,0.07", **_FONT},
+    drawing = graphviz.Digraph(
+        graph_attr={
+            "rankdir": direction,
+            "ranksep": "0.4",
+            "label": _html(
+                _italic(x) for x in [*graph.notes, *(_LEGEND if legend else ())]
+            ),
+            "labelloc": "t",
+            "tooltip": graphviz.escape(graph.title),
+            **_FONT,
+        },
+        node_attr={"shape": "box", "margin": "0.1,0.05", **_FONT},
         edge_attr={"color": "#333333", **_FONT, "fontsize": "9"},
     )
-    if len(graph.arrows) > _MANY_ARROWS:
+    if len(graph.edges) > _MANY_EDGES:
         drawing.graph_attr.update(_HURRIED)
-    frames = [
-        graphviz.Digraph(
-            f"cluster_{i}", graph_attr={"label": _label(f.title), **_FRAME}
-        )
-        for i, f in enumerate(graph.frames)
-    ]
+    boxes: dict[int | None, list[int]] = defaultdict(list)
     for i, box in enumerate(graph.boxes):
-        style = _STYLES[box.kind]
-        if i == graph.output:
-            style = {**style, **_OUTPUT}
-        inside = drawing if box.frame is None else frames[box.frame]
-        inside.node(f"n{i}", _label(box.title, box.detail, box.value), **style)
-    # A frame comes after the one around it, so backwards each is complete when added.
-    for frame, plan in zip(reversed(frames), reversed(graph.frames), strict=True):
-        (drawing if plan.parent is None else frames[plan.parent]).subgraph(frame)
-    for arrow in graph.arrows:
-        label = _label(f" {arrow.label} ") if arrow.label else None
-        drawing.edge(f"n{arrow.source}", f"n{arrow.target}", label)
-    return drawing
+        boxes[box.frame].append(i)
+    frames: dict[int | None, list[int]] = defaultdict(list)
+    for i, frame in enumerate(graph.frames):
+        frames[frame.parent].append(i)
+
+    def fill(cluster: graphviz.Digraph, number: int | None) -> None:
+        """Put in what stands in a frame; as deep as layers are nested."""
+        for i in boxes[number]:
+            box = graph.boxes[i]
+            style = _STYLES[box.kind] | (_OUTPUT if i == graph.output else {})
+            cluster.node(f"n{i}", _box(box), **style)
+        for i in frames[number]:
+            label = _html([_bold(graph.frames[i].title)])
+            inner = graphviz.Digraph(
+                f"cluster_{i}", graph_attr={"label": label, **_FRAME}
+            )
+            fill(inner, i)
+            cluster.subgraph(inner)
+
+    fill(drawing, None)
+    for edge in graph.edges:
+        ends = f"n{edge.source}", f"n{edge.target}"
+        drawing.edge(*ends, _html([_escaped(edge.label)]) if edge.label else None)
+        if edge.has_gradient:
+            style = {**_GRADIENT, "penwidth": f"{_width(edge.norm):.2g}"}
+            drawing.edge(*ends[::-1], _rule(edge), **style)
+    return str(drawing.source)
 
 
-def _label(*lines: str) -> Any:
-    """Return the lines as they are to be read: nothing in them is markup."""
-    shown = (graphviz.escape(line.replace("&", "&amp;")) for line in lines if line)
-    return graphviz.nohtml(r"\n".join(shown))
+def _box(box: Box) -> str:
+    lines = [_bold(box.title), *map(_escaped, _details(box))]
+    lines += [f"<b>! {_escaped(word)}</b>" for word in box.warnings]
+    rows = "".join(f"<tr><td>{text}</td></tr>" for text in lines)
+    if box.gradient:
+        text = _escaped(f"gradient {box.gradient}")
+        rows += f'<tr><td bgcolor="{_BAND}">{text}</td></tr>'
+    return f'<<table border="0" cellborder="0" cellspacing="0">{rows}</table>>'
+
+
+def _details(box: Box) -> list[str]:
+    return [text for text in (box.detail, *box.parameters, box.value) if text]
+
+
+def _rule(edge: Edge) -> str | None:
+    text = " ".join(["+="] * edge.adds + [_escaped(edge.rule)])
+    return _html([text]) if text else None
+
+
+def _width(norm: float | None) -> float:
+    """Return how thick the edge of a gradient of that norm is, in points."""
+    if not norm or not math.isfinite(norm):
+        return 0.8
+    return min(max(2 + 0.4 * math.log10(norm), 0.8), 3.0)
+
+
+def _escaped(text: str) -> str:
+    r"""Return text as markup; dot would read the \N in it as the name of the node."""
+    return html.escape(text).replace("\\", "\\\\")
+
+
+def _bold(text: str) -> str:
+    return f"<b>{_escaped(text)}</b>"
+
+
+def _italic(text: str) -> str:
+    return f"<i>{_escaped(text)}</i>"
+
+
+def _html(lines: object) -> str:
+    """Return a label of several lines of markup."""
+    text = "<br/>".join(f" {line} " for line in lines)  # type: ignore[attr-defined]
+    return f"<{text}>" if text else ""
+
+
+def run_dot(source: str, form: str) -> bytes:
+    """Return the picture that the program ``dot`` makes of DOT text.
+
+    Parameters
+    ----------
+    source : str
+    form : {"png", "pdf"}
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    RuntimeError
+        If Graphviz is not installed, or does not come to an end within a minute.
+    """
+    try:
+        done = subprocess.run(
+            ["dot", f"-T{form}"],
+            input=source.encode(),
+            capture_output=True,
+            check=True,
+            timeout=_SECONDS,
+        )
+    except FileNotFoundError:
+        raise RuntimeError(
+            f"a .{form} needs the program dot of Graphviz, which is not installed: "
+            "apt install graphviz, brew install graphviz, choco install graphviz, or "
+            "https://graphviz.org/download. .html, .svg and .dot work without"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(
+            f"dot did not come to an end in {_SECONDS:.0f} s; draw fewer boxes "
+            '(level="layer", a smaller max_nodes), or save .svg or .html'
+        ) from None
+    except subprocess.CalledProcessError as error:
+        told = error.stderr.decode(errors="replace").strip()
+        raise RuntimeError(f"dot failed: {told}") from None
+    return done.stdout

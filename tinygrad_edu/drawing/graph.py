@@ -1,151 +1,128 @@
-"""What a drawing shows, as plain data: boxes, arrows, and the frames of layers.
+"""What a drawing shows, as plain data: boxes, edges, frames, and the walk backward.
 
-All of it is copied from the tensors: what happens to them later changes no picture.
-Nothing here recurses as deep as the graph.
+All of it is text and numbers copied from the tensors, so what happens to them later
+changes no picture. A renderer knows this module and nothing of the engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from math import inf
+import math
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from tinygrad_edu.core import Tensor
-from tinygrad_edu.drawing import labels
-from tinygrad_edu.recording import Scope
-
-__all__ = ["Arrow", "Box", "Frame", "Graph", "capture"]
+__all__ = ["Box", "Edge", "Frame", "Graph", "Share", "Step"]
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An operation together with its result, or an array that goes into one."""
+    """An operation together with its result, a layer, or what goes into them."""
 
-    kind: str  # "operation", "parameter" or "input"
-    title: str  # "z = w · x"
-    detail: str  # "multiply: (2,) float64"
-    value: str  # "[0, 3]"; empty if there are too many numbers
-    frame: int | None  # the innermost around it
+    kind: str
+    """"input", "parameter", "operation", "layer", "failed" (the operation that raised)
+    or "rest" (stands for all that is not shown)."""
+    name: str  # "z1", or "t7" if it has none; unique if the user's names are
+    formula: str = ""  # "x · W1ᵀ"; empty for an input and a parameter
+    detail: str = ""  # "matmul, (32, 64) float32"
+    parameters: tuple[str, ...] = ()  # of a layer: "weight (64, 784), gradient 0.36"
+    value: str = ""  # "mean 0.043, spread 1.4", or all numbers: "[0, 3]"
+    gradient: str = ""  # "norm 0.013", or all numbers
+    warnings: tuple[str, ...] = ()  # "NaN", "saturated 93 %", "dead 40 %"
+    frame: int | None = None  # the innermost around it
+    norm: float | None = None  # of the gradient
+
+    @property
+    def title(self) -> str:
+        """The first line: "z1 = x · W1ᵀ"."""
+        return f"{self.name} = {self.formula}" if self.formula else self.name
 
 
 @dataclass(frozen=True, slots=True)
-class Arrow:
-    """From a box to an operation that used it."""
+class Edge:
+    """From a box to one that used it; and, if gradients flow, the way back."""
 
     source: int
     target: int
-    label: str  # the argument's name, where the formula does not tell them apart
+    label: str = ""  # forward, where it says something: "left", "repeated to (32, 64)"
+    rule: str = (
+        ""  # backward, what flows to the source: "xᵀ · z̄1", "Σ over axis 0 of ā1"
+    )
+    has_gradient: bool = False
+    adds: bool = False  # the source collects several such gradients: "+="
+    norm: float | None = None  # of what flows
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A layer that ran; the layer around it comes earlier among the frames."""
+    """A layer that ran, around its boxes; the one around it comes earlier."""
 
-    title: str  # "0: Linear"
-    parent: int | None
+    title: str  # "0: Linear", "blocks.0 to blocks.11: Block ×12"
+    parent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one operation hands to one of its inputs on the walk backward."""
+
+    edge: int | None  # None for a parameter inside the box of its layer
+    formula: str  # "h̄ = z̄2 · W2ᵀ", or "h̄ += …" for all but the first
+    shapes: str  # "(32, 10), (10, 64) → (32, 64)"
+    value: str  # "norm 0.066", or all numbers
+    note: str = ""  # "2 of 2: complete"; "b1 was repeated to (32, 64), so ..."
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation of the walk backward: it is given a gradient and hands it on."""
+
+    box: int
+    incoming: str  # "z̄2: (32, 10), norm 0.17"
+    shares: tuple[Share, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
     """A whole drawing; boxes are in the order in which they were made."""
 
+    title: str  # "loss: 9 operations"
+    level: str  # "model", "layer", "op" or "scalar"
     boxes: tuple[Box, ...]
-    arrows: tuple[Arrow, ...]
+    edges: tuple[Edge, ...]
     frames: tuple[Frame, ...]
-    output: int  # the box of the tensor that is drawn
+    output: int  # the box that is drawn: the loss
+    steps: tuple[Step, ...] = ()
+    notes: tuple[str, ...] = ()  # "showing 24 of 1,310 operations; …"
 
+    def showing(self, backward: str) -> Graph:
+        """Return the graph with as much of the gradients as is asked for.
 
-def capture(output: Tensor) -> Graph:
-    """Return what is to be drawn of the graph behind ``output``.
+        Parameters
+        ----------
+        backward : {"rules", "edges", "off"}
 
-    Parameters
-    ----------
-    output : Tensor
-
-    Returns
-    -------
-    Graph
-        A box for each recorded operation with its result, and one for each tensor or
-        array that went in; single numbers without a name stand in the titles instead.
-
-    Raises
-    ------
-    RuntimeError
-        If an earlier backward freed the graph.
-    """
-    found = _behind(output)
-    number = {id(x): i for i, x in enumerate(found)}
-    arrows: list[Arrow] = []
-    frames: dict[int, tuple[int, Frame]] = {}  # id of a scope -> number and frame
-    around: dict[int, list[int]] = {}  # id of a tensor -> frames, the outermost first
-    stale: set[int] = set()  # leaves whose data was assigned after they had been used
-    for target, node in enumerate(found):
-        if labels.kind(node) != "operation":
-            continue
-        here = around[id(node)] = _frames_around(node.scope, frames)
-        for x, label in zip(node.inputs, labels.roles(node), strict=True):
-            if id(x) not in number:
-                continue
-            arrows.append(Arrow(number[id(x)], target, label))
-            if labels.kind(x) == "parameter":
-                # in the frames that all its uses have in common
-                both = zip(around.get(id(x), here), here, strict=False)
-                around[id(x)] = [i for i, j in both if i == j]
-            if isinstance(x, Tensor) and x._index > node._index:
-                stale.add(id(x))
-
-    boxes = []
-    for x in found:
-        value = labels.value(x) if id(x) not in stale else "assigned since"
-        inside = around.get(id(x))
-        frame = inside[-1] if inside else None
-        boxes.append(
-            Box(labels.kind(x), labels.title(x), labels.detail(x), value, frame)
+        Returns
+        -------
+        Graph
+        """
+        if backward == "rules":
+            return self
+        if backward == "edges":
+            return replace(self, edges=tuple(replace(e, rule="") for e in self.edges))
+        return replace(
+            self,
+            boxes=tuple(replace(box, gradient="", norm=None) for box in self.boxes),
+            edges=tuple(Edge(e.source, e.target, e.label) for e in self.edges),
+            steps=(),
         )
-    framed = tuple(frame for _, frame in frames.values())
-    return Graph(tuple(boxes), tuple(arrows), framed, number[id(output)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as dicts, lists, texts and numbers that JSON can hold."""
+        found: dict[str, Any] = _plain(asdict(self))
+        return found
 
 
-def _behind(output: Tensor) -> list[Any]:
-    """Return what gets a box, oldest first, and an array just before its first use."""
-    found: list[Any] = [output]
-    age: dict[int, tuple[float, float]] = {id(output): (output._index, inf)}
-    for node in found:  # grows while it is read
-        if labels.kind(node) != "operation":
-            continue
-        if not node.inputs:
-            raise RuntimeError(
-                "draw: the graph was freed by an earlier backward. Draw before it, or "
-                "call it as backward(retain_graph=True)"
-            )
-        for position, x in enumerate(node.inputs):
-            if labels.is_inline(x):
-                continue
-            if id(x) not in age:
-                found.append(x)
-            born: tuple[float, float] = (node._index, position)
-            if isinstance(x, Tensor):
-                born = (x._index, inf)
-            age[id(x)] = min(age.get(id(x), born), born)
-    return sorted(found, key=lambda x: age[id(x)])
-
-
-def _frames_around(
-    scope: Scope | None, frames: dict[int, tuple[int, Frame]]
-) -> list[int]:
-    """Return the numbers of the frames for a scope; new ones are added to ``frames``.
-
-    Scopes are told apart by identity: two layers of the same kind may have equal ones.
-    """
-    path: list[int] = []
-    for layer in reversed([*_outwards(scope)]):
-        new = Frame(labels.frame(layer), path[-1] if path else None)
-        path.append(frames.setdefault(id(layer), (len(frames), new))[0])
-    return path
-
-
-def _outwards(scope: Scope | None) -> Iterator[Scope]:
-    while scope is not None:
-        yield scope
-        scope = scope.parent
+def _plain(x: Any) -> Any:
+    if isinstance(x, dict):
+        return {key: _plain(value) for key, value in x.items()}
+    if isinstance(x, tuple | list):
+        return [_plain(value) for value in x]
+    return str(x) if isinstance(x, float) and not math.isfinite(x) else x
