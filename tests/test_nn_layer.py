@@ -531,123 +531,6 @@ def test_repr_of_a_layer_without_parts_is_one_line():
     assert repr(Scale()) == "Scale()"
 
 
-def test_summary_is_a_table_of_shapes_and_parameters():
-    model = nn.Sequential(
-        nn.Linear(784, 64), nn.Sequential(nn.Sigmoid(), nn.Linear(64, 10, bias=False))
-    )
-
-    assert model.summary((784,)) == (
-        "layer        output shape  parameters\n"
-        "0 Linear     (n, 64)           50,240\n"
-        "1.0 Sigmoid  (n, 64)                0\n"
-        "1.1 Linear   (n, 10)              640\n"
-        "total                          50,880"
-    )
-
-
-def test_summary_counts_a_shared_layer_once():
-    shared = nn.Linear(3, 3)
-    model = nn.Sequential(shared, nn.Tanh(), shared)
-
-    assert model.summary((3,)) == (
-        "layer     output shape  parameters\n"
-        "0 Linear  (n, 3)                12\n"
-        "1 Tanh    (n, 3)                 0\n"
-        "0 Linear  (n, 3)                 0\n"
-        "total                           12"
-    )
-
-
-def test_summary_shows_further_axes():
-    assert "(n, 5, 2)" in nn.Linear(3, 2).summary((5, 3))
-
-
-def counts(table):
-    """The parameters of every row but the last, and of the last."""
-    *rows, total = [int(line.split()[-1]) for line in table.splitlines()[1:]]
-    return rows, total
-
-
-def test_rows_of_a_summary_add_up_also_with_parameters_around_and_beside_layers():
-    class Around(nn.Layer):
-        def __init__(self):
-            self.inner = nn.Linear(3, 3)
-            self.unused = nn.Linear(3, 4)
-            self.factor = te.tensor(2.0, requires_grad=True)
-
-        def forward(self, x):
-            return self.factor * self.inner(x)
-
-    rows, total = counts(Around().summary((3,)))
-
-    assert rows == [12, 17]
-    assert total == sum(rows)
-
-
-def test_summary_shows_a_layer_whose_output_has_no_shape():
-    class Pair(nn.Layer):
-        def forward(self, x):
-            return x, x
-
-    table = nn.Sequential(nn.Linear(3, 2), Pair()).summary((3,))
-
-    assert table.splitlines()[2].split() == ["1", "Pair", "(?)", "0"]
-
-
-def test_summary_restores_the_modes_and_runs_in_evaluation_mode_without_recording():
-    class Watches(nn.Layer):
-        def forward(self, x):
-            self.seen = (self.training, x.shape, x.requires_grad)
-            return x
-
-    model = nn.Sequential(nn.Linear(3, 2), Watches(), nn.Tanh())
-    model[2].eval()
-
-    model.summary((3,))
-
-    assert model[1].seen == (False, (1, 2), False)
-    modes = [layer.training for _, layer in model.named_layers()]
-    assert (model.training, *modes) == (True, True, True, False)
-
-
-def test_summary_changes_neither_numbers_nor_gradients():
-    model = small_model()
-    before = numbers(model)
-
-    model.summary((3,))
-
-    assert_same(numbers(model), before)
-    assert all(p.grad is None for p in model.parameters())
-
-
-def test_summary_of_a_misfit_names_the_layer_and_restores_the_modes():
-    model = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(4, 1))
-    model[1].eval()
-
-    with pytest.raises(
-        ValueError, match=r"^Linear '2' \(4 -> 1\) got \(1, 2\): its last"
-    ):
-        model.summary((3,))
-
-    modes = [layer.training for _, layer in model.named_layers()]
-    assert (model.training, *modes) == (True, True, False, True)
-    assert current_scope() is None
-    assert where(model[0](np.ones((1, 3)))) == [("linear", "Linear")]
-
-
-def test_summary_feeds_the_parameters_dtype():
-    class Watches(nn.Layer):
-        def forward(self, x):
-            self.dtype = x.dtype
-            return x
-
-    model = nn.Sequential(nn.Linear(3, 2, dtype=np.float32), Watches())
-
-    model.summary((3,))
-
-    assert model[1].dtype == np.float32
-
-
 def test_a_layer_without_forward_says_that_it_needs_one():
     class Idle(nn.Layer):
         pass
@@ -656,6 +539,24 @@ def test_a_layer_without_forward_says_that_it_needs_one():
         NotImplementedError, match=r"Idle must define forward\(self, x\)"
     ):
         Idle()(1.0)
+
+
+def test_a_forward_that_returns_nothing_is_told_so_with_its_place():
+    class Forgetful(nn.Layer):
+        def forward(self, x):
+            self.calls = 1
+
+    model = nn.Sequential(nn.Linear(3, 2), Forgetful(), nn.Linear(2, 1))
+
+    with pytest.raises(TypeError) as inside:
+        model(np.ones((4, 3)))
+    with pytest.raises(TypeError) as alone:
+        Forgetful()(np.ones((4, 3)))
+
+    words = "its forward returned None; let it end in return"
+    assert str(inside.value) == f"Forgetful '1': {words}"
+    assert str(alone.value) == f"Forgetful: {words}"
+    assert inside.value.__cause__ is None
 
 
 def test_call_hands_on_several_inputs_and_options():
@@ -736,7 +637,7 @@ def test_a_shared_layer_leaves_its_first_path_at_every_use():
     first, _, last = recorded(model(x_of(1)))
 
     assert str(first.scope) == str(last.scope) == "Tanh '0'"
-    assert first.scope is last.scope
+    assert first.scope is not last.scope  # two calls, and two frames in a drawing
 
 
 def test_a_layer_shared_by_two_others_carries_the_path_of_the_caller():
@@ -1175,6 +1076,25 @@ def test_of_two_layers_that_gave_the_shape_the_last_is_named(size):
     )
 
 
+def test_a_layer_that_gave_several_arrays_is_named_for_each():
+    class Splits(nn.Layer):
+        def forward(self, x):
+            return x[:, :2], {"rest": [x[:, 2:]]}
+
+    class Uses(nn.Layer):
+        def __init__(self):
+            self.widen, self.splits = nn.Linear(2, 5), Splits()
+            self.last = nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.last(self.splits(self.widen(x))[1]["rest"][0])
+
+    assert refused(Uses(), np.ones((7, 2))) == (
+        "Linear 'last' (4 -> 1) got (7, 3): its last axis must be 4; "
+        "the layer before it, Splits 'splits', gave (7, 3)"
+    )
+
+
 def test_a_layer_without_parameters_is_named_where_it_made_the_shape():
     class Halves(nn.Layer):
         def forward(self, x):
@@ -1272,6 +1192,14 @@ def test_a_layer_of_ones_own_refuses_in_the_same_words():
     assert refused(Pairs(), np.ones((4, 3))).startswith("Pairs (in twos) got (4, 3): ")
 
 
+def test_a_layer_without_sizes_refuses_without_brackets():
+    class Refuses(nn.Layer):
+        def forward(self, x):
+            self.refuse(x, "it must be another")
+
+    assert refused(Refuses(), np.ones(3)) == "Refuses got (3,): it must be another"
+
+
 def test_an_operation_that_fails_names_the_layer():
     class Multiplies(nn.Layer):
         def __init__(self):
@@ -1294,3 +1222,19 @@ def test_after_a_refusal_the_model_works_as_before():
 
     np.testing.assert_array_equal(model(np.ones((1, 3))).data, expected)
     assert current_scope() is None
+
+
+def test_attributes_of_a_subclass_may_be_called_name_and_scope():
+    class Own(nn.Layer):
+        def __init__(self):
+            self._name, self._scope = "encoder", "x"
+            self.inner = nn.Tanh()
+
+        def forward(self, x):
+            return self.inner(x)
+
+    own = Own()
+    for _ in range(2):
+        nn.Sequential(own)(x_of(1))
+
+    assert (own._name, own._scope) == ("encoder", "x")

@@ -1,6 +1,8 @@
 """Initialisers: the numbers that weights start from.
 
-Each takes a shape ``(out, in)`` and a source of random numbers, and returns an array.
+Each takes a shape ``(out, in)``, of a convolution ``(out, in, *kernel_size)``, and a
+source of random numbers, and returns an array. "In" and "out" below are the numbers of
+terms that a place sums up, and goes into: for a convolution, times the kernel's size.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ __all__ = [
     "glorot_uniform",
     "he_normal",
     "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
     "named",
     "standard_normal",
 ]
@@ -91,16 +95,52 @@ def he_uniform(shape: Shape, rng: RandomSource = None) -> np.ndarray:
     return np.asarray(generator(rng).uniform(-bound, bound, shape))
 
 
+def lecun_normal(shape: Shape, rng: RandomSource = None) -> np.ndarray:
+    """Draw from the normal distribution of variance 1 / in, as ``selu`` wants it.
+
+    Sums of inputs of variance 1 have variance 1. Source: Y. LeCun, L. Bottou, G. B. Orr
+    and K.-R. Müller, "Efficient BackProp", in Neural Networks: Tricks of the Trade,
+    1998, section 4.6.
+
+    Examples
+    --------
+    >>> lecun_normal((64, 784), 0).shape
+    (64, 784)
+    """
+    return standard_normal(shape, rng) * math.sqrt(1 / _fans(shape)[0])
+
+
+def lecun_uniform(shape: Shape, rng: RandomSource = None) -> np.ndarray:
+    """Draw uniformly from ±√(3 / in): the variance of :func:`lecun_normal`.
+
+    Examples
+    --------
+    >>> lecun_uniform((64, 784), 0).shape
+    (64, 784)
+    """
+    bound = math.sqrt(3 / _fans(shape)[0])
+    return np.asarray(generator(rng).uniform(-bound, bound, shape))
+
+
 def _fans(shape: Shape) -> tuple[int, int]:
-    """Return the numbers of inputs and outputs of one weight matrix (out, in)."""
-    if len(shape) != 2:
+    """Return the numbers of inputs and outputs of a weight (out, in, *kernel_size)."""
+    if len(shape) < 2:
         raise ValueError(f"the shape must be (out, in), got {shape}")
-    return shape[1], shape[0]
+    size = math.prod(shape[2:])
+    return shape[1] * size, shape[0] * size
 
 
 _NAMED: dict[str, Initializer] = {
     f.__name__: f
-    for f in (standard_normal, glorot_normal, glorot_uniform, he_normal, he_uniform)
+    for f in (
+        standard_normal,
+        glorot_normal,
+        glorot_uniform,
+        he_normal,
+        he_uniform,
+        lecun_normal,
+        lecun_uniform,
+    )
 }
 
 

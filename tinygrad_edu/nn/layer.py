@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from tinygrad_edu import errors
 from tinygrad_edu.core import Tensor
-from tinygrad_edu.recording import RUN, Run, Scope, no_grad
+from tinygrad_edu.nn.summary import left_as_it_is, summary
+from tinygrad_edu.recording import RUN, Run, Scope
+
+if TYPE_CHECKING:
+    from tinygrad_edu.drawing import Drawing
 
 __all__ = ["Layer"]
 
@@ -26,6 +33,10 @@ class Layer:
     ----------
     training : bool
         True until :meth:`eval` is called.
+    independent_rows : bool
+        Whether row i of the output depends on row i of the input alone, and a call
+        changes nothing in the layer: then a batch may be cut up. False unless a
+        subclass says so; what its layers say is for it to ask.
 
     Examples
     --------
@@ -42,10 +53,11 @@ class Layer:
     """
 
     training: bool = True
-    _scope: Scope | None = None  # where it ran last, and
-    _name: str = ""  # the attribute of the layer around it that held it then
+    independent_rows: bool = False
+    _ran_in: Scope | None = None  # where it ran last, and
+    _ran_as: str = ""  # the attribute of the layer around it that held it then
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **options: Any) -> Any:
         """Compute the output; every subclass writes its own."""
         raise NotImplementedError(f"{type(self).__name__} must define forward(self, x)")
 
@@ -54,14 +66,17 @@ class Layer:
         run = RUN.get()
         if run is None:
             return self._run(inputs, options)
-        parent, outer, scope = run.layer, run.scope, self._scope
+        parent, outer, scope = run.layer, run.scope, self._ran_in
         if (
             scope is None
             or scope.parent is not outer
             or parent is None
-            or parent.__dict__.get(self._name) is not self
+            or parent.__dict__.get(self._ran_as) is not self
         ):  # else it runs where it ran last
             scope = self._find_scope(parent, outer)
+        if id(scope) in run.entered:  # a second call is told from the first
+            scope = Scope(*scope)
+        run.entered.add(id(scope))
         run.layer, run.scope = self, scope
         try:
             output = (
@@ -69,7 +84,13 @@ class Layer:
             )
         finally:
             run.layer, run.scope = parent, outer
-        run.trail.append((self, scope, getattr(output, "shape", None)))
+        try:
+            shape = output.shape
+        except AttributeError:
+            if output is None:
+                raise _without_output(scope) from None
+            shape = _shapes(output)
+        run.trail.append((self, scope, shape))
         return output
 
     def _run(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -78,27 +99,38 @@ class Layer:
         run.layer, run.scope = self, self._find_scope(None, None)
         RUN.set(run)
         try:
-            return self.forward(*inputs, **options)
+            output = self.forward(*inputs, **options)
         finally:
             RUN.set(None)
+        if output is None:
+            raise _without_output(run.scope)
+        return output
 
     def _find_scope(self, parent: Layer | None, outer: Scope | None) -> Scope:
         """Return the scope of the last call, if it is this one's too, or a new one."""
-        last, name = self._scope, self._name
+        last, name = self._ran_in, self._ran_as
         if last is not None and last.parent is outer:
             if not last.path if parent is None else _at(name, parent) is self:
                 return last
-        self._scope = scope = self._new_scope(parent, outer)
-        return scope  # not self._scope: another thread may have written another one
+        self._name_parameters()
+        self._ran_in = scope = self._new_scope(parent, outer)
+        return scope  # not self._ran_in: another thread may have written another one
 
     def _new_scope(self, parent: Layer | None, outer: Scope | None) -> Scope:
         kind = type(self).__name__
         if parent is None:
             return Scope("", kind, outer)
         names = (name for name, layer in parent.named_layers() if layer is self)
-        self._name = name = next(names, kind)  # another thread may write another one
+        self._ran_as = name = next(names, kind)  # another thread may write another one
         prefix = f"{outer.path}." if outer is not None and outer.path else ""
         return Scope(prefix + name, kind, outer)
+
+    def _name_parameters(self) -> None:
+        """Name the parameters that have no name by the attributes that hold them."""
+        inner = tuple(f"{name}." for name, _ in self.named_layers())
+        for name, parameter in self.named_parameters():
+            if parameter.name is None and not name.startswith(inner):
+                parameter.name = name
 
     # -- what it is made of
     def _named(self) -> list[tuple[str, Any]]:
@@ -201,65 +233,120 @@ class Layer:
         lines = [f"{name}: {layer!r}".replace("\n", "\n  ") for name, layer in children]
         return "\n  ".join([f"{type(self).__name__}(", *lines]) + "\n)"
 
-    def summary(self, input_shape: tuple[int, ...]) -> str:
-        """Return a table of the layers: output shape and number of parameters.
+    def summary(self, *input_shapes: Any, dtype: DTypeLike | None = None) -> str:
+        """Return a table of the layers, and of what a row of the batch costs.
 
         Parameters
         ----------
-        input_shape : tuple of int
-            Of one example, without the batch axis: ``(784,)``.
+        *input_shapes : tuple of int
+            Of one example, without the batch axis: ``(784,)``. One for each input.
+        dtype : dtype, optional
+            Of the inputs, such as ``int`` for the numbers of words; that of the
+            parameters, unless given.
 
         Returns
         -------
         str
+            A line for each call of a layer, and one for a layer around others if it
+            computes something itself:
+
+            output shape
+                With n for the number of rows.
+            parameters
+                How many numbers; those of a layer that is called again count once.
+            multiply-adds
+                For a row, forward: of recorded matmul, linear, dot, einsum, convolution
+                and the like, by their shapes. Elementwise operations do not count.
+            bytes kept
+                For a row, until backward: the results of the recorded operations, what
+                else went into them (such as the mask of a dropout), and what they keep
+                aside for their rules. Memory that several share counts once, where it
+                comes first; the inputs and the parameters do not count.
 
         Raises
         ------
+        TypeError
+            If a shape is no tuple of ints.
         ValueError
             If the shape does not fit.
+
+        Notes
+        -----
+        The layer runs twice, with zeros, in the mode in which it is: in training more
+        is kept than in evaluation. Parameters, buffers and random generators are
+        afterwards what they were. What does not reach the output, or does not grow with
+        the number of rows, does not count.
 
         Examples
         --------
         >>> import tinygrad_edu as te
         >>> model = te.nn.Sequential(te.nn.Linear(784, 64), te.nn.Sigmoid())
         >>> print(model.summary((784,)))
-        layer      output shape  parameters
-        0 Linear   (n, 64)           50,240
-        1 Sigmoid  (n, 64)                0
-        total                        50,240
+        layer      output shape  parameters  multiply-adds  bytes kept
+        0 Linear   (n, 64)           50,240         50,176         512
+        1 Sigmoid  (n, 64)                0              0         512
+        total                        50,240         50,176       1,024
         """
-        parameters = self.parameters()
-        dtype = parameters[0].dtype if parameters else np.dtype(float)
-        modes = [
-            (layer, layer.training) for _, layer in [("", self), *self.named_layers()]
-        ]
-        run = Run()
-        RUN.set(run)
-        try:
-            with no_grad():
-                self.eval()(np.zeros((1, *input_shape), dtype))
-        finally:
-            RUN.set(None)
-            for layer, mode in modes:
-                layer.training = mode
-        rows = [("layer", "output shape", "parameters")]
-        counted: set[int] = set()
-        for layer, scope, shape in _leaves(run.trail):
-            new = [p for p in layer.parameters() if id(p) not in counted]
-            counted.update(map(id, new))
-            inner = ", ".join(["n", *map(str, shape[1:])]) if shape else "?"
-            count = sum(p.size for p in new)
-            rows.append(
-                (f"{scope.path} {scope.kind}".strip(), f"({inner})", f"{count:,}")
+        return summary(self, input_shapes, dtype)
+
+    def draw(self, *inputs: Any, **options: Any) -> Drawing:
+        """Run the layer and draw what it recorded.
+
+        Parameters
+        ----------
+        *inputs : array_like
+            What :meth:`forward` takes.
+        **options
+            As for :func:`tinygrad_edu.draw`.
+
+        Returns
+        -------
+        Drawing
+
+        Raises
+        ------
+        TypeError
+            If there are no inputs.
+
+        Notes
+        -----
+        Buffers, such as running means, and random generators are afterwards what they
+        were.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import tinygrad_edu as te
+        >>> layer = te.nn.Linear(3, 2)
+        >>> print(layer.draw(np.ones((4, 3)), show="shape").text())
+        t1: 1 operation
+        (no gradients: (4, 2) is no single number; draw the loss to see them)
+        t1 = x · weightᵀ + bias: linear, (4, 2) float64; in Linear
+          x: input, (4, 3) float64
+          weight: parameter, (2, 3) float64; in Linear
+          bias: parameter, (2,) float64; in Linear
+        """
+        from tinygrad_edu.drawing import draw  # a layer can do without
+
+        if not inputs:
+            kind = type(self).__name__
+            raise TypeError(
+                f"draw: {kind} is drawn as it runs, so it needs an input: "
+                f"te.draw(layer, x), with an x that {kind} takes"
             )
-        others = sum(p.size for p in parameters if id(p) not in counted)
-        if others:
-            rows.append(("others", "", f"{others:,}"))
-        rows.append(("total", "", f"{sum(p.size for p in parameters):,}"))
-        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            f"{a:{wide[0]}}  {b:{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows
-        )
+        arrays = [x if isinstance(x, Tensor) else np.asarray(x) for x in inputs]
+        takes = inspect.signature(self.forward).parameters
+        names = dict(zip(takes, arrays, strict=False))
+        names |= options.pop("names", None) or {}
+        with left_as_it_is(self):
+            output = self(*arrays)
+        if not isinstance(output, Tensor):
+            kind = type(self).__name__
+            raise TypeError(
+                f"draw: {kind} returned {type(output).__name__}, and a drawing is that "
+                "of one Tensor: call the layer, and draw what you choose of its output"
+            )
+        return draw(output, names=names, **options)
 
     def refuse(self, x: Any, must: str) -> NoReturn:
         """Raise the error for an input ``x`` that does not fit, naming the layers.
@@ -271,16 +358,22 @@ class Layer:
             What it must be, such as ``"its last axis must be 64"``.
         """
         run = RUN.get() or Run()
-        who = f"{run.scope or type(self).__name__} ({self.extra_repr()})"
+        sizes = self.extra_repr()
+        who = f"{run.scope or type(self).__name__}{f' ({sizes})' if sizes else ''}"
         shape, before = np.shape(x), ""
         ran = _leaves(run.trail)
-        while ran and ran[-1][2] != shape:
+        while ran and not _gave(ran[-1][2], shape):
             ran.pop()
-        while ran[1:] and ran[-2][2] == shape and not ran[-1][0].parameters():
+        while ran[1:] and _gave(ran[-2][2], shape) and not ran[-1][0].parameters():
             ran.pop()  # an activation only hands on the shape that it got
         if ran:
             before = f"; the layer before it, {ran[-1][1]}, gave {shape}"
-        raise ValueError(f"{who} got {shape}: {must}{before}")
+        error = ValueError(f"{who} got {shape}: {must}{before}")
+        raise errors.drawable(error, type(self).__name__, [x])
+
+
+def _without_output(scope: Scope | None) -> TypeError:
+    return TypeError(f"{scope}: its forward returned None; let it end in return")
 
 
 def _leaves(trail: list[Any]) -> list[Any]:
@@ -288,6 +381,23 @@ def _leaves(trail: list[Any]) -> list[Any]:
     return [
         t for i, t in enumerate(trail) if i == 0 or trail[i - 1][1].parent is not t[1]
     ]
+
+
+def _shapes(output: Any) -> list[tuple[int, ...]] | None:
+    """Return the shapes of all arrays in a tuple, list or dict; None for others."""
+    if isinstance(output, dict):
+        output = tuple(output.values())
+    if not isinstance(output, tuple | list):
+        return None
+    found: list[tuple[int, ...]] = []
+    for part in output:
+        found += [part.shape] if hasattr(part, "shape") else _shapes(part) or []
+    return found
+
+
+def _gave(given: Any, shape: tuple[int, ...]) -> bool:
+    """Whether a layer gave an array of that shape, maybe as one of several."""
+    return shape in given if isinstance(given, list) else bool(given == shape)
 
 
 def _inside(prefix: str, whole: Any) -> list[tuple[str, Any]]:
