@@ -13,6 +13,7 @@ from tinygrad_edu.core import Tensor
 from tinygrad_edu.nn.initializers import Initializer
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.nn.linear import Linear
+from tinygrad_edu.nn.parameters import positive
 from tinygrad_edu.randomness import RandomSource, generator
 
 __all__ = ["MultiHeadAttention"]
@@ -85,18 +86,13 @@ class MultiHeadAttention(Layer):
         rng: RandomSource = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        for size in (embed_dim, num_heads):
-            if not isinstance(size, int | np.integer) or size < 1:
-                raise ValueError(
-                    "MultiHeadAttention: embed_dim and num_heads must be positive "
-                    f"integers, got {embed_dim!r} and {num_heads!r}"
-                )
+        sizes = positive(self, embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim % num_heads:
             raise ValueError(
                 "MultiHeadAttention: embed_dim must be a multiple of num_heads, got "
                 f"{embed_dim} and {num_heads}"
             )
-        self.embed_dim, self.num_heads = int(embed_dim), int(num_heads)
+        self.embed_dim, self.num_heads = sizes
         self.causal = causal
         rng = generator(rng)  # one source: the four must not be alike
 

@@ -13,9 +13,10 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.core import Op, Tensor, tensor
-from tinygrad_edu.nn.initializers import Initializer, named
+from tinygrad_edu.nn.initializers import Initializer
 from tinygrad_edu.nn.layer import Layer
-from tinygrad_edu.randomness import RandomSource, generator
+from tinygrad_edu.nn.parameters import drawn, positive
+from tinygrad_edu.randomness import RandomSource
 
 __all__ = [
     "AvgPool1d",
@@ -84,12 +85,7 @@ class _Convolution(_Window):
         dtype: DTypeLike = np.float64,
     ) -> None:
         who = type(self).__name__
-        for size in (in_channels, out_channels):
-            if not isinstance(size, int | np.integer) or size < 1:
-                raise ValueError(
-                    f"{who}: in_channels and out_channels must be positive integers, "
-                    f"got {in_channels!r} and {out_channels!r}"
-                )
+        channels = positive(self, in_channels=in_channels, out_channels=out_channels)
         kernel = self._each("kernel_size", kernel_size, 1)
         self.kernel_size = kernel
         self.stride = self._each("stride", stride, 1)
@@ -112,12 +108,8 @@ class _Convolution(_Window):
             self.padding = self._each(
                 "padding", 0 if padding == "valid" else padding, 0
             )
-        shape = (int(out_channels), int(in_channels), *kernel)
-        weights = named(init)(shape, generator(rng))
-        if np.shape(weights) != shape:
-            raise ValueError(
-                f"{who}: init returned shape {np.shape(weights)}, not {shape}"
-            )
+        shape = (*channels[::-1], *kernel)
+        weights = drawn(self, init, shape, rng)
         self.weight = tensor(weights, requires_grad=True, name="weight", dtype=dtype)
         self.bias: Tensor | None = None
         if bias:

@@ -9,9 +9,10 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.core import Tensor, tensor
-from tinygrad_edu.nn.initializers import Initializer, named
+from tinygrad_edu.nn.initializers import Initializer
 from tinygrad_edu.nn.layer import Layer
-from tinygrad_edu.randomness import RandomSource, generator
+from tinygrad_edu.nn.parameters import drawn, positive
+from tinygrad_edu.randomness import RandomSource
 
 __all__ = ["Embedding"]
 
@@ -67,18 +68,10 @@ class Embedding(Layer):
         rng: RandomSource = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        for size in (num_embeddings, embedding_dim):
-            if not isinstance(size, int | np.integer) or size < 1:
-                raise ValueError(
-                    "Embedding: num_embeddings and embedding_dim must be positive "
-                    f"integers, got {num_embeddings!r} and {embedding_dim!r}"
-                )
-        shape = (int(num_embeddings), int(embedding_dim))
-        vectors = named(init)(shape, generator(rng))
-        if np.shape(vectors) != shape:
-            raise ValueError(
-                f"Embedding: init returned shape {np.shape(vectors)}, not {shape}"
-            )
+        shape = positive(
+            self, num_embeddings=num_embeddings, embedding_dim=embedding_dim
+        )
+        vectors = drawn(self, init, shape, rng)
         self.weight = tensor(vectors, requires_grad=True, name="weight", dtype=dtype)
 
     def forward(self, indices: Any) -> Any:

@@ -9,9 +9,10 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.core import Tensor, tensor
-from tinygrad_edu.nn.initializers import Initializer, named
+from tinygrad_edu.nn.initializers import Initializer
 from tinygrad_edu.nn.layer import Layer
-from tinygrad_edu.randomness import RandomSource, generator
+from tinygrad_edu.nn.parameters import drawn, positive
+from tinygrad_edu.randomness import RandomSource
 
 __all__ = ["Linear"]
 
@@ -67,18 +68,8 @@ class Linear(Layer):
         rng: RandomSource = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        for size in (in_features, out_features):
-            if not isinstance(size, int | np.integer) or size < 1:
-                raise ValueError(
-                    "Linear: in_features and out_features must be positive integers, "
-                    f"got {in_features!r} and {out_features!r}"
-                )
-        shape = (int(out_features), int(in_features))
-        weights = named(init)(shape, generator(rng))
-        if np.shape(weights) != shape:
-            raise ValueError(
-                f"Linear: init returned shape {np.shape(weights)}, not {shape}"
-            )
+        shape = positive(self, in_features=in_features, out_features=out_features)[::-1]
+        weights = drawn(self, init, shape, rng)
         # Column by column in memory, as the products want it: at batch 64 the forward
         # one of 784-64 takes 49 us instead of 57, the gradient's 42 instead of 45.
         weights = np.asfortranarray(weights)

@@ -10,8 +10,9 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.core import Tensor, tensor
-from tinygrad_edu.nn.initializers import Initializer, named
+from tinygrad_edu.nn.initializers import Initializer
 from tinygrad_edu.nn.layer import Layer
+from tinygrad_edu.nn.parameters import drawn, positive
 from tinygrad_edu.randomness import RandomSource, generator
 
 __all__ = ["LSTM", "RNN"]
@@ -32,28 +33,19 @@ class _Recurrent(Layer):
         rng: RandomSource = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        who = type(self).__name__
-        for size in (input_size, hidden_size):
-            if not isinstance(size, int | np.integer) or size < 1:
-                raise ValueError(
-                    f"{who}: input_size and hidden_size must be positive integers, "
-                    f"got {input_size!r} and {hidden_size!r}"
-                )
-        self.hidden_size = hidden = int(hidden_size)
-        rng, initializer = generator(rng), named(init)
+        size, hidden = positive(self, input_size=input_size, hidden_size=hidden_size)
+        self.hidden_size = hidden
+        rng = generator(rng)
 
         def weight(name: str, size: int) -> Tensor:
             # One matrix for each sum: the initialiser looks at the sizes.
-            drawn = [initializer((hidden, size), rng) for _ in self.bias_starts]
-            for shape in map(np.shape, drawn):
-                if shape != (hidden, size):
-                    raise ValueError(
-                        f"{who}: init returned shape {shape}, not {(hidden, size)}"
-                    )
-            rows = np.concatenate(drawn)
+            shape = (hidden, size)
+            rows = np.concatenate(
+                [drawn(self, init, shape, rng) for _ in self.bias_starts]
+            )
             return tensor(rows, requires_grad=True, name=name, dtype=dtype)
 
-        self.weight_ih = weight("weight_ih", int(input_size))
+        self.weight_ih = weight("weight_ih", size)
         self.weight_hh = weight("weight_hh", hidden)
         bias = np.repeat(self.bias_starts, hidden)
         self.bias = tensor(bias, requires_grad=True, name="bias", dtype=dtype)
