@@ -168,3 +168,70 @@ def test_a_wrong_argument_is_refused_at_the_call(data, arguments, error, message
 
     with pytest.raises(error, match=message):
         batches(**{"X": X, "y": y, "batch_size": 4} | arguments)
+
+
+def noisy(X, y, rng):
+    return X + rng.standard_normal(X.shape), y + 100
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_augmentation_changes_each_batch_and_draws_from_the_same_generator(
+    data, shuffle
+):
+    X, y = data
+    rng = np.random.default_rng(3)
+    order = rng.permutation(10) if shuffle else np.arange(10)
+
+    parts = list(batches(X, y, 4, shuffle, rng=3, augment=noisy))
+
+    for rows, (X_batch, y_batch) in zip(
+        (order[:4], order[4:8], order[8:]), parts, strict=True
+    ):
+        noise = rng.standard_normal((len(rows), 2))
+        np.testing.assert_array_equal(X_batch, X[rows] + noise)
+        np.testing.assert_array_equal(y_batch, y[rows] + 100)
+    assert y.max() == 9
+
+
+@pytest.mark.parametrize("augment", [None, noisy])
+def test_skipped_batches_leave_the_others_as_they_were(data, augment):
+    whole = list(batches(*data, 3, rng=1, augment=augment))
+
+    rest = batches(*data, 3, rng=1, augment=augment)
+    rest.skip(2)
+
+    for got, expected in zip(rest, whole[2:], strict=True):
+        for a, b in zip(got, expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_skipped_batches_are_not_read(data):
+    class Unread(NumberedRows):
+        def __getitem__(self, rows):
+            raise AssertionError
+
+    batches(Unread(), data[1], 4).skip(3)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_batch_tells_which_rows_it_consists_of(data, shuffle):
+    parts = batches(*data, 4, shuffle)
+
+    for _, y_batch in parts:
+        np.testing.assert_array_equal(np.arange(10)[parts.rows], y_batch)
+
+
+def test_augmentation_that_is_no_function_is_refused(data):
+    with pytest.raises(TypeError, match=r"augment must be a function .* got str"):
+        batches(*data, 4, augment="flip")
+
+
+def test_a_table_of_pandas_is_refused_with_what_to_write(data):
+    class Table:
+        iloc = None
+
+        def __len__(self):
+            return 10
+
+    with pytest.raises(TypeError, match=r"got a Table\. Did you mean X\.to_numpy\(\)"):
+        batches(Table(), data[1], 4)

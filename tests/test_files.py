@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -159,3 +160,49 @@ def test_permissions_are_those_of_an_ordinary_new_file(tmp_path, mask):
         stat.S_IMODE(Path(tmp_path, name).stat().st_mode) for name in names(tmp_path)
     ]
     assert modes == [0o666 & ~mask] * 2
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """What was brought to the disk: the inodes of files and folders, in order."""
+    found, usual = [], os.fsync
+
+    def noting(handle):
+        found.append(os.fstat(handle).st_ino)
+        usual(handle)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    return found
+
+
+def test_the_file_and_then_its_folder_are_brought_to_the_disk(tmp_path, synced):
+    with written_atomically(tmp_path / "a.txt") as file:
+        file.write(b"text")
+
+    folder = tmp_path.stat().st_ino
+    assert synced == [(tmp_path / "a.txt").stat().st_ino, folder]
+
+
+def test_a_file_system_that_cannot_sync_folders_will_do(tmp_path, monkeypatch):
+    def no_folders(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", no_folders)
+
+    with written_atomically(tmp_path / "a.txt") as file:
+        file.write(b"text")
+
+    assert (tmp_path / "a.txt").read_bytes() == b"text"
+
+
+def test_a_folder_that_cannot_reach_the_disk_is_an_error(tmp_path, monkeypatch):
+    def broken(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+
+    with pytest.raises(OSError, match="Input/output"):
+        with written_atomically(tmp_path / "a.txt"):
+            pass

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as te
-from tinygrad_edu.randomness import generator
+from tinygrad_edu.randomness import generator, set_state, state_of
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**70, np.int64(7), np.uint8(7)])
@@ -108,3 +108,29 @@ def test_a_negative_seed_is_refused():
 def test_everything_that_draws_does_so_again_from_the_same_source(draws, source):
     np.testing.assert_array_equal(draws(source()), draws(source()))
     assert np.any(draws(source()) != draws(8))
+
+
+BIT_GENERATORS = [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64]
+
+
+@pytest.mark.parametrize("wrap", [np.random.Generator, np.random.RandomState])
+@pytest.mark.parametrize("bits", BIT_GENERATORS)
+def test_a_generator_draws_on_from_a_state(bits, wrap):
+    rng, other = wrap(bits(1)), wrap(bits(2))
+    rng.standard_normal(3)
+
+    state = state_of(rng)
+    expected = rng.standard_normal(5)  # the state is a copy
+    set_state(other, state)
+
+    np.testing.assert_array_equal(other.standard_normal(5), expected)
+
+
+@pytest.mark.parametrize("wrap", [np.random.Generator, np.random.RandomState])
+def test_a_state_of_another_kind_is_refused(wrap):
+    state = state_of(wrap(np.random.Philox(1)))
+
+    with pytest.raises(
+        ValueError, match=r"state must be for a PCG64|set_state can only"
+    ):
+        set_state(wrap(np.random.PCG64(1)), state)

@@ -1,6 +1,8 @@
 """tinygrad_edu: a computational graph in pure NumPy, for learning backpropagation."""
 
-from tinygrad_edu import data, nn, ops, optim, plots
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_edu import data, nn, ops, optim, plots, training
 from tinygrad_edu.checks import (
     GradientCheckError,
     check_derivation,
@@ -13,6 +15,7 @@ from tinygrad_edu.drawing import draw
 from tinygrad_edu.explanations import explain
 from tinygrad_edu.ops import *  # noqa: F403
 from tinygrad_edu.recording import no_grad
+from tinygrad_edu.training import History, evaluate, fit, load, predict, save
 from tinygrad_edu.transforms import (
     grad,
     hessian,
@@ -27,13 +30,18 @@ __all__ = [
     "OPS",
     "Case",
     "GradientCheckError",
+    "History",
+    "NeuralNetClassifier",
+    "NeuralNetRegressor",
     "Op",
     "Tensor",
     "check_derivation",
     "check_op",
     "data",
     "draw",
+    "evaluate",
     "explain",
+    "fit",
     "grad",
     "gradcheck",
     "gradients",
@@ -41,6 +49,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "load",
     "nn",
     "no_grad",
     "nudge",
@@ -48,8 +57,26 @@ __all__ = [
     "ops",
     "optim",
     "plots",
+    "predict",
+    "save",
     "tensor",
+    "training",
     "value_and_grad",
     "vjp",
 ]
 __all__ += ops.__all__
+
+if TYPE_CHECKING:
+    from tinygrad_edu.estimators import NeuralNetClassifier, NeuralNetRegressor
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Import the estimators, and with them scikit-learn, when asked for them."""
+        if name in ("NeuralNetClassifier", "NeuralNetRegressor"):
+            from tinygrad_edu import estimators
+
+            return getattr(estimators, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

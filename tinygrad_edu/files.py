@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -24,7 +25,8 @@ def written_atomically(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     Yields
     ------
     binary file
-        In the same folder under another name, removed if writing fails.
+        In the same folder under another name, removed if writing fails. On leaving,
+        both the file and its name are on the disk, also after a power cut.
 
     Examples
     --------
@@ -49,3 +51,18 @@ def written_atomically(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the disk remember the new name, too: else a power cut may take it back."""
+    if os.name == "nt":  # where a folder cannot be opened
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # such file systems exist
+            raise
+    finally:
+        os.close(handle)

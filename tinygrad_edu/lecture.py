@@ -19,6 +19,7 @@ from tinygrad_edu.core import Tensor, nodes_of, tensor
 from tinygrad_edu.drawing import Drawing, draw
 from tinygrad_edu.nn.initializers import standard_normal
 from tinygrad_edu.recording import no_grad
+from tinygrad_edu.training import Training, fit
 
 __all__ = [
     "SYSTEMS",
@@ -34,7 +35,6 @@ Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 HIDDEN = 64
 SEED = 1
 _BATCH = 32  # rows in a drawing
-CHUNK = 1000  # rows at a time: the same sum, but what is between stays in the cache
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ class System:
         """Return what the network shall give for examples of these ``digits``."""
         return (digits == 0).astype(float)[:, None] if self.zeros_only else digits
 
-    def loss(self, output: Any, targets: Any) -> Tensor:
-        """Return the mean cross-entropy, in nats."""
-        loss = nn.binary_cross_entropy if self.zeros_only else nn.softmax_cross_entropy
-        return loss(output, targets)  # type: ignore[no-any-return]
+    @property
+    def loss(self) -> Callable[[Any, Any], Tensor]:
+        """The mean cross-entropy of outputs and targets, in nats."""
+        return nn.binary_cross_entropy if self.zeros_only else nn.softmax_cross_entropy
 
     def predict(self, model: nn.Layer, X: np.ndarray) -> Any:
         """Return the predicted class of every row: is it a zero, or which digit."""
@@ -311,37 +311,31 @@ def _train(
 ) -> None:
     from tqdm import tqdm  # here, because importing the package must stay cheap
 
-    system, model = result.system, result.model
-    optimizer = optim.SGD(
-        model.parameters(), lr=system.learning_rate, momentum=system.momentum
-    )
-    X, targets = _as_input(model, X), system.targets(y)
-    rng = np.random.default_rng(SEED)
-    total = system.epochs if epochs is None else min(epochs, system.epochs)
-    start = time.perf_counter()
-    bar = tqdm(
-        range(total), unit="epoch", disable=None if progress else True, leave=False
-    )
-    for epoch in bar:
-        mean = 0.0  # of the loss over all rows
-        if system.batch_size is None:  # one step for all, added up from chunks
-            optimizer.zero_grad()
-            for batch, target in data.batches(X, targets, CHUNK, shuffle=False):
-                loss = system.loss(model(batch), target) * (len(batch) / len(X))
-                loss.backward()
-                mean += loss.item()
-            optimizer.step()
-        else:  # a step for each mini-batch
-            for batch, target in data.batches(X, targets, system.batch_size, rng=rng):
-                loss = system.loss(model(batch), target)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                mean += loss.item() * (len(batch) / len(X))
-        result.curve.append(mean)
+    def every_tenth(training: Training) -> None:
+        epoch = training.epoch - 1  # the lecture counts from 0
         if epoch % 10 == 0:
             with tqdm.external_write_mode():
-                say(f"Epoch {epoch:3d} loss: {result.curve[-1]}")
+                say(f"Epoch {epoch:3d} loss: {training.history['loss'][-1]}")
+
+    system, model = result.system, result.model
+    start = time.perf_counter()
+    history = fit(
+        model,
+        _as_input(model, X),
+        system.targets(y),
+        loss=system.loss,
+        optimizer=optim.SGD(
+            model.parameters(), lr=system.learning_rate, momentum=system.momentum
+        ),
+        epochs=system.epochs if epochs is None else min(epochs, system.epochs),
+        batch_size=system.batch_size,
+        callbacks=[every_tenth],
+        progress="bar" if progress else False,
+        rng=SEED,
+    )
+    if history.stopped == "interrupted":
+        raise KeyboardInterrupt
+    result.curve = history["loss"]
     say(f"Final loss: {result.curve[-1]}")
     result.seconds = time.perf_counter() - start
 

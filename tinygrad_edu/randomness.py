@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["Random", "RandomSource", "generator"]
+__all__ = ["Random", "RandomSource", "generator", "set_state", "state_of"]
 
 if TYPE_CHECKING:
     Random = np.random.Generator | np.random.RandomState
@@ -49,3 +49,49 @@ def generator(rng: RandomSource) -> Random:
         "rng must be a seed (int), a numpy Generator, a RandomState or None, "
         f"got {type(rng).__name__}"
     )
+
+
+def state_of(rng: Random) -> dict[str, Any]:
+    """Return all that the next draws of a generator depend on.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator or numpy.random.RandomState
+
+    Returns
+    -------
+    dict
+        Numbers, strings and arrays, by name, for :func:`set_state`.
+
+    Examples
+    --------
+    >>> rng = generator(0)
+    >>> state = state_of(rng)
+    >>> first = rng.permutation(4)
+    >>> set_state(rng, state)
+    >>> rng.permutation(4) == first
+    array([ True,  True,  True,  True])
+    """
+    if isinstance(rng, np.random.Generator):
+        return dict(rng.bit_generator.state)
+    return dict(rng.get_state(legacy=False))
+
+
+def set_state(rng: Random, state: dict[str, Any]) -> None:
+    """Let a generator draw on from where :func:`state_of` was called.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator or numpy.random.RandomState
+        Of the kind that the state comes from.
+    state : dict
+
+    Raises
+    ------
+    ValueError
+        If the state comes from a generator of another kind.
+    """
+    if isinstance(rng, np.random.Generator):
+        rng.bit_generator.state = state
+    else:
+        rng.set_state(state)

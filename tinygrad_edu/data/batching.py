@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 
-from tinygrad_edu.randomness import RandomSource, generator
+from tinygrad_edu.randomness import Random, RandomSource, generator
 
-__all__ = ["batches"]
+__all__ = ["Batches", "Rows", "batches"]
 
 
 class Rows(Protocol):
@@ -20,6 +20,10 @@ class Rows(Protocol):
     def __getitem__(self, rows: Any, /) -> Any: ...
 
 
+#: Takes the X and y of a batch and a generator, and returns the X and y to use instead.
+Augment = Callable[[Any, Any, Random], tuple[Any, Any]]
+
+
 def batches(
     X: Rows,
     y: Rows,
@@ -27,14 +31,17 @@ def batches(
     shuffle: bool = True,
     rng: RandomSource = None,
     drop_last: bool = False,
-) -> Iterator[tuple[Any, Any]]:
+    *,
+    augment: Augment | None = None,
+) -> Batches:
     """Cut ``X`` and ``y`` into the mini-batches of one epoch.
 
     Parameters
     ----------
     X : ndarray, shape (n, ...)
         The samples, one per row; a ``numpy.memmap`` or any other object with a
-        length that an integer array can index will do.
+        length that an integer array can index will do. Only the rows of a batch are
+        read, when it is asked for.
     y : ndarray, shape (n, ...)
         The labels or targets, one row per sample.
     batch_size : int
@@ -49,6 +56,11 @@ def batches(
     drop_last : bool
         Whether to leave out a last batch smaller than ``batch_size``. That
         leaves no batch at all where ``n < batch_size``.
+    augment : callable, optional
+        ``augment(X_batch, y_batch, rng)`` returns the pair to use instead of a batch:
+        shifted images, noise, another row's label. It draws from the same generator as
+        the order, after it. Without ``shuffle`` it is handed views: to be copied, not
+        changed.
 
     Returns
     -------
@@ -59,8 +71,9 @@ def batches(
     Raises
     ------
     TypeError
-        If ``X`` or ``y`` has no length or is a list or tuple, if ``batch_size``
-        is not an int, or if ``rng`` is none of the above.
+        If ``X`` or ``y`` has no length or is a list, tuple or DataFrame, if
+        ``batch_size`` is not an int, ``augment`` no function, or if ``rng`` is none of
+        the above.
     ValueError
         If ``X`` and ``y`` differ in length or are empty, or if ``batch_size`` is
         below 1. Every error is raised at the call.
@@ -79,6 +92,14 @@ def batches(
     [[4, 5], [8, 9]] [2 4]
     [[6, 7], [0, 1]] [3 0]
     [[2, 3]] [1]
+
+    Noise that is new in each epoch:
+
+    >>> def noisy(X_batch, y_batch, rng):
+    ...     return X_batch + 0.1 * rng.standard_normal(X_batch.shape), y_batch
+    >>> X_batch, _ = next(batches(X, y, batch_size=2, rng=0, augment=noisy))
+    >>> X_batch.round(1).tolist()
+    [[4.0, 4.9], [8.1, 9.0]]
     """
     n = _length("X", X)
     if _length("y", y) != n:
@@ -95,23 +116,67 @@ def batches(
         )
     if batch_size < 1:
         raise ValueError(f"batches: batch_size must be at least 1, got {batch_size}")
+    if not (augment is None or callable(augment)):
+        raise TypeError(
+            "batches: augment must be a function of X_batch, y_batch, rng, got "
+            f"{type(augment).__name__}"
+        )
 
     size = int(batch_size)
-    order = generator(rng).permutation(n) if shuffle else None
+    rng = generator(rng) if shuffle or augment is not None else None
+    order = rng.permutation(n) if shuffle and rng is not None else None
     stop = n - n % size if drop_last else n
-    return _cut(X, y, order, range(0, stop, size))
+    return Batches(X, y, order, range(0, stop, size), augment, rng)
 
 
-def _cut(
-    X: Rows, y: Rows, order: np.ndarray[Any, Any] | None, starts: range
-) -> Iterator[tuple[Any, Any]]:
-    # A function of its own: in a generator the checks of `batches` would wait for
-    # the first batch, far from the call that is wrong.
-    for start in starts:
-        rows: Any = slice(start, start + starts.step)
-        if order is not None:
-            rows = order[rows]
-        yield X[rows], y[rows]
+class Batches(Iterator[tuple[Any, Any]]):
+    """The batches of one epoch, as :func:`batches` returns them.
+
+    Attributes
+    ----------
+    rows : slice or ndarray of int
+        Which rows of X and y the last batch consists of.
+    """
+
+    # no generator function: there the checks of `batches` would wait for the first
+    # batch, far from the call that is wrong
+
+    def __init__(
+        self,
+        X: Rows,
+        y: Rows,
+        order: np.ndarray[Any, Any] | None,
+        starts: range,
+        augment: Augment | None,
+        rng: Random | None,
+    ) -> None:
+        self._X, self._y, self._order = X, y, order
+        self._size, self._starts = starts.step, iter(starts)
+        self._augment, self._rng = augment, rng
+        self.rows: Any = slice(0, 0)
+
+    def __next__(self) -> tuple[Any, Any]:
+        rows = self._advance()
+        X, y = self._X[rows], self._y[rows]
+        if self._augment is None or self._rng is None:
+            return X, y
+        return self._augment(X, y, self._rng)
+
+    def _advance(self) -> Any:
+        start = next(self._starts)
+        rows: Any = slice(start, start + self._size)
+        if self._order is not None:
+            rows = self._order[rows]
+        self.rows = rows
+        return rows
+
+    def skip(self, count: int) -> None:
+        """Leave out the next batches; without augmentation, their rows are not read."""
+        for _ in range(count):
+            if self._augment is None:
+                self._advance()
+            else:  # which may draw
+                next(self)
 
 
 def _length(name: str, rows: Rows) -> int:
@@ -121,6 +186,9 @@ def _length(name: str, rows: Rows) -> int:
         raise TypeError(
             f"{expected}, got a {type(rows).__name__}. Did you mean np.asarray({name})?"
         )
+    if hasattr(rows, "iloc"):  # where df[numbers] selects columns
+        kind = type(rows).__name__
+        raise TypeError(f"{expected}, got a {kind}. Did you mean {name}.to_numpy()?")
     try:
         return len(rows)
     except TypeError as error:

@@ -1,0 +1,50 @@
+"""Training: fit, predict, evaluate, the history, callbacks, saving and loading."""
+
+from tinygrad_edu.training.advice import advise
+from tinygrad_edu.training.callbacks import (
+    CSVLog,
+    EarlyStopping,
+    LivePlot,
+    ModelCheckpoint,
+)
+from tinygrad_edu.training.diagnosis import explain_nonfinite
+from tinygrad_edu.training.history import History
+from tinygrad_edu.training.inference import (
+    Meter,
+    accuracy,
+    binary_accuracy,
+    evaluate,
+    evaluating,
+    predict,
+)
+from tinygrad_edu.training.loop import (
+    BeforeStep,
+    EveryBatch,
+    NonFiniteError,
+    Training,
+    fit,
+)
+from tinygrad_edu.training.weights import load, save
+
+__all__ = [
+    "BeforeStep",
+    "CSVLog",
+    "EarlyStopping",
+    "EveryBatch",
+    "History",
+    "LivePlot",
+    "Meter",
+    "ModelCheckpoint",
+    "NonFiniteError",
+    "Training",
+    "accuracy",
+    "advise",
+    "binary_accuracy",
+    "evaluate",
+    "evaluating",
+    "explain_nonfinite",
+    "fit",
+    "load",
+    "predict",
+    "save",
+]

@@ -1,0 +1,237 @@
+"""Common mistakes, spoken out: what can be seen of them in the first batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import nn, ops
+from tinygrad_edu.core import Tensor, nodes_of, tensor
+
+__all__ = ["advise"]
+
+_LISTED = 4  # parameters
+_PIXELS = 16  # inputs of an example, from which on they may be a picture
+
+#: Operations that only arrange numbers anew.
+_ARRANGING = {
+    *("reshape", "ravel", "flatten", "squeeze", "expand_dims", "transpose", "swapaxes"),
+    *("moveaxis", "getitem", "astype", "broadcast_to"),
+}
+
+#: Operations in which inputs meet weights.
+_PRODUCTS = {
+    *("linear", "matmul", "dot", "inner", "tensordot", "einsum"),
+    *("conv1d", "conv2d"),
+}
+
+_SOFTMAX_LOSSES = (nn.softmax_cross_entropy, ops.softmax_cross_entropy)
+_SIGMOID_LOSSES = (nn.binary_cross_entropy_with_logits,)
+
+
+def advise(
+    model: Any, loss: Any, optimizer: Any, X: Any, y: Any, prediction: Any
+) -> list[str]:
+    """Return a sentence for each common mistake that the first batch gives away.
+
+    Parameters
+    ----------
+    model : Layer
+    loss : callable
+        Takes the prediction and ``y``.
+    optimizer : Optimizer
+    X, y : array_like, or tuple of array_like
+        The batch.
+    prediction : Tensor or ndarray
+        What the model made of it, recorded. Ask before ``backward``, which frees the
+        graph, and after ``zero_grad``: then no parameter should have a gradient.
+
+    Returns
+    -------
+    list of str
+        Empty if nothing is suspicious.
+
+    Notes
+    -----
+    A loss of te.nn checks the shape of its targets itself. Of one's own it cannot be
+    seen what it does: if the shapes are suspicious, or the model ends in a softmax, it
+    is called once more on the same numbers, and what it recorded is looked at.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> model = te.nn.Sequential(te.nn.Linear(3, 2, rng=0), te.nn.Softmax())
+    >>> optimizer = te.optim.SGD(model.parameters(), lr=0.1)
+    >>> X, y = np.ones((4, 3)), np.array([0, 1, 1, 0])
+    >>> print(*advise(model, te.nn.softmax_cross_entropy, optimizer, X, y, model(X)))
+    the model ends in softmax, but softmax_cross_entropy takes the softmax itself: ...
+    """
+    if not isinstance(prediction, Tensor):
+        prediction = tensor(0.0)
+    found = [
+        *_twice_squashed(loss, prediction, y),
+        *_broadcast(loss, prediction, y),
+        *_pixels(prediction),
+        *_not_held(model, optimizer),
+        *_not_zeroed(optimizer),
+    ]
+    return list(dict.fromkeys(found))
+
+
+# --------------------------------------------------------- the prediction and the loss
+
+
+def _twice_squashed(loss: Any, prediction: Tensor, y: Any) -> Iterator[str]:
+    """Say that a softmax or sigmoid is followed by a loss that has its own."""
+    last = _arranged(prediction)
+    name = "" if last.op is None else last.op.name
+    if name not in ("softmax", "sigmoid"):
+        return
+    bare = _bare(loss)
+    if bare in _SOFTMAX_LOSSES or _takes_softmax(loss, prediction, y):
+        yield (
+            f"the model ends in {name}, but softmax_cross_entropy takes the softmax "
+            "itself: training is slow, and stays far from certain. Leave the last "
+            "layer out; te.softmax(output) gives probabilities"
+        )
+    if bare in _SIGMOID_LOSSES:
+        yield (
+            f"the model ends in {name}, but binary_cross_entropy_with_logits takes the "
+            "sigmoid itself. Leave the last layer out, or use "
+            "te.nn.binary_cross_entropy"
+        )
+
+
+def _takes_softmax(loss: Any, prediction: Tensor, y: Any) -> bool:
+    """Whether a loss of one's own hands the prediction to softmax cross-entropy."""
+    given, nodes = _recorded(loss, prediction, y)
+    return any(
+        node.op is ops.softmax_cross_entropy and _arranged(node.inputs[0]) is given
+        for node in nodes
+    )
+
+
+def _broadcast(loss: Any, prediction: Tensor, y: Any) -> Iterator[str]:
+    """Say that a loss of one's own compares every prediction with every target."""
+    shapes = {prediction.shape, np.shape(y) if not isinstance(y, tuple) else ()}
+    rows = prediction.shape[0] if prediction.ndim else 0
+    if rows < 2 or shapes != {(rows,), (rows, 1)}:
+        return
+    _, nodes = _recorded(loss, prediction, y)
+    for node in nodes:
+        if (
+            node.op.elementwise
+            and {np.shape(x) for x in node.inputs if x is not None} == shapes
+        ):
+            yield (
+                f"the model's output has shape {prediction.shape}, y {np.shape(y)}: "
+                f"the loss computes with ({rows}, {rows}) numbers, every row's output "
+                f"with every row's target. Write y.reshape{prediction.shape}"
+            )
+            return
+
+
+def _recorded(loss: Any, prediction: Tensor, y: Any) -> tuple[Tensor, list[Tensor]]:
+    """Call the loss again; return the leaf it was given, and the nodes recorded."""
+    given = tensor(prediction.data, requires_grad=prediction.dtype.kind == "f")
+    try:
+        with np.errstate(all="ignore"):
+            result = loss(given, y)
+    except Exception:  # the training raises it again
+        return given, []
+    return given, nodes_of([result])
+
+
+def _arranged(x: Any) -> Any:
+    """Return what a tensor was before it was only arranged anew."""
+    while (
+        isinstance(x, Tensor)
+        and x.op is not None
+        and x.op.name in _ARRANGING
+        and x.inputs
+        and isinstance(x.inputs[0], Tensor)
+    ):
+        x = x.inputs[0]
+    return x
+
+
+def _bare(function: Any) -> Any:
+    while isinstance(function, partial):
+        function = function.func
+    return function
+
+
+# ----------------------------------------------------------------------------- the data
+
+
+def _pixels(prediction: Tensor) -> Iterator[str]:
+    """Say that numbers meet weights as they are in a picture: whole, up to 255."""
+    for node in nodes_of([prediction]):
+        if node.op.name not in _PRODUCTS:
+            continue
+        for x in node.inputs:
+            if isinstance(x, Tensor) and (x.requires_grad or not x.is_leaf):
+                continue
+            array = np.asarray(x.data if isinstance(x, Tensor) else x)
+            if _look_like_pixels(array):
+                yield (
+                    f"the inputs are whole numbers from {array.min():g} to "
+                    f"{array.max():g}, as pixels are. Networks learn better from small "
+                    "ones: train on X / 255"
+                )
+                return
+
+
+def _look_like_pixels(x: np.ndarray) -> bool:
+    return (
+        x.dtype.kind in "iuf"
+        and x.ndim > 1
+        and x.size >= _PIXELS * len(x) > 0
+        and bool(x.min() >= 0)
+        and bool(128 <= x.max() <= 255)
+        and (x.dtype.kind != "f" or bool((x == np.round(x)).all()))
+    )
+
+
+# ------------------------------------------------------------------------ the optimiser
+
+
+def _not_held(model: Any, optimizer: Any) -> Iterator[str]:
+    """Say which parameters of the model the optimiser does not move."""
+    held = _held_by(optimizer)
+    if not held or not isinstance(model, nn.Layer):
+        return
+    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    missing = [name for name, p in named if p not in held]
+    if not missing:
+        return
+    if len(missing) == len(named):
+        yield (
+            "the optimizer holds none of the model's parameters: was the model made "
+            "anew after it? Pass model.parameters() of this model"
+        )
+        return
+    more = f" and {len(missing) - _LISTED:,} more" * (len(missing) > _LISTED)
+    yield (
+        f"the optimizer does not hold {', '.join(missing[:_LISTED])}{more} of the "
+        "model, so that they stay as they are. If that is meant, set their "
+        "requires_grad = False; else pass model.parameters()"
+    )
+
+
+def _not_zeroed(optimizer: Any) -> Iterator[str]:
+    """Say that gradients of an earlier backward are still there."""
+    if any(p.grad is not None for p in _held_by(optimizer) if p.requires_grad):
+        yield (
+            "parameters still have the gradients of an earlier backward, and the next "
+            "one adds to them: call zero_grad() before each"
+        )
+
+
+def _held_by(optimizer: Any) -> set[Tensor]:
+    groups = getattr(optimizer, "param_groups", [])
+    return {p for group in groups for p in group["params"]}

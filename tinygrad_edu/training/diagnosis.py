@@ -1,0 +1,180 @@
+"""Where a nan came from: the step run again, and the first operation that made one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import Tensor, nodes_of
+from tinygrad_edu.drawing.labels import Names
+from tinygrad_edu.drawing.levels import behind
+from tinygrad_edu.explanations import explain
+from tinygrad_edu.nn import Layer
+from tinygrad_edu.nn.summary import left_as_it_is
+
+__all__ = ["explain_nonfinite"]
+
+_LISTED = 4  # parameters
+_WIDTH = 80  # characters of a line
+
+_SMALLER_STEPS = (
+    "smaller steps, as with a tenth of the learning rate or te.optim.clip_grad_norm; "
+    "inputs scaled to about -1..1."
+)
+_LOG = (
+    "this is the logarithm of 0, or of a negative number. Of a softmax or sigmoid, let "
+    "the loss take the logits: te.nn.softmax_cross_entropy, "
+    "te.nn.binary_cross_entropy_with_logits. Else write te.log(te.maximum(x, 1e-12))."
+)
+_EXP = (
+    "this is the exponential of a large number. te.softmax, te.logsumexp and "
+    "te.softplus are right for any."
+)
+_DIVIDE = "this divides by 0 or nearly so. Keep the divisor away from 0."
+_SLOPE = (
+    "at 0 the slope is infinite, and below there is no value. Add a small number: "
+    "te.sqrt(x + 1e-12)."
+)
+
+#: What usually helps, by the operation that is the first to give nan or infinity.
+_HELP = {
+    **dict.fromkeys(("log", "log2", "log10", "log1p"), _LOG),
+    **dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh"), _EXP),
+    **dict.fromkeys(("divide", "reciprocal"), _DIVIDE),
+    **dict.fromkeys(("sqrt", "power"), _SLOPE),
+}
+
+
+def explain_nonfinite(
+    model: Callable[..., Any], loss: Callable[..., Any], batch_X: Any, batch_y: Any
+) -> str:
+    """Say where the nan or infinity of a training step came from first.
+
+    Parameters
+    ----------
+    model : Layer or callable
+    loss : callable
+        Takes the model's output and ``batch_y``.
+    batch_X : array_like, or tuple of array_like
+        The inputs of the step; a tuple for a model that takes several.
+    batch_y : array_like
+
+    Returns
+    -------
+    str
+        The data or parameter that held it already; or else the first operation, with
+        its layer, whose result is not finite, or to whose inputs it hands a gradient
+        that is not; and what usually helps.
+
+    Notes
+    -----
+    The step runs again in the mode in which the model is, up to the gradients.
+    Parameters, their ``.grad``, buffers and random generators are afterwards what they
+    were.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> model = te.nn.Sequential(te.nn.Linear(2, 1, rng=0), te.nn.ReLU())
+    >>> def loss(output, y):
+    ...     return -te.mean(y * te.log(output))
+    >>> print(explain_nonfinite(model, loss, np.array([[0.0, 0.0]]), np.ones((1, 1))))
+    The loss t6 is infinite.
+    It begins at t3 (log): 1 of 1 entries of its result are not finite, though all
+    that goes in is. For instance, of 0 it is -inf.
+    What usually helps: this is the logarithm of 0, or of a negative number. Of a
+    softmax or sigmoid, let the loss take the logits: te.nn.softmax_cross_entropy,
+    te.nn.binary_cross_entropy_with_logits. Else write te.log(te.maximum(x, 1e-12)).
+    """
+    try:
+        with np.errstate(all="ignore"), _left_as_it_is(model):
+            inputs = batch_X if isinstance(batch_X, tuple) else (batch_X,)
+            result = loss(model(*inputs), batch_y)
+            return _explained(model, result, batch_X, batch_y)
+    except Exception as error:  # the training has ended, and its reason must be told
+        kind = type(error).__name__
+        return _filled(f"The step could not be run again: {kind}: {error}")
+
+
+def _left_as_it_is(model: Any) -> AbstractContextManager[None]:
+    return left_as_it_is(model) if isinstance(model, Layer) else nullcontext()
+
+
+def _explained(model: Any, result: Any, X: Any, y: Any) -> str:
+    held = [*_in_data(X, y), *_in_parameters(model)]
+    if not isinstance(result, Tensor) or result.op is None:
+        told = f"The loss, {np.asarray(result)}, does not depend on any parameter."
+        return "\n".join(map(_filled, [told, *held]))
+    found = explain(result)
+    if not found.cause.startswith("nan"):
+        told = (
+            "Run again on the same batch, the loss and all gradients are finite: it "
+            "depends on random numbers, or the optimizer's step is what overflows."
+        )
+        helps = f"What usually helps: {_SMALLER_STEPS}"
+        return "\n".join(map(_filled, [told, *held, helps]))
+    # Without the title and the table, whose gradients are nan nearly everywhere.
+    _, *lines = found.text.splitlines()
+    lines = [line for line in lines if not line.startswith("  ")]
+    node = _called(result, found.where)
+    helps = _SMALLER_STEPS
+    if node is not None and all(map(_is_finite, node.inputs)):
+        helps = _HELP.get(node.op.name, _SMALLER_STEPS)
+        if found.cause == "nan-branch":
+            helps = ""  # it has been told
+    elif any(told.startswith(("X", "y")) for told in held):
+        helps = "leave such rows out, or fill in what is missing."
+    helps = f"What usually helps: {helps}" * bool(helps)
+    return "\n".join([*lines, *map(_filled, [*held, helps])]).rstrip()
+
+
+def _called(result: Tensor, name: str) -> Tensor | None:
+    """Return the node of that name."""
+    names = Names(behind(result), None)
+    return next((node for node in nodes_of([result]) if names(node) == name), None)
+
+
+def _in_data(X: Any, y: Any) -> Iterator[str]:
+    """Say where data hold nan or infinity."""
+    for name, given in (("X", X), ("y", y)):
+        several = isinstance(given, tuple)
+        for i, x in enumerate(given if several else (given,)):
+            array = np.asarray(x.data if isinstance(x, Tensor) else x)
+            if _is_finite(array):
+                continue
+            wrong = ~np.isfinite(array)
+            first = tuple(map(int, np.argwhere(wrong)[0]))
+            called = f"{name}[{i}]" if several else name
+            yield (
+                f"{called}, the data of the batch, holds {array[first]} at "
+                f"{list(first)}, and is not finite in {np.count_nonzero(wrong):,} of "
+                f"{array.size:,} entries."
+            )
+
+
+def _in_parameters(model: Any) -> Iterator[str]:
+    named = model.named_parameters() if isinstance(model, Layer) else []
+    wrong = [name for name, p in named if not _is_finite(p)]
+    if wrong:
+        more = f" and {len(wrong) - _LISTED:,} more" * (len(wrong) > _LISTED)
+        yield (
+            f"Parameters hold nan or infinity already, from an earlier step: "
+            f"{', '.join(wrong[:_LISTED])}{more}."
+        )
+
+
+def _is_finite(x: Any) -> bool:
+    data = x.data if isinstance(x, Tensor) else x
+    if isinstance(data, tuple):
+        return all(map(_is_finite, data))
+    array = np.asarray(data)
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+
+
+def _filled(text: str) -> str:
+    return fill(text, _WIDTH, break_on_hyphens=False)

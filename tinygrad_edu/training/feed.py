@@ -1,0 +1,280 @@
+"""What training is fed with: arrays cut into batches, or batches made by the user."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import nn
+from tinygrad_edu.core import Tensor
+from tinygrad_edu.data import batches
+from tinygrad_edu.data.batching import Batches
+from tinygrad_edu.randomness import Random
+
+__all__ = ["ArrayFeed", "BatchFeed", "Selected", "facts_of", "feed_of", "split_off"]
+
+CHUNK = 1000  # rows at a time: the same sum, but what is between stays in the cache
+_READ = 65_536  # labels
+
+
+class Selected:
+    """Some rows of what can be large, read only when they are asked for."""
+
+    def __init__(self, whole: Any, rows: np.ndarray) -> None:
+        self.whole, self.rows = whole, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Any) -> Any:
+        return self.whole[self.rows[rows]]
+
+
+class Together:
+    """Several inputs of one model, cut into rows at the same places."""
+
+    def __init__(self, parts: tuple[Any, ...]) -> None:
+        self.parts = parts
+        lengths = [len(part) for part in parts]
+        if len(set(lengths)) != 1:
+            raise ValueError(
+                "fit: the arrays of a tuple must have one row for each example, got "
+                f"{' and '.join(map(str, lengths)) or 'no'} rows"
+            )
+
+    def __len__(self) -> int:
+        return len(self.parts[0])
+
+    def __getitem__(self, rows: Any) -> tuple[Any, ...]:
+        return tuple(part[rows] for part in self.parts)
+
+
+class ArrayFeed:
+    """Arrays, or whatever else has rows, cut into batches.
+
+    Attributes
+    ----------
+    share : bool
+        Whether the batches are parts of one step over all rows.
+    steps : int
+        Batches in an epoch.
+    """
+
+    def __init__(
+        self, X: Any, y: Any, batch_size: int | None, *, shuffle: bool, chunks: bool
+    ) -> None:
+        self.X, self.y = X, y
+        self.steps: int | None
+        self.share = batch_size is None and chunks
+        self._size: Any = batch_size
+        if batch_size is None:
+            self._size = CHUNK if self.share else max(len(X), 1)
+        self._shuffle = shuffle and batch_size is not None
+        batches(X, y, self._size, shuffle=False)  # says at once what is wrong
+        self.rows = len(X)
+        self.steps = -(-self.rows // int(self._size))
+
+    def epoch(self, rng: Random) -> Iterator[tuple[Any, Any]]:
+        """Return the batches of the next epoch, in an order drawn from ``rng``."""
+        return batches(self.X, self.y, self._size, self._shuffle, rng)
+
+    def numbers(self, rows: Any) -> Any:
+        """Return which rows of what the user gave these rows are."""
+        return self.X.rows[rows] if isinstance(self.X, Selected) else rows
+
+    def facts(self) -> dict[str, Any]:
+        """Return what can be said of the data without looking at them all."""
+        return {
+            "rows": self.rows,
+            "X": facts_of(self.X[:1]),
+            "y": facts_of(self.y[:1]),
+        }
+
+
+class BatchFeed:
+    """Batches that the user makes: an iterable, or a function of a generator."""
+
+    share = False
+    steps: int | None = None
+    rows = 0  # nobody knows how many
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        if callable(source):
+            return
+        if iter(source) is source:
+            raise TypeError(
+                f"fit: X is a {type(source).__name__}, which is used up after an epoch;"
+                " pass a list of batches, or a function that makes those of an epoch: "
+                "lambda rng: te.data.batches(X, y, 64, rng=rng)"
+            )
+        try:
+            self.steps = len(source)
+        except TypeError:
+            pass
+
+    def epoch(self, rng: Random) -> Iterator[tuple[Any, Any]]:
+        """Return the batches of the next epoch."""
+        source: Any = self._source(rng) if callable(self._source) else self._source
+        return source if isinstance(source, Batches) else _pairs(source)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what can be said of the batches without making one."""
+        return {"batches": "a function" if callable(self._source) else "an iterable"}
+
+
+def _pairs(source: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield the batches, checked."""
+    for number, batch in enumerate(source, 1):
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            raise TypeError(
+                f"fit: batch {number} must be a pair (X_batch, y_batch), got "
+                f"{type(batch).__name__}"
+            )
+        X, y = batch
+        counts = [len(x[0] if isinstance(x, tuple) else x) for x in (X, y)]
+        if counts[0] != counts[1]:
+            raise ValueError(
+                f"fit: batch {number} has {counts[0]} rows of X and {counts[1]} of y"
+            )
+        yield X, y
+
+
+def feed_of(
+    X: Any, y: Any, batch_size: int | None, *, shuffle: bool, chunks: bool
+) -> ArrayFeed | BatchFeed:
+    """Return the feed for the data that ``fit`` was given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are of a wrong kind, or do not fit together.
+    """
+    if y is not None:
+        return ArrayFeed(X, y, batch_size, shuffle=shuffle, chunks=chunks)
+    if isinstance(X, np.ndarray | Selected | Together) or hasattr(X, "iloc"):
+        raise TypeError("fit: y is missing; without it, X must give pairs of batches")
+    if batch_size is not None:
+        raise TypeError(
+            f"fit: batch_size={batch_size} goes with arrays X and y; batches of your "
+            "own have their size already"
+        )
+    if not callable(X) and not isinstance(X, Iterable):
+        raise TypeError(
+            "fit: X must be an array, an iterable of batches or a function of a "
+            f"generator that returns one, got {type(X).__name__}"
+        )
+    return BatchFeed(X)
+
+
+def rows_of(x: Any) -> Any:
+    """Return something that can be cut into rows: of a tuple, all parts at once."""
+    if isinstance(x, tuple):
+        return Together(tuple(map(rows_of, x)))
+    if isinstance(x, Tensor):
+        return x.data
+    return x.to_numpy() if hasattr(x, "iloc") else x
+
+
+def split_off(X: Any, y: Any, share: float, rng: Random) -> tuple[Any, Any, Any, Any]:
+    """Draw the rows to validate with; return X and y of the others, and of these.
+
+    Nothing is copied. Both parts keep the order of the rows.
+    """
+    n = len(X)
+    count = round(share * n)
+    if not 0 < count < n:
+        raise ValueError(
+            f"fit: validation={share} of {n} rows leaves none for "
+            f"{'validation' if count == 0 else 'training'}"
+        )
+    order = rng.permutation(n)
+    ours, theirs = np.sort(order[count:]), np.sort(order[:count])
+    return (
+        Selected(X, ours),
+        Selected(y, ours),
+        _apart(X, theirs),
+        _apart(y, theirs),
+    )
+
+
+def _apart(whole: Any, rows: np.ndarray) -> Any:
+    """Return some rows, of several inputs as a tuple: what ``evaluate`` takes."""
+    if isinstance(whole, Together):
+        return tuple(Selected(part, rows) for part in whole.parts)
+    return Selected(whole, rows)
+
+
+def facts_of(first: Any) -> str:
+    """Return shape and dtype of the first row, as text."""
+    if isinstance(first, tuple):
+        return " and ".join(map(facts_of, first))
+    array = np.asarray(first)
+    return f"{array.dtype} of shape (n{''.join(f', {k}' for k in array.shape[1:])})"
+
+
+# --------------------------------------------------------------- what is wrong, where
+
+
+def place(rows: Any, row: int) -> str:
+    """Say which row of the data row ``row`` of a batch is, if that is known."""
+    if isinstance(rows, slice):
+        return f"row {rows.start + row}"
+    if isinstance(rows, np.ndarray):
+        return f"row {rows[row]}"
+    return f"row {row} of the batch"
+
+
+def not_finite(X: Any, y: Any, rows: Any) -> str:
+    """Say where a batch holds nan or infinity; empty if it does not."""
+    for name, given in (("X", X), ("y", y)):
+        parts = given if isinstance(given, tuple) else (given,)
+        for number, part in enumerate(parts):
+            array = part.data if isinstance(part, Tensor) else np.asarray(part)
+            if array.dtype.kind != "f" or np.isfinite(array).all():
+                continue
+            row, *inner = np.argwhere(~np.isfinite(array))[0].tolist()
+            which = f"{name}[{number}]" if isinstance(given, tuple) else name
+            where = f", entry {inner if len(inner) > 1 else inner[0]}" if inner else ""
+            value = array[(row, *inner)]
+            return f"{which} holds {value} in {place(rows, row)}{where}"
+    return ""
+
+
+#: Losses of which a label without a class is surely a mistake.
+_OF_CLASSES: tuple[Callable[..., Any], ...] = (nn.softmax_cross_entropy, nn.nll_loss)
+
+
+def label_without_class(loss: Any, output: Any, labels: Any) -> str:
+    """Say where a label lies outside the classes; empty if none does."""
+    *inner, classes = np.shape(output) or (0,)
+    if (
+        loss not in _OF_CLASSES
+        or not isinstance(labels, np.ndarray)
+        or labels.dtype.kind not in "iu"
+        or labels.ndim != len(inner)
+    ):
+        return ""
+    for start in range(0, len(labels), _READ):  # it may be a memory map
+        part = labels[start : start + _READ]
+        if 0 <= part.min() and part.max() < classes:
+            continue
+        index = np.argwhere((part < 0) | (part >= classes))[0]
+        return (
+            f"y holds the label {part[tuple(index)]} in row {start + index[0]}, but the"
+            f" model has {classes} outputs, for the labels 0..{classes - 1}"
+        )
+    return ""
+
+
+def skipped(iterator: Iterator[Any], count: int) -> Iterator[Any]:
+    """Leave out the first batches of an epoch, unread where that is possible."""
+    if not count:
+        return iterator
+    if isinstance(iterator, Batches):
+        iterator.skip(count)
+        return iterator
+    return itertools.islice(iterator, count, None)

@@ -1,0 +1,186 @@
+"""save and load: the weights and buffers of a model as a safetensors file.
+
+The file holds names, shapes and numbers, and nothing that could be run.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tinygrad_edu.files import written_atomically
+from tinygrad_edu.nn import Layer
+
+__all__ = ["FORMAT", "VERSION", "checked_path", "load", "save"]
+
+FORMAT = "tinygrad_edu"  #: in the file's metadata, as "format"
+VERSION = "1"  #: of what the metadata mean, as "version"
+_SUFFIX = ".safetensors"
+
+#: The dtypes of NumPy that a safetensors file has, too.
+_DTYPES = {
+    *("bool", "float16", "float32", "float64"),
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+}
+
+AnyLayer = TypeVar("AnyLayer", bound=Layer)
+
+
+def save(model: Layer, path: str | os.PathLike[str]) -> Path:
+    """Write the parameters and buffers of a model into a safetensors file.
+
+    Parameters
+    ----------
+    model : Layer
+    path : str or path
+        Ends in ``.safetensors``. Whatever stands there is replaced, once the new file
+        is whole; folders on the way are made.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    TypeError
+        If the model is no Layer, or a buffer is of a dtype that such files do not have.
+    ValueError
+        If the path has another suffix.
+    OSError
+        If the file cannot be written.
+
+    Notes
+    -----
+    The model's construction is not saved: to load, build it anew. How far an optimiser
+    had come is not, either; ``te.fit(..., checkpoint=folder)`` keeps that.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> model = te.nn.Linear(3, 2, rng=0)
+    >>> path = te.save(model, getfixture("tmp_path") / "model.safetensors")
+    >>> other = te.load(te.nn.Linear(3, 2), path)
+    >>> bool((other.weight.data == model.weight.data).all())
+    True
+    """
+    from safetensors.numpy import save as encoded  # here, so that te imports quickly
+
+    _check_model("save", model)
+    path = checked_path("save", path)
+    state = model.state_dict()
+    strange = [
+        f"{n} is {x.dtype}" for n, x in state.items() if x.dtype.name not in _DTYPES
+    ]
+    if strange:
+        raise TypeError(f"save: no safetensors file holds such: {'; '.join(strange)}")
+    with written_atomically(path) as file:
+        file.write(encoded(state, {"format": FORMAT, "version": VERSION}))
+    return path
+
+
+def load(model: AnyLayer, path: str | os.PathLike[str]) -> AnyLayer:
+    """Read the parameters and buffers of a model from a safetensors file.
+
+    Parameters
+    ----------
+    model : Layer
+        Built as the one that was saved. Its numbers are replaced.
+    path : str or path
+        Written by :func:`save`, or by any other program that writes such files.
+
+    Returns
+    -------
+    Layer
+        The same model.
+
+    Raises
+    ------
+    TypeError
+        If the model is no Layer.
+    ValueError
+        If names are missing or unexpected, shapes differ, or numbers are of another
+        kind, all of which are listed; if the file is damaged, or no safetensors file.
+        Then nothing is changed.
+    OSError
+        If the file cannot be read.
+    """
+    _check_model("load", model)
+    path = _no_folder("load", path)
+    state = _read(path)
+    try:
+        model.load_state_dict(state)
+    except ValueError as error:
+        told = str(error).partition(".load_state_dict: ")[2] or error
+        raise ValueError(
+            f"load: {path.name} does not fit the {type(model).__name__}: {told}"
+        ) from None
+    return model
+
+
+def checked_path(who: str, path: str | os.PathLike[str]) -> Path:
+    """Return the path of a file to write weights into, if it can be one."""
+    path = _no_folder(who, path)
+    if path.suffix != _SUFFIX:
+        raise ValueError(
+            f"{who}: the name of a file of weights must end in {_SUFFIX}, got "
+            f"{path.name!r}"
+        )
+    return path
+
+
+def _no_folder(who: str, path: str | os.PathLike[str]) -> Path:
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{who}: {path} is a folder; name a file in it, such as "
+            f"{path.name}/model{_SUFFIX}"
+        )
+    return path
+
+
+def _check_model(who: str, model: object) -> None:
+    if not isinstance(model, Layer):
+        raise TypeError(
+            f"{who}: the model must be a Layer, got {type(model).__name__}; write "
+            f"te.{who}(model, path)"
+        )
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a file by name."""
+    import safetensors  # here, so that te imports quickly
+
+    with open(path, "rb"):  # to say of a missing file what Python says
+        pass
+    try:
+        # It compares the sizes in the header with that of the file before all else.
+        with safetensors.safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            version = metadata.get("version")
+            if metadata.get("format") == FORMAT and version != VERSION:
+                raise ValueError(
+                    f"load: {path.name} is of version {version}, but this is made for "
+                    f"version {VERSION}; a newer tinygrad_edu reads it"
+                )
+            return {name: _array(file, name, path) for name in file.keys()}
+    except safetensors.SafetensorError as error:
+        hint = "" if path.suffix == _SUFFIX else f" (its name ends in {path.suffix!r})"
+        raise ValueError(
+            f"load: {path.name} is damaged, or no safetensors file{hint}: {error}"
+        ) from None
+
+
+def _array(file: Any, name: str, path: Path) -> np.ndarray:
+    """Return one array, if NumPy has its dtype."""
+    try:
+        array: np.ndarray = file.get_tensor(name)
+        return array
+    except (TypeError, AttributeError, KeyError, ImportError):
+        dtype = file.get_slice(name).get_dtype()
+        raise ValueError(
+            f"load: {path.name} holds {name} as {dtype}, which NumPy has not; save it "
+            "as float32"
+        ) from None
