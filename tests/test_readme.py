@@ -56,6 +56,7 @@ EXAMPLES = [
 @pytest.mark.parametrize("script", EXAMPLES)
 def test_examples_run(script, capsys, monkeypatch):
     monkeypatch.delenv("TINYGRAD_EDU_DATA", raising=False)  # with it, one takes longer
+    monkeypatch.setattr("sys.argv", [str(script)])
 
     exec(compile(script.read_text(encoding="utf-8"), script, "exec"), {})
 
