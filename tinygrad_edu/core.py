@@ -839,7 +839,12 @@ def _walk(
     Returns the gradients of the leaves and ``targets``. With ``targets``, only the ways
     that lead to one are walked.
     """
-    wanted = _leading_to(targets, output) if targets else None
+    wanted = None
+    if targets:
+        nodes = nodes_of([output])
+        if not all(node.inputs for node in nodes):
+            raise errors.freed()
+        wanted = leading_to(targets, nodes)
     kept = set(targets) if targets else ()
     found: dict[Tensor, Any] = {output: seed}
     own: set[int] = set()  # by _index: those whose array in found was made here
@@ -862,7 +867,7 @@ def _walk(
         if x._index in own and type(old) is type(d) is ndarray:
             np.add(old, d, out=old)
         else:
-            found[x] = _plus(old, d)
+            found[x] = plus(old, d)
             own.add(x._index)
 
     while todo:
@@ -903,11 +908,8 @@ def pull(node: Tensor, gradient: Any) -> list[tuple[Tensor, Any]]:
     return shares
 
 
-def _leading_to(targets: Sequence[Tensor], output: Tensor) -> set[Tensor]:
-    """Return ``targets`` and every tensor between them and ``output``."""
-    nodes = nodes_of([output])
-    if not all(node.inputs for node in nodes):
-        raise errors.freed()
+def leading_to(targets: Iterable[Tensor], nodes: Iterable[Tensor]) -> set[Tensor]:
+    """Return ``targets`` and those of ``nodes``, oldest first, that come from them."""
     wanted = set(targets)
     for node in nodes:
         if any(type(x) is Tensor and x in wanted for x in node.inputs):
@@ -1006,8 +1008,9 @@ _ALONE = _references({None: np.empty(0)})
 _ALONE_AS_BASE = _references_to_base(np.empty((2, 3)).T)
 
 
-def _plus(a: Any, b: Any) -> Any:
-    return tuple(map(_plus, a, b)) if isinstance(a, tuple) else a + b
+def plus(a: Any, b: Any) -> Any:
+    """Return the sum of two gradients, also of a node with several results."""
+    return tuple(map(plus, a, b)) if isinstance(a, tuple) else a + b
 
 
 # ------------------------------------------- the operations that the walk itself needs

@@ -8,14 +8,15 @@ that touches no ``.grad``, and the operation is looked for at which they go wron
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import fill
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.core import Cut, Tensor, nodes_of, pull
+from tinygrad_edu.core import Cut, Tensor, leading_to, nodes_of
+from tinygrad_edu.drawing.backward import walk_backward
 from tinygrad_edu.drawing.labels import Names, line, norm, numbers
 from tinygrad_edu.drawing.levels import behind
 from tinygrad_edu.health import SATURATING, findings_of, is_rectifier
@@ -341,7 +342,7 @@ class _Graph:
         me = self.full_name(x)
         wrong = self.unwalkable(x)
         is_known = wrong is None or wrong.cause != "freed"
-        if is_known and self.loss not in self.leading_to([x]):
+        if is_known and self.loss not in leading_to([x], self.nodes):
             return self.no_path(x)
         if wrong:
             return Explanation(wrong.cause, _text(*wrong.told), wrong.where)
@@ -394,7 +395,7 @@ class _Graph:
 
     def path(self, x: Tensor) -> str:
         """Return the shortest way back from the loss to ``x``: "loss, t2, …, w"."""
-        wanted = self.leading_to([x])
+        wanted = leading_to([x], self.nodes)
         after: dict[Tensor, Tensor] = {}
         todo = [self.loss]
         for node in todo:  # grows while it is read
@@ -460,14 +461,6 @@ class _Graph:
             f"Compute the loss again, and call {ask} before backward; or call "
             "backward(retain_graph=True).",
         ]
-
-    def leading_to(self, targets: Iterable[Tensor]) -> set[Tensor]:
-        """Return ``targets`` and every node that gradients reach them through."""
-        wanted = set(targets)
-        for node in self.nodes:
-            if any(type(x) is Tensor and x in wanted for x in node.inputs):
-                wanted.add(node)
-        return wanted
 
     # -- no path
     def no_path(self, x: Tensor) -> Explanation:
@@ -552,21 +545,15 @@ class _Graph:
     # -- the walk backward
     def walk(self, kept: Tensor | None = None) -> None:
         """Compute the gradients of the leaves and of ``kept``, and what flowed."""
-        found: dict[Tensor, Any] = {
-            self.loss: np.ones(self.loss.shape, self.loss.dtype)
-        }
-        for node in reversed(self.nodes):
-            if node not in found:
-                continue
-            g = found[node] if node is kept else found.pop(node)
+        for node, g, shares in walk_backward(self.nodes, self.loss):
+            if node.op is None or node is kept:
+                self.gradients[node] = g
             incoming = _size(g)
-            for x, d in pull(node, g):
+            for _, x, d in shares:
                 size = _size(d)
                 begins = math.isfinite(incoming) and not math.isfinite(size)
                 evidence = (np.asarray(g), np.asarray(d)) if begins else None
                 self.flows.append(_Flow(node, x, incoming, size, evidence))
-                found[x] = d if x not in found else _sum(found[x], d)
-        self.gradients = found
 
     def wrong_for(self, targets: list[Tensor]) -> _Wrong | None:
         """Say what goes wrong on the way to ``targets``; the worst of it."""
@@ -582,7 +569,7 @@ class _Graph:
     def not_finite(self, bad: list[Tensor]) -> _Wrong:
         if not _is_finite(self.loss):
             return self._not_finite_forward()
-        wanted = self.leading_to(bad)
+        wanted = leading_to(bad, self.nodes)
         for flow in self.flows:
             if flow.x in wanted and flow.evidence is not None:
                 return self._not_finite_from(flow)
@@ -650,7 +637,7 @@ class _Graph:
             f"{some}, where the derivative is infinite or not defined. The gradient "
             "that arrives is 0 there, but 0 times infinity is nan."
         )
-        above = self.leading_to([node])
+        above = leading_to([node], self.nodes)
         where = next(
             (y for y in self.nodes if y in above and y.op.name == "where"), None
         )
@@ -664,7 +651,7 @@ class _Graph:
 
     # -- zero, or close to it
     def zero(self, targets: list[Tensor], of: int) -> _Wrong:
-        wanted = self.leading_to(targets)
+        wanted = leading_to(targets, self.nodes)
         some = f", that of {len(targets):,} of {of:,} parameters" if of > 1 else ""
         names = _listed([self.full_name(x) for x in targets])
         told = [f"The gradient of {names} is 0{some}."]
@@ -753,7 +740,7 @@ class _Graph:
         lost = [x for x in targets if x not in free]
         if not lost:
             return None
-        wanted = self.leading_to(lost)
+        wanted = leading_to(lost, self.nodes)
         found = [entry for node, entry in blocks.items() if node in wanted]
         told = [
             f"Almost nothing passes {self.told(flow.node)}: it is {finding}, and the "
@@ -786,7 +773,7 @@ class _Graph:
             cause, x, which = "exploding", most, max
         else:
             return None
-        wanted = self.leading_to([x])
+        wanted = leading_to([x], self.nodes)
         flow = which(
             (f for f in self.flows if f.x in wanted and f.incoming),
             key=lambda f: f.size / f.incoming,
@@ -806,7 +793,7 @@ class _Graph:
     # -- what else is worth a look
     def remarks(self, x: Tensor | None = None) -> list[str]:
         """Return what is not right on the way, though the gradients are."""
-        wanted = set(self.nodes) if x is None else self.leading_to([x])
+        wanted = set(self.nodes) if x is None else leading_to([x], self.nodes)
         found = [
             f"  {self.told(node)}: {', '.join(map(str, findings))}"
             for node in self.nodes
@@ -864,8 +851,3 @@ def _listed(names: Sequence[str]) -> str:
 
 def _word(x: Any) -> str:
     return "nan" if math.isnan(_size(x)) else "infinite"
-
-
-def _sum(a: Any, b: Any) -> Any:
-    """Add gradients, also those of an operation with several results."""
-    return tuple(map(_sum, a, b)) if isinstance(a, tuple) else a + b

@@ -11,10 +11,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from tinygrad_edu.core import Tensor, pull
+from tinygrad_edu.core import Tensor, plus
 from tinygrad_edu.drawing import labels
+from tinygrad_edu.drawing.backward import walk_backward
 from tinygrad_edu.drawing.frames import Frames
 from tinygrad_edu.drawing.graph import Box, Edge, Graph, Share, Step
 from tinygrad_edu.drawing.labels import Names
@@ -30,7 +29,7 @@ from tinygrad_edu.drawing.rules import bar, broadcast_text, forward_text, rule_t
 from tinygrad_edu.health import warnings_of
 from tinygrad_edu.recording import Failed
 
-__all__ = ["capture", "walk_backward", "why_no_gradients"]
+__all__ = ["capture", "why_no_gradients"]
 
 _PARAMETERS = 4  # of more in a layer, only their number is written
 _REST = -1  # the number of the unit that stands for all that is not shown
@@ -200,7 +199,8 @@ def _walk(things: Sequence[Any], chosen: Plan, flows: Sequence[_Flow]) -> _Found
                 flow = wanted.get((id(x), i))
                 if flow is not None:
                     flow.shares += 1
-                    share = _plus(sums.pop(id(flow), None), share)
+                    if id(flow) in sums:
+                        share = plus(sums.pop(id(flow)), share)
                     if flow.shares == len(flow.uses):
                         flow.gradient = _kept(share)
                     else:
@@ -214,55 +214,6 @@ def _walk(things: Sequence[Any], chosen: Plan, flows: Sequence[_Flow]) -> _Found
         if id(flow) in sums:
             flow.gradient = _kept(sums[id(flow)])
     return found
-
-
-def walk_backward(
-    nodes: Sequence[Tensor], output: Tensor
-) -> Iterator[tuple[Tensor, Any, list[tuple[int, Tensor, Any]]]]:
-    """Walk from ``output`` back through all operations behind it; leave no trace.
-
-    Parameters
-    ----------
-    nodes : sequence of Tensor
-        The operations, oldest first.
-    output : Tensor
-
-    Yields
-    ------
-    x : Tensor
-        An operation; after all of these, the leaves.
-    gradient : ndarray
-        Of the output by ``x``.
-    shares : list of (int, Tensor, ndarray)
-        Position, input, and what of the gradient is handed on to it.
-    """
-    leaves: dict[int, Tensor] = {id(output): output}
-    pending: dict[int, Any] = {id(output): np.ones(output.shape, output.dtype)[()]}
-    with np.errstate(all="ignore"):  # what is not finite is said in words
-        for node in reversed(nodes):
-            g = pending.pop(id(node), None)
-            if g is None:
-                continue
-            tracked = [
-                i
-                for i, x in enumerate(node.inputs)
-                if isinstance(x, Tensor) and x.requires_grad
-            ]
-            shares = [
-                (i, x, d) for i, (x, d) in zip(tracked, pull(node, g), strict=True)
-            ]
-            for _, x, share in shares:
-                pending[id(x)] = _plus(pending.get(id(x)), share)
-                leaves[id(x)] = x
-            yield node, g, shares
-        for key, g in pending.items():
-            yield leaves[key], g, []
-
-
-def _plus(a: Any, b: Any) -> Any:
-    if isinstance(a, tuple):
-        return tuple(map(_plus, a, b))
-    return b if a is None else a + b
 
 
 def why_no_gradients(things: Sequence[Any]) -> str:
@@ -298,14 +249,8 @@ def _what_is_left_out(chosen: Plan) -> list[str]:
     options = [name for name, helps in wider.items() if helps]
     if chosen.cut:
         options.append(f"max_nodes={2 * total:d}")
-    shown = f"{len(chosen.shown):,}"
-    what = "operations" if chosen.level == "op" else "boxes"
-    of = f"{total:,} operations"
-    text = (
-        f"showing {shown} of {of}"
-        if what == "operations"
-        else (f"showing {shown} boxes for {of}")
-    )
+    what = "of" if chosen.level == "op" else "boxes for"
+    text = f"showing {len(chosen.shown):,} {what} {total:,} operations"
     return [f"{text}; {', '.join(options)} shows all"]
 
 

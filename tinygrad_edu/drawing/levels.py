@@ -27,7 +27,7 @@ _REPEATS = 3  # fewer are not folded
 class Unit(NamedTuple):
     """What one box stands for."""
 
-    nodes: list[Any]  # operations, oldest first; or one leaf
+    nodes: list[Any]  # operations, oldest first
     scopes: tuple[Scope, ...]  # the frames around it, the outermost first
     layer: Scope | None = None  # the layer that it stands for, if it does
 

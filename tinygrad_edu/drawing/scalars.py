@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core import Tensor, _node, pull, tensor
 from tinygrad_edu.drawing import labels
-from tinygrad_edu.drawing.capture import walk_backward, why_no_gradients
+from tinygrad_edu.drawing.backward import walk_backward
+from tinygrad_edu.drawing.capture import why_no_gradients
 from tinygrad_edu.drawing.frames import Frames
 from tinygrad_edu.drawing.graph import Box, Edge, Graph, Share, Step
 from tinygrad_edu.drawing.labels import Names, data_of, numbers
@@ -85,15 +87,7 @@ class _Scalars:
         edges = [edge for node in self.nodes for edge in self._edges(node)]
         received = Counter(e.source for e in edges if e.has_gradient)
         edges = [
-            Edge(
-                e.source,
-                e.target,
-                rule=e.rule,
-                has_gradient=e.has_gradient,
-                adds=e.has_gradient and received[e.source] > 1,
-                norm=e.norm,
-            )
-            for e in edges
+            replace(e, adds=e.has_gradient and received[e.source] > 1) for e in edges
         ]
         return Graph(
             title=f"{self.called(self.things[-1])}: {len(boxes)} numbers",
@@ -150,7 +144,8 @@ class _Scalars:
     def _edges(self, node: Tensor) -> Iterator[Edge]:
         """Yield an edge from each number that a number of ``node`` depends on."""
         upstream = self.gradients.get(id(node))
-        local, depends = _local(node), _dependence(node)
+        local = _local(node)
+        depends = _dependence(node, local)
         for j, index in enumerate(np.ndindex(node.shape)):
             target = self.first[id(node)] + j
             for position, x in enumerate(node.inputs):
@@ -204,11 +199,11 @@ def _local(node: Tensor, values: Sequence[Any] | None = None) -> dict[int, np.nd
     return found
 
 
-def _dependence(node: Tensor) -> list[np.ndarray]:
+def _dependence(node: Tensor, here: dict[int, np.ndarray]) -> list[np.ndarray]:
     """Return which number of ``node`` is computed from which of each input.
 
     Where each comes from one number, it is the one at the same place. Else from those
-    with a derivative that is not 0, here or at other inputs: 0 may be chance.
+    with a derivative that is not 0, ``here`` or at other inputs: 0 may be chance.
     """
     values = [data_of(x) for x in node.inputs]
     shapes = [np.shape(x) for x in values]
@@ -227,7 +222,6 @@ def _dependence(node: Tensor) -> list[np.ndarray]:
         else x
         for x in values
     ]
-    here = _local(node)
     try:
         there = _local(node, others)
     except (ValueError, ArithmeticError, np.linalg.LinAlgError):
