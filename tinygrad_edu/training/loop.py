@@ -405,9 +405,8 @@ class Training:
             self._epoch_state = state_of(self._rng)
             self._feed_now = self._feed.epoch(self._rng)
         self._begun = time.perf_counter()
-        learn = self._learn_a_share if self._feed.share else self._learn
         for X, y in self._feed_now:
-            learn(X, y)
+            self._learn(X, y)
             self.batch += 1
             for callback in self._every_batch:
                 callback(self)
@@ -460,44 +459,25 @@ class Training:
 
     # -- one batch
     def _learn(self, X: Any, y: Any) -> None:
-        """Make a step."""
+        """Make a step; or, of some of all rows, add up the gradient for the last."""
+        is_share = self._feed.share
         try:
             output = self.model(*X) if type(X) is tuple else self.model(X)
             if self._first:
                 self._look(output, X, y)
             loss = self.loss(output, y)
+            rows = len(y[0] if type(y) is tuple else y)
+            if is_share:
+                loss = loss * (rows / self._feed.rows)
             value = self._value(loss)
             if not math.isfinite(value):
                 raise self._not_finite(f"the loss is {value}", X, y)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self._step(X, y)
-            rows = len(y[0] if type(y) is tuple else y)
-            self._total += value * rows
-            self._rows += rows
-            if self._metrics:
-                self._meter.add(output, y, value)
-        except Exception as error:
-            self._say_where(error)
-            raise
-
-    def _learn_a_share(self, X: Any, y: Any) -> None:
-        """Add the gradient of some rows; after the last ones, make a step."""
-        try:
-            if not self.batch:
+            if not is_share or not self.batch:
                 self.optimizer.zero_grad()
-            output = self.model(*X) if type(X) is tuple else self.model(X)
-            if self._first:
-                self._look(output, X, y)
-            rows = len(y[0] if type(y) is tuple else y)
-            loss = self.loss(output, y) * (rows / self._feed.rows)
-            value = self._value(loss)
-            if not math.isfinite(value):
-                raise self._not_finite(f"the loss is {value}", X, y)
             loss.backward()
-            self._total += value
+            self._total += value if is_share else value * rows
             self._rows += rows
-            if self._rows == self._feed.rows:
+            if not is_share or self._rows == self._feed.rows:
                 self._step(X, y)
             if self._metrics:
                 self._meter.add(output, y, value)
