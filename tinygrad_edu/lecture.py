@@ -18,8 +18,7 @@ from tinygrad_edu import data, nn, ops, optim, plots
 from tinygrad_edu.core import Tensor, nodes_of, tensor
 from tinygrad_edu.drawing import Drawing, draw
 from tinygrad_edu.nn.initializers import standard_normal
-from tinygrad_edu.recording import no_grad
-from tinygrad_edu.training import Training, fit
+from tinygrad_edu.training import Training, fit, predict
 
 __all__ = [
     "SYSTEMS",
@@ -76,8 +75,7 @@ class System:
 
     def predict(self, model: nn.Layer, X: np.ndarray) -> Any:
         """Return the predicted class of every row: is it a zero, or which digit."""
-        with no_grad():
-            output = model(tensor(_as_input(model, X))).numpy()
+        output = predict(model, _as_input(model, X))
         return output[:, 0] > 0.5 if self.zeros_only else output.argmax(axis=1)
 
     def classes(self, digits: np.ndarray) -> Any:
