@@ -88,7 +88,7 @@ def train(name, X, y, validation, seed, checkpoint):
     rng = np.random.default_rng(seed)
     model = network(X.shape[-1], rng)
     optimizer = te.optim.Adam(model.parameters(), lr=learning_rate)
-    up_and_down = te.optim.schedules.OneCycle(epochs * -(-len(X) // rows))
+    up_and_down = te.optim.schedules.OneCycle()  # as long as the training
     schedule = te.optim.schedules.Schedule(optimizer, up_and_down)
     history = te.fit(
         model,
@@ -131,8 +131,6 @@ for name in RECIPES if given.name in (None, "all") else [given.name]:
         folder = given.checkpoint / f"{name} {len(X)} images, seed {given.seed}"
     validation = (X_test, y_test) if given.kept_aside else None
     model, history = train(name, X, y, validation, given.seed, folder)
-    if history.resumed_from:
-        print(f"{name}: went on after epoch {history.resumed_from}")
     if history.stopped != "epochs":  # by Ctrl-C
         sys.exit(f"{name}: {history.stopped} in epoch {len(history.epochs) + 1}")
     read = te.predict(model, X_test).argmax(axis=1)

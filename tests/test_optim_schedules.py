@@ -163,6 +163,104 @@ def test_learning_rates_stay_floats_whatever_the_function_returns():
     assert type(rates_of(optimizer)[0]) is float
 
 
+# -------------------------------------------------------------- without their length
+
+OPEN = [
+    (CosineAnnealing(), CosineAnnealing(8)),
+    (CosineAnnealing(minimum=0.2), CosineAnnealing(8, minimum=0.2)),
+    (OneCycle(pct_start=0.5), OneCycle(8, pct_start=0.5)),
+    (
+        LinearWarmup(2, then=LinearWarmup(1, then=OneCycle())),
+        LinearWarmup(2, then=LinearWarmup(1, then=OneCycle(5))),
+    ),
+]
+
+
+@pytest.mark.parametrize(("factor", "expected"), OPEN, ids=repr)
+def test_a_number_of_steps_that_was_left_out_is_given_when_it_begins(factor, expected):
+    optimizer = optimizer_of(0.5)
+    schedule = Schedule(optimizer, factor)
+    before, length = rates_of(optimizer), schedule.length
+
+    rates = []
+    for steps in (20, 8):  # what was made of the first is forgotten
+        schedule.begin(steps)
+        rates = []
+        for _ in range(steps):
+            rates += rates_of(optimizer)
+            schedule.step()
+
+    assert before == [0.5] and length is None
+    assert rates == [0.5 * expected(t) for t in range(8)]
+    assert schedule.factor == expected and schedule.length == 8
+
+
+def test_a_number_of_steps_that_was_given_stays():
+    optimizer = optimizer_of(0.5)
+    schedule = Schedule(optimizer, CosineAnnealing(4))
+    schedule.step()
+
+    schedule.begin(100)
+
+    assert (schedule.t, schedule.length, schedule.is_open) == (1, 4, False)
+
+
+@pytest.mark.parametrize(
+    ("factor", "message"),
+    [
+        (
+            OneCycle(),
+            r"OneCycle: without total_steps .* OneCycle\(total_steps=\.\.\.\)",
+        ),
+        (CosineAnnealing(), r"CosineAnnealing: without steps .* write CosineAnnealing"),
+        (LinearWarmup(1, then=OneCycle()), r"OneCycle: without total_steps"),
+    ],
+    ids=repr,
+)
+def test_nobody_to_say_how_long_it_lasts(factor, message):
+    schedule = Schedule(optimizer_of(0.5), factor)
+
+    with pytest.raises(ValueError, match=message):
+        schedule.step()
+    with pytest.raises(ValueError, match=message):
+        factor(3)
+    assert (schedule.t, rates_of(schedule.optimizer)) == (0, [0.5])
+
+
+@pytest.mark.parametrize(("factor", "expected"), OPEN, ids=repr)
+def test_the_number_of_steps_is_saved_and_loaded(factor, expected):
+    schedule = Schedule(optimizer_of(0.5), factor)
+    schedule.begin(8)
+    schedule.step()
+    state = json.loads(json.dumps(schedule.state_dict()))
+
+    other = Schedule(optimizer_of(3.0), factor)
+    other.load_state_dict(state)
+
+    assert state == {"t": 1, "initial_lr": [0.5], "steps": 8}
+    assert other.factor == expected
+    assert rates_of(other.optimizer) == rates_of(schedule.optimizer)
+
+
+@pytest.mark.parametrize("steps", [0, 2, 2.5, "8", None])
+def test_a_saved_number_of_steps_that_cannot_be_is_refused(steps):
+    schedule = Schedule(optimizer_of(0.5), LinearWarmup(2, then=OneCycle()))
+
+    with pytest.raises(ValueError, match="expected t, a count"):
+        schedule.load_state_dict({"t": 1, "initial_lr": [0.5], "steps": steps})
+
+    assert schedule.length is None and schedule.t == 0
+
+
+def test_a_state_without_the_number_of_steps_does_not_begin_it():
+    schedule = Schedule(optimizer_of(0.5), OneCycle())
+
+    with pytest.raises(ValueError, match="without total_steps"):
+        schedule.load_state_dict({"t": 1, "initial_lr": [0.5]})
+
+    assert (schedule.t, rates_of(schedule.optimizer)) == (0, [0.5])
+
+
 # ------------------------------------------------------------------ saving and loading
 
 
@@ -212,7 +310,7 @@ def test_a_state_that_does_not_fit_is_refused_and_nothing_changed(state):
 
 
 @pytest.mark.parametrize(
-    "factor", [factor for factor, _ in CLOSED_FORMS[:-1]], ids=repr
+    "factor", [factor for factor, _ in (*CLOSED_FORMS[:-1], *OPEN)], ids=repr
 )
 def test_a_schedule_is_a_value_it_pickles_and_reads_as_written(factor):
     twin = pickle.loads(pickle.dumps(factor))

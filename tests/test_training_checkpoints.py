@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -256,6 +259,295 @@ def test_the_rows_for_validation_stay_the_same_when_the_generator_has_moved_on(
     second = run(2)
 
     np.testing.assert_array_equal(first, second)
+
+
+# ------------------------------------------------------------------ whose seed it is
+
+
+def run_of(rng, folder, epochs=3, callbacks=(), *, seed=0, **options):
+    """Train a line in mini-batches, in an order drawn from ``rng``."""
+    X = np.random.default_rng(1).standard_normal((12, 2))
+    model = te.nn.Linear(2, 1, rng=seed)
+    optimizer = te.optim.SGD(model.parameters(), lr=0.1)
+    history = te.fit(
+        *(model, X, X[:, :1]),
+        loss=te.nn.mse_loss,
+        optimizer=optimizer,
+        epochs=epochs,
+        batch_size=3,
+        validation=0.25,
+        callbacks=callbacks,
+        checkpoint=folder,
+        rng=rng,
+        **{"progress": False, **options},
+    )
+    return digest(model, optimizer, history)
+
+
+def moved_on(rng):
+    rng.uniform(size=3)
+    return rng
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (lambda: 0, lambda: 1),
+        (lambda: 0, lambda: np.random.default_rng(1)),
+        (lambda: 0, lambda: moved_on(np.random.default_rng(0))),
+        (lambda: None, lambda: 0),
+        (lambda: np.random.RandomState(0), lambda: np.random.RandomState(1)),
+    ],
+    ids=["int", "Generator", "moved on", "none", "RandomState"],
+)
+@pytest.mark.parametrize("count", [2, 99])
+def test_another_seed_is_another_run(first, other, count, tmp_path, every_batch):
+    with contextlib.suppress(Killed):
+        run_of(first(), tmp_path, callbacks=[kill_after(count)])
+    before, rng = names(tmp_path), other()
+    draws = np.random.default_rng(rng) if isinstance(rng, int) else copy.deepcopy(rng)
+
+    with pytest.raises(ValueError, match="rng: another seed, or a generator that has"):
+        run_of(rng, tmp_path)
+
+    assert names(tmp_path) == before
+    if not isinstance(rng, int):
+        assert rng.uniform() == draws.uniform()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: 0,
+        lambda: np.random.default_rng(0),
+        lambda: np.random.RandomState(0),
+        lambda: np.random.Generator(np.random.MT19937(0)),
+        lambda: np.random.Generator(np.random.Philox(0)),
+    ],
+    ids=["int", "Generator", "RandomState", "MT19937", "Philox"],
+)
+@pytest.mark.parametrize("count", [4, 6])
+def test_a_script_started_again_goes_on(make, count, tmp_path, every_batch):
+    """Which has drawn the weights from the same generator before."""
+
+    def script(folder, callbacks=()):
+        rng = make()
+        seed = rng if isinstance(rng, int) else moved_on(rng)
+        return run_of(rng, folder, callbacks=callbacks, seed=seed)
+
+    with pytest.raises(Killed):
+        script(tmp_path, [kill_after(count)])
+
+    assert script(tmp_path) == script(None)
+    assert script(tmp_path) == script(None)  # of a run that has ended
+
+
+@pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState])
+def test_a_generator_that_was_trained_with_goes_on_for_more_epochs(make, tmp_path):
+    rng = make(0)
+
+    results = [run_of(rng, tmp_path, epochs) for epochs in (2, 3, 3)]
+
+    assert results[1] == results[2] == run_of(make(0), None)
+
+
+@pytest.mark.parametrize("count", [4, 5, 7])
+def test_after_an_error_the_same_generator_goes_on(count, tmp_path):
+    """Which has drawn the order of an epoch that is in no checkpoint."""
+    rng = np.random.default_rng(0)
+
+    with pytest.raises(Killed):
+        run_of(rng, tmp_path, callbacks=[kill_after(count)])
+
+    assert run_of(rng, tmp_path) == run_of(0, None)
+
+
+def test_a_generator_that_drew_between_two_calls_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    run_of(rng, tmp_path, 2)
+
+    with pytest.raises(ValueError, match=r"without rng=, the checkpoint's is taken"):
+        run_of(moved_on(rng), tmp_path)
+
+    assert run_of(None, tmp_path) == run_of(0, None)
+
+
+def test_batches_made_by_a_python_generator_are_resumed_inside_an_epoch(
+    tmp_path, every_batch
+):
+    """It draws when it is first asked for a batch, not when it is made."""
+    X = np.arange(24.0).reshape(12, 2) / 24
+
+    def source(rng):
+        order = rng.permutation(12)
+        for start in range(0, 12, 3):
+            part = X[order[start : start + 3]] + rng.uniform(0, 0.1)
+            yield part, part[:, :1]
+
+    def run(folder=None, callbacks=()):
+        model = te.nn.Linear(2, 1, rng=0)
+        optimizer = te.optim.SGD(model.parameters(), lr=0.1)
+        history = te.fit(
+            *(model, source),
+            loss=te.nn.mse_loss,
+            optimizer=optimizer,
+            epochs=3,
+            callbacks=callbacks,
+            rng=0,
+            progress=False,
+            checkpoint=folder,
+        )
+        return digest(model, optimizer, history)
+
+    for count in (3, 4):
+        killed(run, tmp_path, count)
+
+    assert run(tmp_path) == run()
+
+
+# ------------------------------------------------------------------------- what is told
+
+
+@pytest.mark.parametrize(
+    ("count", "epochs", "told"),
+    [
+        (2, 3, "resumed in epoch 1/3, after 1 batch, from {}"),
+        (6, 3, "resumed in epoch 2/3, after 2 batches, from {}"),
+        (4, 3, "resumed after epoch 1/3, from {}"),
+        (99, 3, "ended after epoch 3/3, restored from {}"),
+        (99, 5, "resumed after epoch 3/5, from {}"),
+    ],
+)
+def test_a_line_says_from_where_a_run_goes_on(
+    count, epochs, told, tmp_path, every_batch, capsys
+):
+    with contextlib.suppress(Killed):
+        run_of(0, tmp_path, callbacks=[kill_after(count)])
+
+    run_of(0, tmp_path, epochs, progress=True)
+
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first == told.format(tmp_path)
+    assert all(line.startswith("epoch ") for line in others)
+
+
+def test_a_run_that_a_callback_stopped_says_so(tmp_path, capsys):
+    run_of(0, tmp_path, callbacks=[stop_in_epoch_2])
+
+    run_of(0, tmp_path, progress=True)
+
+    expected = f"ended after epoch 2/3 (enough), restored from {tmp_path}\n"
+    assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize("progress", [False, "bar"])
+def test_where_nothing_is_shown_no_line_says_so(progress, tmp_path, capsys):
+    run_of(0, tmp_path, 2)
+
+    run_of(0, tmp_path, progress=progress)
+
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("progress", [True, "bar"])
+def test_beside_a_bar_the_line_stands_where_the_bar_is(progress, tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    run_of(0, tmp_path, 2)
+    out, err = Terminal(), Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+
+    run_of(0, tmp_path, progress=progress)
+
+    assert out.getvalue() == ""
+    assert err.getvalue().startswith(f"resumed after epoch 2/3, from {tmp_path}\n")
+    assert "9/9 [" in err.getvalue()
+
+
+def test_a_run_that_begins_says_nothing_of_it(tmp_path, capsys):
+    run_of(0, tmp_path, progress=True)
+
+    assert "resumed" not in capsys.readouterr().out
+
+
+# ------------------------------------------- schedules that last as long as the run
+
+
+def with_one_cycle(folder, epochs=3, callbacks=(), *, steps=None, wrap=None):
+    """Train in 3 batches an epoch; return a digest and the learning rates."""
+    X = np.random.default_rng(1).standard_normal((12, 2))
+    model = te.nn.Linear(2, 1, rng=0)
+    optimizer = te.optim.SGD(model.parameters(), lr=0.1)
+    cycle = te.optim.schedules.OneCycle(steps)
+    schedule = te.optim.schedules.Schedule(optimizer, cycle)
+    history = te.fit(
+        *(model, X, X[:, :1]),
+        loss=te.nn.mse_loss,
+        optimizer=optimizer,
+        epochs=epochs,
+        batch_size=3,
+        validation=0.25,
+        callbacks=[(wrap or te.training.EveryBatch)(schedule), *callbacks],
+        checkpoint=folder,
+        progress=False,
+        rng=0,
+    )
+    return digest(model, optimizer, history), history["learning_rate"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 9])
+def test_a_killed_run_keeps_the_length_of_its_schedule(count, tmp_path, every_batch):
+    killed(with_one_cycle, tmp_path, count)
+
+    result = with_one_cycle(tmp_path)
+
+    assert result == with_one_cycle(None) == with_one_cycle(None, steps=9)
+
+
+@pytest.mark.parametrize("wrap", [te.training.EveryBatch, lambda schedule: schedule])
+def test_more_epochs_than_the_schedule_was_made_for_are_refused(wrap, tmp_path):
+    with_one_cycle(tmp_path, 2, wrap=wrap)
+    before = names(tmp_path)
+
+    with pytest.raises(
+        ValueError,
+        match="epochs: 2 in the checkpoint, 3 here, but OneCycle, whose number of",
+    ):
+        with_one_cycle(tmp_path, 3, wrap=wrap)
+
+    assert names(tmp_path) == before
+    assert with_one_cycle(tmp_path, 2, wrap=wrap) == with_one_cycle(None, 2, wrap=wrap)
+
+
+def test_a_run_that_was_interrupted_keeps_to_its_epochs_too(tmp_path):
+    with pytest.raises(Killed):
+        with_one_cycle(tmp_path, 4, [kill_after(8)])
+
+    for epochs in (3, 5):
+        with pytest.raises(ValueError, match=f"epochs: 4 in .*, {epochs} here"):
+            with_one_cycle(tmp_path, epochs)
+    assert with_one_cycle(tmp_path, 4) == with_one_cycle(None, 4)
+
+
+def test_where_nothing_is_left_to_train_a_schedule_does_not_mind(tmp_path):
+    first = with_one_cycle(tmp_path / "a")
+    stopped = with_one_cycle(tmp_path / "b", 4, [stop_in_epoch_2])
+
+    with pytest.warns(UserWarning, match="more than epochs=2"):
+        assert with_one_cycle(tmp_path / "a", 2) == first
+    assert with_one_cycle(tmp_path / "b", 3) == stopped
+
+
+def test_with_its_length_given_a_schedule_stays_at_its_end_and_that_is_told(tmp_path):
+    with_one_cycle(tmp_path, 2, steps=6)
+
+    with pytest.warns(UserWarning, match="6 steps, but .* there are 9: for the rest"):
+        _, rates = with_one_cycle(tmp_path, 3, steps=6)
+
+    assert rates[1:] == pytest.approx([0.1 / 25e4] * 2)
 
 
 # ------------------------------------------------------------------ finished, and more

@@ -9,14 +9,16 @@ import os
 import signal
 import sys
 import threading
+import time
 import tracemalloc
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as te
-from tinygrad_edu.training import BeforeStep, EveryBatch, NonFiniteError, feed
+from tinygrad_edu.training import BeforeStep, EveryBatch, NonFiniteError, feed, loop
 from tinygrad_edu.training.feed import Selected
 
 
@@ -442,6 +444,34 @@ def test_validation_that_makes_no_sense_is_refused(validation, error, message, d
         fit(classifier(), *data, validation=validation)
 
 
+def test_seconds_are_those_of_learning(data, tmp_path, monkeypatch):
+    """Of 4 batches of 1 s, with a checkpoint after each; all else takes longer."""
+    now = [0.0]
+
+    class Slow(te.nn.Linear):
+        def forward(self, x):
+            now[0] += 1.0 if self.training else 100.0
+            return super().forward(x)
+
+    def wait(*_):
+        now[0] += 1000.0
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(os, "fsync", wait)
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN", 0.0)
+    history = fit(
+        Slow(3, 3, rng=0),
+        *data,
+        batch_size=5,
+        validation=data,
+        callbacks=[wait],
+        checkpoint=tmp_path,
+    )
+
+    assert history["seconds"] == [4.0, 4.0]
+    assert now[0] > 8000
+
+
 # ----------------------------------------------------------------------- callbacks
 
 
@@ -839,6 +869,7 @@ def test_a_label_outside_the_classes_is_told_with_its_row_before_any_step(
         ({"model": lambda x: x}, TypeError, "must be a Layer, got function"),
         ({"metrics": "precision"}, ValueError, "no metric 'precision'"),
         ({"rng": "seed"}, TypeError, "rng must be a seed"),
+        ({"checkpoint": True}, TypeError, "must be the path of a folder, got bool"),
     ],
 )
 def test_a_wrong_argument_is_refused(changes, error, message, data):
@@ -886,6 +917,90 @@ def test_an_error_in_a_step_says_in_which_batch_it_came(data):
     assert caught.value.__notes__ == [
         "in epoch 2, batch 2 of te.fit; its first row is row 5 of X"
     ]
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "y", "told"),
+    [
+        (
+            te.nn.Linear(3, 1, rng=0),
+            te.nn.mse_loss,
+            np.ones(20),
+            "the model's output has shape (6, 1), y (6,): pass y[:, None]",
+        ),
+        (
+            te.nn.Linear(3, 1, rng=0),
+            te.nn.binary_cross_entropy_with_logits,
+            np.ones(20, int),
+            "the model's output has shape (6, 1), y (6,): pass y[:, None]",
+        ),
+        (
+            te.nn.Linear(3, 2, rng=0),
+            te.nn.softmax_cross_entropy,
+            np.ones((20, 1), int),
+            "the model's output has shape (6, 2), y (6, 1): pass y[:, 0]",
+        ),
+    ],
+    ids=["regression", "yes and no", "classes"],
+)
+def test_a_loss_that_refuses_the_shape_of_y_is_told_how_to_get_it(
+    model, loss, y, told, data
+):
+    with pytest.raises(ValueError, match="shape") as caught:
+        fit(model, data[0], y, loss=loss, batch_size=6)
+
+    assert caught.value.__notes__[-1] == told
+
+
+def test_an_error_in_a_loss_that_takes_the_shapes_as_they_are_has_no_such_note(data):
+    calls = []
+
+    def loss(output, y):
+        calls.append(y)
+        if len(calls) == 4:  # the second is the look for common mistakes
+            raise ValueError("on purpose")
+        return te.nn.mse_loss(output[:, 0], y)
+
+    with pytest.raises(ValueError, match="on purpose") as caught:
+        fit(te.nn.Linear(3, 1, rng=0), data[0], np.ones(20), loss=loss, batch_size=5)
+
+    (note,) = caught.value.__notes__
+    assert note.startswith("in epoch 1, batch 3 of te.fit")
+
+
+def test_an_error_in_the_validation_says_so(data):
+    y = np.ones((20, 1))
+
+    with pytest.raises(ValueError, match="mse_loss") as caught:
+        fit(
+            te.nn.Linear(3, 1, rng=0),
+            *(data[0], y),
+            loss=te.nn.mse_loss,
+            validation=(data[0], y[:, 0]),
+        )
+
+    assert caught.value.__notes__[-1] == "in validation= of te.fit"
+
+
+class Hoarding(te.optim.SGD):
+    """Forgets to forget gradients."""
+
+    def zero_grad(self):
+        pass
+
+
+@pytest.mark.parametrize("make", [te.optim.SGD, Hoarding])
+def test_gradients_of_an_earlier_backward_are_told_where_they_would_stay(make, data):
+    model = classifier()
+    te.nn.softmax_cross_entropy(model(data[0]), data[1]).backward()
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        fit(model, *data, optimizer=make(model.parameters(), lr=0.1))
+
+    texts = [str(w.message) for w in told]
+    assert len(texts) == (make is Hoarding)
+    assert all("zero_grad() was not called before it, or" in text for text in texts)
 
 
 def test_a_common_mistake_is_told_once_and_where_fit_was_called(data):

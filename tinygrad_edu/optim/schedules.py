@@ -5,13 +5,16 @@ the share of the learning rate to use: ``StepDecay(30)``, or any function of one
 :class:`Schedule` applies one to an optimiser. So each can be printed, plotted and
 checked without an optimiser, they compose as functions do, and the learning rates of
 groups keep their ratios.
+
+:class:`CosineAnnealing` and :class:`OneCycle` have an end. Their number of steps may be
+left out: then they last as long as the ``te.fit`` whose callback the schedule is.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import index
 from typing import Any
@@ -42,14 +45,23 @@ class Schedule:
         is a share of. It is set for the first step at once.
     factor : callable
         Takes the number of steps made so far, 0 at first, and returns a number that is
-        not negative: the share, dimensionless.
+        not negative: the share, dimensionless. If its number of steps was left out,
+        :meth:`begin` sets it.
+
+    Attributes
+    ----------
+    t : int
+        Steps made so far.
+    is_open : bool
+        Whether ``factor`` was given without its number of steps.
 
     Raises
     ------
     TypeError
         If the optimiser or the function is none, or returns no number.
     ValueError
-        If the function returns a number that is negative or not finite.
+        If the function returns a number that is negative or not finite, or is asked for
+        one without its number of steps.
 
     Notes
     -----
@@ -82,9 +94,48 @@ class Schedule:
             raise TypeError(f"Schedule: factor must be a function, got {kind}")
         self.optimizer = optimizer
         self.factor = factor
-        self.t = 0  # steps made so far
+        self.t = 0
         self.initial_lr = [group["lr"] for group in optimizer.param_groups]
-        self._set(0, self.initial_lr)
+        self.is_open = _length(factor) is None
+        if not self.is_open:
+            self._set(0, self.initial_lr)
+
+    @property
+    def length(self) -> float | None:
+        """How many steps there are to the end; infinity if there is none.
+
+        None if it was left out, and :meth:`begin` has not set it.
+        """
+        return _length(self.factor)
+
+    def begin(self, steps: int) -> None:
+        """Begin with the first of so many steps, if their number was left out.
+
+        ``te.fit`` does so for its callbacks. Learning rates are shares of those that
+        the optimiser had when the schedule was made.
+
+        Parameters
+        ----------
+        steps : int
+            Positive.
+
+        Raises
+        ------
+        ValueError
+            If nothing is left of them after a warm-up.
+
+        Examples
+        --------
+        >>> import tinygrad_edu as te
+        >>> optimizer = te.optim.SGD([te.tensor(3.0, requires_grad=True)], lr=1.0)
+        >>> schedule = Schedule(optimizer, CosineAnnealing())
+        >>> schedule.begin(4)
+        >>> schedule.factor
+        CosineAnnealing(steps=4, minimum=0.0)
+        """
+        if self.is_open:
+            self.factor = _lasting(self.factor, count("Schedule", "steps", steps))
+            self._set(0, self.initial_lr)
 
     def step(self) -> None:
         """Set the learning rates of the next step, after ``optimizer.step()``."""
@@ -97,8 +148,12 @@ class Schedule:
             group["lr"] = lr * factor
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the steps made so far and the learning rates at first, for JSON."""
-        return {"t": self.t, "initial_lr": list(self.initial_lr)}
+        """Return the steps made so far and the learning rates at first, for JSON.
+
+        And the number of steps, if :meth:`begin` has set it.
+        """
+        state = {"t": self.t, "initial_lr": list(self.initial_lr)}
+        return state | ({"steps": self.length} if self.is_open and self.length else {})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from where :meth:`state_dict` was called, and set the learning rates.
@@ -108,8 +163,11 @@ class Schedule:
         ValueError
             If the state is of another form. Then nothing is changed.
         """
+        factor = self.factor
         try:
             t, rates = index(state["t"]), list(map(_rate, state["initial_lr"]))
+            if self.is_open and "steps" in state:
+                factor = _lasting(factor, count("Schedule", "steps", state["steps"]))
         except (KeyError, TypeError, ValueError):
             t, rates = -1, []
         if t < 0 or len(rates) != len(self.initial_lr):
@@ -117,6 +175,7 @@ class Schedule:
                 "Schedule.load_state_dict: expected t, a count, and initial_lr, a list "
                 f"of {len(self.initial_lr)} learning rates, got {state!r}"
             )
+        self.factor = factor
         self._set(t, rates)
 
     def __repr__(self) -> str:
@@ -181,8 +240,10 @@ class CosineAnnealing:
 
     Parameters
     ----------
-    steps : int
-        How long the fall takes, positive.
+    steps : int, optional
+        How long the fall takes, positive. Without it, as long as the ``te.fit`` whose
+        callback the :class:`Schedule` is: in epochs, or in batches if it is wrapped in
+        ``te.training.EveryBatch``.
     minimum : float, default 0
         Where it ends: a share of the learning rate, 0 to 1.
 
@@ -198,14 +259,17 @@ class CosineAnnealing:
     [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
     """
 
-    steps: int
+    steps: int | None = None
     minimum: float = 0.0
 
     def __post_init__(self) -> None:
-        count("CosineAnnealing", "steps", self.steps)
+        if self.steps is not None:
+            count("CosineAnnealing", "steps", self.steps)
         number("CosineAnnealing", "minimum", self.minimum, below=1)
 
     def __call__(self, t: int) -> float:
+        if self.steps is None:
+            raise _without_length(self, "steps")
         return _cosine(1, self.minimum, min(t / self.steps, 1))
 
 
@@ -219,7 +283,8 @@ class LinearWarmup:
         How long the rise takes, positive. The first of them uses the share 1 / steps,
         the last 1.
     then : callable, optional
-        The schedule that follows, and begins with its step 0.
+        The schedule that follows, and begins with its step 0. If its number of steps
+        was left out, it gets what this one leaves.
 
     Notes
     -----
@@ -254,8 +319,10 @@ class OneCycle:
 
     Parameters
     ----------
-    total_steps : int
-        How long all of it takes, positive.
+    total_steps : int, optional
+        How long all of it takes, positive. Without it, as long as the ``te.fit`` whose
+        callback the :class:`Schedule` is: in epochs, or in batches if it is wrapped in
+        ``te.training.EveryBatch``.
     pct_start : float, default 0.3
         Share of the steps in which it rises, 0 to 1.
     div_factor : float, default 25
@@ -277,20 +344,38 @@ class OneCycle:
     >>> cycle = OneCycle(10, pct_start=0.5, div_factor=10, final_div_factor=10)
     >>> [round(cycle(t), 3) for t in (0, 2, 4, 9, 10)]
     [0.1, 0.55, 1.0, 0.01, 0.01]
+
+    Over a training of 2 epochs of 5 batches, without a word about their number:
+
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> model = te.nn.Linear(2, 1, rng=0)
+    >>> optimizer = te.optim.Adam(model.parameters(), lr=0.1)
+    >>> schedule = Schedule(optimizer, OneCycle())
+    >>> history = te.fit(
+    ...     model, np.ones((10, 2)), np.ones((10, 1)), loss=te.nn.mse_loss,
+    ...     optimizer=optimizer, epochs=2, batch_size=2, progress=False,
+    ...     callbacks=[te.training.EveryBatch(schedule)],
+    ... )
+    >>> schedule.length
+    10
     """
 
-    total_steps: int
+    total_steps: int | None = None
     pct_start: float = 0.3
     div_factor: float = 25.0
     final_div_factor: float = 1e4
 
     def __post_init__(self) -> None:
-        count("OneCycle", "total_steps", self.total_steps)
+        if self.total_steps is not None:
+            count("OneCycle", "total_steps", self.total_steps)
         number("OneCycle", "pct_start", self.pct_start, below=1)
         for name in ("div_factor", "final_div_factor"):
             number("OneCycle", name, getattr(self, name), positive=True)
 
     def __call__(self, t: int) -> float:
+        if self.total_steps is None:
+            raise _without_length(self, "total_steps")
         start = 1 / self.div_factor
         peak, last = self.pct_start * self.total_steps - 1, self.total_steps - 1
         if t < peak:
@@ -302,3 +387,37 @@ class OneCycle:
 def _cosine(start: float, end: float, share: float) -> float:
     """Go a share of the way from ``start`` to ``end``, along half a cosine."""
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+# --------------------------------------------------------------- how long it lasts
+
+
+def _length(factor: Any) -> float | None:
+    """Return the steps to the end: infinity without one, None if left out."""
+    if isinstance(factor, LinearWarmup):
+        rest = _length(factor.then)
+        return None if rest is None else factor.steps + rest
+    if isinstance(factor, CosineAnnealing):
+        return factor.steps
+    return factor.total_steps if isinstance(factor, OneCycle) else math.inf
+
+
+def _lasting(factor: Any, steps: int) -> Any:
+    """Return a factor whose number of steps was left out with this one."""
+    if isinstance(factor, LinearWarmup):
+        if steps <= factor.steps:
+            raise ValueError(
+                f"Schedule: of {steps} steps, a warm-up of {factor.steps} leaves none "
+                f"for {type(factor.then).__name__}"
+            )
+        return replace(factor, then=_lasting(factor.then, steps - factor.steps))
+    name = "steps" if isinstance(factor, CosineAnnealing) else "total_steps"
+    return replace(factor, **{name: steps})
+
+
+def _without_length(factor: Any, name: str) -> ValueError:
+    kind = type(factor).__name__
+    return ValueError(
+        f"{kind}: without {name} it lasts as long as the te.fit whose callback its "
+        f"Schedule is; elsewhere write {kind}({name}=...)"
+    )

@@ -7,7 +7,7 @@ from tinygrad_edu.training.callbacks import (
     LivePlot,
     ModelCheckpoint,
 )
-from tinygrad_edu.training.diagnosis import explain_nonfinite
+from tinygrad_edu.training.diagnosis import NonFiniteError, explain_nonfinite
 from tinygrad_edu.training.history import History
 from tinygrad_edu.training.inference import (
     Meter,
@@ -17,13 +17,9 @@ from tinygrad_edu.training.inference import (
     evaluating,
     predict,
 )
-from tinygrad_edu.training.loop import (
-    BeforeStep,
-    EveryBatch,
-    NonFiniteError,
-    Training,
-    fit,
-)
+from tinygrad_edu.training.loop import fit
+from tinygrad_edu.training.moments import BeforeStep, EveryBatch
+from tinygrad_edu.training.run import Training
 from tinygrad_edu.training.weights import load, save
 
 __all__ = [

@@ -117,9 +117,10 @@ def _takes_softmax(loss: Any, prediction: Tensor, y: Any) -> bool:
 
 def _broadcast(loss: Any, prediction: Tensor, y: Any) -> Iterator[str]:
     """Say that a loss of one's own compares every prediction with every target."""
-    shapes = {prediction.shape, np.shape(y) if not isinstance(y, tuple) else ()}
+    hint = as_the_output(prediction, y)
     rows = prediction.shape[0] if prediction.ndim else 0
-    if rows < 2 or shapes != {(rows,), (rows, 1)}:
+    shapes = {(rows,), (rows, 1)}
+    if rows < 2 or not hint or prediction.shape not in shapes:
         return
     _, nodes = _recorded(loss, prediction, y)
     for node in nodes:
@@ -128,11 +129,40 @@ def _broadcast(loss: Any, prediction: Tensor, y: Any) -> Iterator[str]:
             and {np.shape(x) for x in node.inputs if x is not None} == shapes
         ):
             yield (
-                f"the model's output has shape {prediction.shape}, y {np.shape(y)}: "
-                f"the loss computes with ({rows}, {rows}) numbers, every row's output "
-                f"with every row's target. Write y.reshape{prediction.shape}"
+                f"{hint}. As it is, the loss computes with ({rows}, {rows}) numbers, "
+                "every row's output with every row's target"
             )
             return
+
+
+def as_the_output(output: Any, y: Any) -> str:
+    """Say how y would have one number, or label, for each row of the output.
+
+    Parameters
+    ----------
+    output : Tensor or ndarray, shape (N, K)
+    y : ndarray, shape (N,) or (N, 1)
+
+    Returns
+    -------
+    str
+        Empty if the shapes give no reason to think so.
+
+    Examples
+    --------
+    >>> as_the_output(np.ones((4, 1)), np.ones(4))
+    "the model's output has shape (4, 1), y (4,): pass y[:, None]"
+    """
+    shape, given = np.shape(output), () if isinstance(y, tuple) else np.shape(y)
+    index = ""
+    if len(shape) == 2 and shape[1] == 1 and given == shape[:1]:
+        index = "[:, None]"
+    elif shape and given == (shape[0], 1):
+        labels = len(shape) == 2 and shape[1] > 1 and np.asarray(y).dtype.kind in "iu"
+        index = "[:, 0]" if labels or len(shape) == 1 else ""
+    if not index:
+        return ""
+    return f"the model's output has shape {shape}, y {given}: pass y{index}"
 
 
 def _recorded(loss: Any, prediction: Tensor, y: Any) -> tuple[Tensor, list[Tensor]]:
@@ -228,7 +258,7 @@ def _not_zeroed(optimizer: Any) -> Iterator[str]:
     if any(p.grad is not None for p in _held_by(optimizer) if p.requires_grad):
         yield (
             "parameters still have the gradients of an earlier backward, and the next "
-            "one adds to them: call zero_grad() before each"
+            "one adds to them: zero_grad() was not called before it, or leaves them"
         )
 
 

@@ -12,7 +12,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -103,6 +103,20 @@ class _Best:
         best = state["best"]
         self.best = None if best is None else float(best)
         self.best_epoch = int(state["best_epoch"])
+
+
+def check_monitored(callbacks: Iterable[Any], validation: Any) -> None:
+    """Refuse, before the first epoch, to follow what is measured on no data."""
+    for callback in callbacks:
+        if (
+            validation is None
+            and isinstance(callback, _Best)
+            and callback.monitor.startswith("validation_")
+        ):
+            raise ValueError(
+                f"{type(callback).__name__}: {callback.monitor!r} is not measured; "
+                "pass validation= to te.fit"
+            )
 
 
 class EarlyStopping(_Best):

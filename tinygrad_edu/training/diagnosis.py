@@ -1,11 +1,11 @@
-"""Where a nan came from: the step run again, and the first operation that made one."""
+"""What is not finite, and where it came from: the first operation that made one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from textwrap import fill
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,10 @@ from tinygrad_edu.explanations import explain
 from tinygrad_edu.nn import Layer
 from tinygrad_edu.nn.summary import left_as_it_is
 
-__all__ = ["explain_nonfinite"]
+if TYPE_CHECKING:
+    from tinygrad_edu.training.history import History
+
+__all__ = ["NonFiniteError", "explain_nonfinite"]
 
 _LISTED = 4  # parameters
 _WIDTH = 80  # characters of a line
@@ -47,6 +50,66 @@ _HELP = {
     **dict.fromkeys(("divide", "reciprocal"), _DIVIDE),
     **dict.fromkeys(("sqrt", "power"), _SLOPE),
 }
+
+
+class NonFiniteError(FloatingPointError):
+    """Training came to a nan or an infinity.
+
+    Attributes
+    ----------
+    history : History
+        Of the epochs before.
+    """
+
+    history: History
+
+
+# ------------------------------------------------------------- what is not finite
+
+
+def watched(parameters: list[Tensor]) -> list[Tensor]:
+    """Return those whose gradients are looked at in each step.
+
+    A nan on the way back reaches every bias that it passes. To look at the weights,
+    too, took 7 us of a step of 170 (784-64-10, float32, batch 64), at biases 1 us.
+    """
+    usable = [p for p in parameters if p.dtype in (np.float32, np.float64)]
+    return [p for p in usable if p.ndim == 1] or usable
+
+
+def gradient_not_finite(named: Iterable[tuple[str, Tensor]]) -> str:
+    """Say which gradient is not finite; empty if all are."""
+    for name, p in named:
+        value = _not_finite_in(p._grad)
+        if value is not None:
+            return f"the gradient of {name} is {value}"
+    return ""
+
+
+def parameter_not_finite(named: Iterable[tuple[str, Tensor]]) -> tuple[str, str]:
+    """Say which parameter is not finite, and why; empty if all are."""
+    for name, p in named:
+        value = _not_finite_in(p._data) if p._tracked else None
+        if value is None:
+            continue
+        told = "Its gradient is finite: the step was too large"
+        if _not_finite_in(p._grad) is not None:
+            told = "Its gradient in the last step is not finite"
+        return f"the parameter {name} is {value}", (
+            f"{told}.\nWhat usually helps: a smaller learning rate, or "
+            "te.optim.clip_grad_norm in te.training.BeforeStep."
+        )
+    return "", ""
+
+
+def _not_finite_in(array: np.ndarray | None) -> Any:
+    """Return the first entry that is not finite, or None."""
+    if array is None or np.isfinite(array).all():
+        return None
+    return array[~np.isfinite(array)].flat[0]
+
+
+# ------------------------------------------------------------- where it came from
 
 
 def explain_nonfinite(

@@ -14,7 +14,7 @@ from tinygrad_edu.data import batches
 from tinygrad_edu.data.batching import Batches
 from tinygrad_edu.randomness import Random
 
-__all__ = ["ArrayFeed", "BatchFeed", "Selected", "facts_of", "feed_of", "split_off"]
+__all__ = ["ArrayFeed", "BatchFeed", "Selected", "feed_of", "split_off"]
 
 CHUNK = 1000  # rows at a time: the same sum, but what is between stays in the cache
 _READ = 65_536  # labels
@@ -216,6 +216,50 @@ def facts_of(first: Any) -> str:
     return f"{array.dtype} of shape (n{''.join(f', {k}' for k in array.shape[1:])})"
 
 
+# ------------------------------------------------------------------- the validation
+
+
+def validation_share(validation: Any, y: Any) -> float | None:
+    """Return the share of the rows to validate with; None if it is no share."""
+    if not isinstance(validation, int | float | np.number):
+        return None
+    share = float(validation)
+    if not 0 < share < 1:
+        raise ValueError(
+            f"fit: validation must be a pair (X, y), or a share between 0 and 1, got "
+            f"{validation}"
+        )
+    if y is None:
+        raise TypeError(
+            "fit: of batches of your own, no share can be drawn; pass validation=(X, y)"
+        )
+    return share
+
+
+def validation_pair(validation: Any) -> tuple[Any, Any]:
+    """Return X and y to validate with, checked."""
+    if not isinstance(validation, tuple | list) or len(validation) != 2:
+        raise TypeError(
+            "fit: validation must be a pair (X, y), or a share between 0 and 1, got "
+            f"{type(validation).__name__}"
+        )
+    X, y = validation
+    try:
+        ArrayFeed(rows_of(X), rows_of(y), None, shuffle=False, chunks=False)
+    except (TypeError, ValueError) as error:
+        error.add_note("in validation= of te.fit")
+        raise
+    return X, y
+
+
+def validation_facts(share: float | None, pair: tuple[Any, Any] | None) -> Any:
+    """Return what can be said of the validation without looking at all of it."""
+    if pair is None:
+        return None if share is None else f"a share of {share}"
+    X, y = map(rows_of, pair)
+    return f"{len(X)} rows, {facts_of(X[:1])}, {facts_of(y[:1])}"
+
+
 # --------------------------------------------------------------- what is wrong, where
 
 
@@ -271,10 +315,13 @@ def label_without_class(loss: Any, output: Any, labels: Any) -> str:
 
 
 def skipped(iterator: Iterator[Any], count: int) -> Iterator[Any]:
-    """Leave out the first batches of an epoch, unread where that is possible."""
-    if not count:
-        return iterator
+    """Leave out the first batches of an epoch, unread where that is possible.
+
+    At once: what makes them may draw, before generators are set to what comes later.
+    """
     if isinstance(iterator, Batches):
         iterator.skip(count)
         return iterator
-    return itertools.islice(iterator, count, None)
+    for _ in itertools.islice(iterator, count):
+        pass
+    return iterator

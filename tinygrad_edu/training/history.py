@@ -36,8 +36,9 @@ class History:
         Their numbers, from 1.
     values : dict of str to list of float
         "loss", "validation_loss", metrics by their names, the same of the validation
-        data as "validation_accuracy" and so on, "learning_rate", and "seconds", the
-        duration of the epoch in s. nan where something was not measured.
+        data as "validation_accuracy" and so on, "learning_rate", and "seconds", how
+        long the epoch's learning took, in s: without validation, checkpoints and what
+        callbacks do at its end. nan where something was not measured.
     resumed_from : int or None
         The epoch up to which the figures come from a checkpoint.
     stopped : str

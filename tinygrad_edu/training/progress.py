@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 __all__ = ["Progress", "line", "warn"]
@@ -26,7 +27,7 @@ class Progress:
     """
 
     def __init__(self, wanted: bool | str, epochs: int) -> None:
-        notebook = _in_notebook()
+        self._notebook = notebook = _in_notebook()
         terminal = not notebook and sys.stderr is not None and sys.stderr.isatty()
         piped = not notebook and (sys.stdout is None or not sys.stdout.isatty())
         self.epochs = epochs
@@ -37,6 +38,35 @@ class Progress:
         self._waiting = 0  # of what the bar does not show yet
         self._shown_at = 0.0
         self._figures = ""
+
+    def resumed(self, done: int, batch: int, ended: str, folder: Path) -> None:
+        """Say from where a run goes on, or that it has ended; as a line, or by the bar.
+
+        Parameters
+        ----------
+        done, batch : int
+            Epochs that have ended, and batches of the next.
+        ended : str
+            Why there is nothing left to do; else empty.
+        folder : Path
+            Of the checkpoints.
+        """
+        at = f"{done}/{self.epochs}"
+        if ended:
+            why = "" if ended == "epochs" else f" ({ended})"
+            text = f"ended after epoch {at}{why}, restored from {folder}"
+        elif batch:
+            batches = f"{batch:,} batch{'es' * (batch != 1)}"
+            text = (
+                f"resumed in epoch {done + 1}/{self.epochs}, after {batches}, from "
+                f"{folder}"
+            )
+        else:
+            text = f"resumed after epoch {at}, from {folder}"
+        if self.has_lines or (self.has_bar and self._notebook):
+            print(text, flush=True)
+        elif self.has_bar:
+            print(text, file=sys.stderr, flush=True)
 
     def begin(self, done: int, batch: int, steps: int | None, by_epochs: bool) -> None:
         """Show the bar, with ``done`` epochs of ``steps`` batches behind it."""

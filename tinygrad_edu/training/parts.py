@@ -1,0 +1,234 @@
+"""What a run is made of: told as text, kept in checkpoints, compared with theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import nn, optim
+from tinygrad_edu.core import Tensor
+from tinygrad_edu.optim.schedules import Schedule
+from tinygrad_edu.randomness import Random, set_state, state_of
+from tinygrad_edu.training.checkpoints import differences
+from tinygrad_edu.training.moments import inner
+
+__all__ = ["Parts", "parameters_of"]
+
+
+class Parts:
+    """Model, optimiser, loss, callbacks and random generators of a run.
+
+    Parameters
+    ----------
+    model : Layer
+    optimizer : Optimizer
+    loss : callable
+    callbacks : list
+    rng : Generator or RandomState
+        That of ``fit``. Those in attributes of the others are found.
+    """
+
+    def __init__(
+        self,
+        model: nn.Layer,
+        optimizer: optim.Optimizer,
+        loss: Callable[[Any, Any], Any],
+        callbacks: list[Any],
+        rng: Random,
+    ) -> None:
+        self.model, self.optimizer, self.loss = model, optimizer, loss
+        self.callbacks = callbacks
+        self._generators = _generators(("fit", rng), model, optimizer, loss)
+        self._stateful = [
+            c
+            for c in map(inner, callbacks)
+            if hasattr(c, "state_dict") and hasattr(c, "load_state_dict")
+        ]
+
+    def trained(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield what the optimiser moves, with names."""
+        names = {id(p): name for name, p in self.model.named_parameters()}
+        for number, p in enumerate(parameters_of(self.optimizer)):
+            yield names.get(id(p), p.name or f"number {number}"), p
+
+    # -- as text
+    def facts(self) -> dict[str, Any]:
+        """Return what tells this run from others."""
+        return {
+            "model": _model_facts(self.model),
+            "optimizer": _optimizer_facts(self.optimizer, self.callbacks),
+            "loss": _name_of(self.loss),
+            "generators": {name: _kind_of(rng) for name, rng in self._generators},
+        }
+
+    def differences(
+        self,
+        state: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        begun: Mapping[str, Any] | None,
+    ) -> list[str]:
+        """Say in what the run of a checkpoint differs from this one, in lines.
+
+        Parameters
+        ----------
+        state : mapping
+            The checkpoint's.
+        facts : mapping
+            Of this run.
+        begun : dict or None
+            The state of ``fit``'s generator, if it is to be compared.
+        """
+        run = state["run"]
+        if facts["optimizer"] == state["optimizer_now"]:  # it has been trained with
+            run = run | {"optimizer": facts["optimizer"]}
+        wrong = differences(run, facts)
+        waiting = [type(callback).__name__ for callback in self._stateful]
+        for kept in state["callbacks"]:
+            kind = kept["class"]
+            if kind in waiting:
+                waiting.remove(kind)
+            else:
+                wrong.append(f"callbacks: {kind} in the checkpoint, not here")
+        same_kind = run["generators"]["fit"] == facts["generators"]["fit"]
+        known = state["begun"], state["generators"]["fit"]
+        if begun is not None and same_kind and not any(_equal(begun, x) for x in known):
+            wrong.append(
+                "rng: another seed, or a generator that has drawn other numbers before;"
+                " without rng=, the checkpoint's is taken"
+            )
+        return wrong
+
+    def other_lengths(self, before: int, epochs: int) -> list[str]:
+        """Say which schedules would have lasted for so many epochs, not for these."""
+        return [
+            f"epochs: {before} in the checkpoint, {epochs} here, but "
+            f"{type(c.factor).__name__}, whose number of steps was left out, ends with "
+            "the first"
+            for c in self._stateful
+            if isinstance(c, Schedule) and c.is_open and before != epochs
+        ]
+
+    # -- in checkpoints
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the rest of the run depends on."""
+        return {
+            "model": self.model.state_dict(),
+            "requires_grad": [p.requires_grad for p in self.model.parameters()],
+            "others": [p.data for p in self._others()],
+            "optimizer": self.optimizer.state_dict(),
+            "optimizer_now": _optimizer_facts(self.optimizer, self.callbacks),
+            "callbacks": [
+                {"class": type(callback).__name__, "state": callback.state_dict()}
+                for callback in self._stateful
+            ],
+            "generators": {name: state_of(rng) for name, rng in self._generators},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint; :meth:`load_generators` comes later."""
+        self.model.load_state_dict(state["model"])
+        for p, value in zip(
+            self.model.parameters(), state["requires_grad"], strict=True
+        ):
+            p.requires_grad = value
+        for p, data in zip(self._others(), state["others"], strict=True):
+            p.data = data
+        self.optimizer.load_state_dict(state["optimizer"])
+        waiting = list(self._stateful)
+        for kept in state["callbacks"]:
+            callback = next(c for c in waiting if type(c).__name__ == kept["class"])
+            waiting.remove(callback)
+            callback.load_state_dict(kept["state"])
+
+    def load_generators(self, state: Mapping[str, Any]) -> None:
+        """Let all generators draw on as they would have."""
+        for name, rng in self._generators:
+            set_state(rng, state["generators"][name])
+
+    def _others(self) -> list[Tensor]:
+        """Return what the optimiser moves, but the model does not hold."""
+        own = {id(p) for p in self.model.parameters()}
+        return [p for p in parameters_of(self.optimizer) if id(p) not in own]
+
+
+def parameters_of(optimizer: optim.Optimizer) -> list[Tensor]:
+    """Return all that an optimiser moves, in its order."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+# ------------------------------------------------------------------------- as text
+
+
+def _model_facts(model: nn.Layer) -> dict[str, Any]:
+    layers = {name: type(layer).__name__ for name, layer in model.named_layers()}
+    arrays: dict[str, Any] = dict(model.named_parameters())
+    arrays |= dict(model.named_buffers())
+    return {
+        "class": type(model).__name__,
+        "layers": layers,
+        **{name: f"{x.dtype} of shape {x.shape}" for name, x in arrays.items()},
+    }
+
+
+def _optimizer_facts(
+    optimizer: optim.Optimizer, callbacks: list[Any]
+) -> dict[str, Any]:
+    """Return the class and the options; not the learning rate if schedules set it."""
+    set_by_schedules = {"lr" for c in map(inner, callbacks) if hasattr(c, "step")}
+    groups = {
+        str(number): {
+            name: repr(value)
+            for name, value in group.items()
+            if name not in {"params", *set_by_schedules}
+        }
+        | {"parameters": len(group["params"])}
+        for number, group in enumerate(optimizer.param_groups)
+    }
+    return {"class": type(optimizer).__name__, "group": groups}
+
+
+def _name_of(function: Any) -> str:
+    inner_function = getattr(function, "func", None)  # of functools.partial
+    if inner_function is not None:
+        return f"partial of {_name_of(inner_function)}"
+    return str(getattr(function, "__qualname__", type(function).__name__))
+
+
+# ------------------------------------------------------------------ random generators
+
+
+def _kind_of(rng: Random) -> str:
+    bits = getattr(rng, "bit_generator", None) or rng._bit_generator  # type: ignore[union-attr]
+    return f"{type(rng).__name__}({type(bits).__name__})"
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Whether two states of a generator are the same; they may hold arrays."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(_equal(a[name], b[name]) for name in a)
+    return np.array_equal(a, b)
+
+
+def _generators(first: tuple[str, Random], *wholes: Any) -> list[tuple[str, Random]]:
+    """Return every random generator in attributes of these, each once, by name."""
+    found = {id(first[1]): first}
+    for whole in wholes:
+        prefix = "model" if isinstance(whole, nn.Layer) else type(whole).__name__
+        layers = whole.named_layers() if isinstance(whole, nn.Layer) else []
+        todo: list[tuple[str, Any]] = [
+            (f"{path}.{name}", value)
+            for path, holder in [(prefix, whole), *layers]
+            for name, value in getattr(holder, "__dict__", {}).items()
+        ][::-1]
+        seen: set[int] = set()
+        while todo:
+            path, value = todo.pop()
+            if isinstance(value, np.random.Generator | np.random.RandomState):
+                found.setdefault(id(value), (path, value))
+            elif isinstance(value, list | tuple | dict) and id(value) not in seen:
+                seen.add(id(value))
+                parts = value.items() if isinstance(value, dict) else enumerate(value)
+                todo += [(f"{path}.{name}", part) for name, part in parts][::-1]
+    return list(found.values())

@@ -1,0 +1,245 @@
+"""A run of fit: what it knows, and how checkpoints keep it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from tinygrad_edu import nn, optim
+from tinygrad_edu.randomness import RandomSource, generator, set_state, state_of
+from tinygrad_edu.training.callbacks import check_monitored
+from tinygrad_edu.training.checkpoints import Checkpoints, Found, encode
+from tinygrad_edu.training.diagnosis import watched
+from tinygrad_edu.training.feed import (
+    ArrayFeed,
+    BatchFeed,
+    feed_of,
+    rows_of,
+    skipped,
+    split_off,
+    validation_facts,
+    validation_pair,
+    validation_share,
+)
+from tinygrad_edu.training.history import History
+from tinygrad_edu.training.inference import Meter
+from tinygrad_edu.training.moments import begin_schedules, by_moment, checked, inner
+from tinygrad_edu.training.parts import Parts, parameters_of
+from tinygrad_edu.training.progress import Progress, warn
+
+__all__ = ["Training"]
+
+
+class Training:
+    """A run of :func:`fit`, as callbacks see it.
+
+    Attributes
+    ----------
+    model : Layer
+    optimizer : Optimizer
+    history : History
+        Of the epochs that have ended.
+    epoch : int
+        The one that is under way or has just ended, from 1.
+    epochs : int
+        How many there shall be.
+    batch : int
+        How many batches of this epoch have been learned from.
+    """
+
+    def __init__(
+        self,
+        model: nn.Layer,
+        optimizer: optim.Optimizer,
+        loss: Callable[[Any, Any], Any],
+        epochs: int,
+        *,
+        meter: Meter,
+        callbacks: Iterable[Any],
+        rng: RandomSource,
+        progress: bool | str,
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.loss = loss
+        self.epochs = epochs
+        self.history = History()
+        self.epoch = 1
+        self.batch = 0
+        self._done = 0  # epochs
+        self._meter = meter
+        self._metrics = [name for name in meter.functions if name != "loss"]
+        self._callbacks = checked(callbacks, optimizer)
+        self._before_step, self._every_batch, self._every_epoch = by_moment(
+            self._callbacks
+        )
+        self._rng = generator(rng)
+        self._given_state = None if rng is None else state_of(self._rng)
+        self._kept_state: dict[str, Any] | None = None  # that of the last checkpoint
+        self._parts = Parts(model, optimizer, loss, self._callbacks, self._rng)
+        self._reason = ""  # to stop
+        self._interrupted = False
+        self._total = 0.0  # the losses of the epoch's batches, times their rows
+        self._rows = 0  # in these batches
+        self._lr = math.nan  # of the last step
+        self._seconds = 0.0  # of the epoch, before the last resumption
+        self._begun = 0.0
+        self._epoch_state: dict[str, Any] = {}  # of the generator, as it began
+        self._feed: ArrayFeed | BatchFeed
+        self._feed_now: Iterator[tuple[Any, Any]] = iter(())
+        self._progress = Progress(progress, epochs)
+        self._facts: dict[str, Any] = {}  # that tell this run from others
+        self._split_state: dict[str, Any] = {}  # of the generator, as the run began
+        self._checkpoints: Checkpoints | None = None
+        self._written_at = 0.0
+        self._failed: OSError | None = None  # why the last checkpoint was not written
+        self._validation: tuple[Any, Any] | None = None
+        self._first = True  # whether no batch has been learned from yet
+        self._hint = ""  # how y would have the shape of the output
+        self._watched = watched(parameters_of(optimizer))
+
+    def stop(self, reason: str) -> None:
+        """End the training, after this batch or epoch.
+
+        Parameters
+        ----------
+        reason : str
+            For ``history.stopped``.
+        """
+        self._reason = self.history.stopped = str(reason) or "stopped"
+
+    # -- before the first batch
+    def _prepare(
+        self, data: tuple[Any, ...], validation: Any, checkpoints: Checkpoints | None
+    ) -> Found | None:
+        """Make the feed; return the checkpoint to go on from, if there is one."""
+        X, y, batch_size, shuffle = data
+        X, y = rows_of(X) if y is not None else X, rows_of(y)
+        chunks = self.model.independent_rows and getattr(
+            self.loss, "mean_over_rows", False
+        )
+        self._feed = feed_of(X, y, batch_size, shuffle=shuffle, chunks=bool(chunks))
+        share = validation_share(validation, y)
+        if share is None and validation is not None:
+            self._validation = validation_pair(validation)
+        self._facts = self._parts.facts() | {
+            "data": self._feed.facts(),
+            "batch_size": batch_size,
+            "shuffle": bool(shuffle),
+            "rows at a time": self._feed.share,
+            "metrics": ", ".join(self._metrics),
+            "validation": validation_facts(share, self._validation),
+        }
+        self._checkpoints = checkpoints
+        found = None if checkpoints is None else checkpoints.newest()
+        if found is not None:
+            self._check_run(found)
+        check_monitored(map(inner, self._callbacks), validation)
+        if found is not None:
+            set_state(self._rng, found.state["begun"])
+        self._split_state = state_of(self._rng)
+        if share is not None:
+            X, y, *others = split_off(X, y, share, self._rng)
+            self._validation = others[0], others[1]
+            self._feed = feed_of(X, y, batch_size, shuffle=shuffle, chunks=bool(chunks))
+        begin_schedules(
+            self._callbacks, self.epochs, self._feed.steps, resumed=found is not None
+        )
+        if checkpoints is not None and found is None:
+            encode(self._state())  # says now what could not be kept
+        self._written_at = time.perf_counter()
+        return found
+
+    # -- figures of the epoch under way
+    def _mean(self) -> float:
+        """Return the mean loss of the batches so far; of shares, when all are there."""
+        return self._total if self._feed.share else self._total / self._rows
+
+    def _spent(self) -> float:
+        return self._seconds + time.perf_counter() - self._begun
+
+    # -- in checkpoints
+    def _check_run(self, found: Found) -> None:
+        """Refuse a checkpoint of another run."""
+        wrong = self._parts.differences(found.state, self._facts, self._given_state)
+        if not self._has_ended(found.state):
+            wrong += self._parts.other_lengths(found.state["epochs"], self.epochs)
+        if wrong:
+            lines = "\n  ".join(wrong)
+            raise ValueError(
+                f"fit: the checkpoint {found.path} belongs to another run:\n  {lines}\n"
+                "Pass another folder as checkpoint=, or what that run was made with"
+            )
+
+    def _state(self) -> dict[str, Any]:
+        """Return all that the rest of the run depends on."""
+        inside = bool(self.batch)  # an epoch
+        state = self._parts.state_dict() | {
+            "run": self._facts,
+            "epochs": self.epochs,
+            "done": self._done,
+            "batch": self.batch,
+            "reason": self._reason,
+            "history": self.history.state_dict(),
+            "begun": self._split_state,
+        }
+        if inside:
+            state["epoch"] = {
+                "generator": self._epoch_state,
+                "total": self._total,
+                "rows": self._rows,
+                "lr": self._lr,
+                "seconds": self._spent(),
+                "meter": self._meter.state_dict(),
+            }
+        if inside and self._feed.share:
+            state["gradients"] = [p.grad for p in parameters_of(self.optimizer)]
+        return state
+
+    def _restore(self, found: Found) -> None:
+        """Go on from a checkpoint."""
+        state = found.state
+        self._parts.load_state_dict(state)
+        self.history.load_state_dict(state["history"])
+        self._done, self.batch = state["done"], state["batch"]
+        self.epoch = min(self._done + 1, self.epochs)
+        self.history.resumed_from = self._done
+        if self.batch:
+            epoch = state["epoch"]
+            set_state(self._rng, epoch["generator"])
+            self._epoch_state = epoch["generator"]
+            self._feed_now = skipped(self._feed.epoch(self._rng), self.batch)
+            self._total, self._rows = epoch["total"], epoch["rows"]
+            self._lr, self._seconds = epoch["lr"], epoch["seconds"]
+            self._meter.load_state_dict(epoch["meter"])
+            gradients = state.get("gradients", [])
+            for p, gradient in zip(
+                parameters_of(self.optimizer), gradients, strict=bool(gradients)
+            ):
+                p.grad = gradient
+        self._parts.load_generators(state)
+        self._kept_state = state["generators"]["fit"]
+        self._first = False
+        self._end_or_go_on(found)
+
+    def _end_or_go_on(self, found: Found) -> None:
+        """Decide whether the run of a checkpoint has ended."""
+        if self._done > self.epochs:
+            warn(
+                f"fit: {found.path} is of a run of {self._done} epochs, more than "
+                f"epochs={self.epochs}: the model and the history are those after "
+                f"{self._done}",
+                UserWarning,
+            )
+        if self._has_ended(found.state):
+            self._reason = found.state["reason"]
+            self.history.stopped = self.history.stopped or "epochs"
+        else:
+            self.history.stopped = ""
+
+    def _has_ended(self, state: dict[str, Any]) -> bool:
+        """Whether nothing is left to do after a checkpoint."""
+        stopped = bool(state["reason"]) and state["epochs"] >= self.epochs
+        return stopped or bool(state["done"] >= self.epochs)
