@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from tinygrad_edu.data import batches
 
@@ -128,6 +129,17 @@ def test_a_memory_mapped_file_will_do(tmp_path, data):
         np.testing.assert_array_equal(X_batch, X[y_batch])
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_of_a_memory_map_only_the_rows_of_the_batch_are_read(tmp_path, shuffle):
+    """The file is a hole of 100 GB: read whole, it would fit nowhere."""
+    mapped = np.memmap(tmp_path / "X", np.uint8, "w+", shape=(100_000, 1_000_000))
+
+    X_batch, _ = next(batches(mapped, np.arange(100_000), 3, shuffle, rng=0))
+
+    assert X_batch.shape == (3, 1_000_000)
+    assert not X_batch.any()
+
+
 class NumberedRows:
     """What `batches` asks for, and no more: a length and rows by their numbers."""
 
@@ -160,6 +172,8 @@ def test_anything_with_a_length_that_an_array_indexes_will_do(data, shuffle):
         ({"y": (1,) * 10}, TypeError, r"got a tuple\. Did you mean np\.asarray\(y\)\?"),
         ({"y": np.float64(1.0)}, TypeError, "y must be an array with one row per"),
         ({"X": np.array(1.0)}, TypeError, "X must be an array with one row per sample"),
+        ({"X": csr_array(np.eye(10))}, TypeError, "X must be .* got csr_array: sparse"),
+        ({"X": iter([])}, TypeError, "X must be .* got list_iterator: .* has no len"),
         ({"rng": "seed"}, TypeError, "rng must be a seed"),
     ],
 )
@@ -219,6 +233,37 @@ def test_a_batch_tells_which_rows_it_consists_of(data, shuffle):
 
     for _, y_batch in parts:
         np.testing.assert_array_equal(np.arange(10)[parts.rows], y_batch)
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "text"),
+    [
+        (lambda X, y: X, TypeError, r"the pair .*, got ndarray of shape \(2, 2\)$"),
+        (lambda X, y: (X, y, y), TypeError, "the pair .*, got a tuple of 3"),
+        (lambda X, y: None, TypeError, "the pair .*, got NoneType"),
+        (lambda X, y: (X[:1], y), ValueError, r"shape \(1, 2\) and .* shape \(2,\)"),
+        (lambda X, y: (X.sum(), y), ValueError, r"shape \(\) and .* shape \(2,\)"),
+        (lambda X, y: (0.0, 1), ValueError, "got float and int"),
+        (lambda X, y: (X, (y[:1], y)), ValueError, r"\(2, 2\) and a tuple of 2"),
+    ],
+)
+def test_augmentation_that_returns_no_pair_of_rows_is_refused(
+    data, returned, error, text
+):
+    """Of a batch of two rows, X alone would unpack into a wrong X and y."""
+    parts = batches(*data, 2, augment=lambda X, y, rng: returned(X, y))
+
+    with pytest.raises(error, match=f"augment must return .*{text}"):
+        next(parts)
+
+
+def test_augmentation_may_return_several_targets(data):
+    """As the two labels of a mixture."""
+    parts = batches(*data, 4, augment=lambda X, y, rng: (X, (y, y[::-1])))
+
+    _, (ones, others) = next(parts)
+
+    np.testing.assert_array_equal(others, ones[::-1])
 
 
 def test_augmentation_that_is_no_function_is_refused(data):

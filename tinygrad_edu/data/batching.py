@@ -76,7 +76,9 @@ def batches(
         the above.
     ValueError
         If ``X`` and ``y`` differ in length or are empty, or if ``batch_size`` is
-        below 1. Every error is raised at the call.
+        below 1. All these errors are raised at the call.
+
+        Later, both if ``augment`` returns something else than such a pair.
 
     Notes
     -----
@@ -160,7 +162,7 @@ class Batches(Iterator[tuple[Any, Any]]):
         X, y = self._X[rows], self._y[rows]
         if self._augment is None or self._rng is None:
             return X, y
-        return self._augment(X, y, self._rng)
+        return _checked_pair(self._augment(X, y, self._rng))
 
     def _advance(self) -> Any:
         start = next(self._starts)
@@ -177,6 +179,32 @@ class Batches(Iterator[tuple[Any, Any]]):
                 self._advance()
             else:  # which may draw
                 next(self)
+
+
+def _checked_pair(batch: Any) -> tuple[Any, Any]:
+    """Return what ``augment`` has made. Two rows of X alone would unpack, too."""
+    expected = "batches: augment must return the pair (X_batch, y_batch)"
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise TypeError(f"{expected}, got {_described(batch)}")
+    X, y = batch
+    if _rows(X) != _rows(y) or not _rows(X):
+        raise ValueError(
+            f"{expected} with one row per sample each, got {_described(X)} and "
+            f"{_described(y)}"
+        )
+    return X, y
+
+
+def _rows(x: Any) -> tuple[int, ...]:
+    """Return (n,); of a tuple, which holds several arrays, that of the first."""
+    return np.shape(x[0] if isinstance(x, tuple) and x else x)[:1]
+
+
+def _described(x: Any) -> str:
+    kind = type(x).__name__
+    if isinstance(x, tuple | list):
+        return f"a {kind} of {len(x)}"
+    return f"{kind} of shape {x.shape}" if hasattr(x, "shape") else kind
 
 
 def _length(name: str, rows: Rows) -> int:
