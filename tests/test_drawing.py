@@ -85,6 +85,8 @@ def test_neuron_as_data():
         "warnings": [],
         "frame": None,
         "norm": pytest.approx(0.10499, rel=1e-4),
+        "cost": "",
+        "share": None,
     }
     assert [step["box"] for step in found["steps"]] == [5, 4, 3]
 

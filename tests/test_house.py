@@ -32,7 +32,7 @@ FLOORS = [
     },  # data and plots use nothing of the engine above ops
     {"checks", "drawing"},
     {"explanations", "nn"},
-    {"optim"},
+    {"optim", "profiling"},
     {"training"},
     {"estimators"},
     {"lecture"},

@@ -52,6 +52,9 @@ PICTURES = {
     "decision_regions": lambda **kw: plots.decision_regions(
         lambda X: X[:, 0] > 0.5, CORNERS, [0, 0, 1, 1], **kw
     ),
+    "step_times": lambda **kw: plots.step_times(
+        {"encoder.0 Linear": (0.2, 0.3), "outside operations": (0.1, 0.0)}, **kw
+    ),
 }
 
 # Those that a second panel stands next to.

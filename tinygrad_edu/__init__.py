@@ -14,6 +14,7 @@ from tinygrad_edu.core import OPS, Case, Op, Tensor, gradients, op, tensor
 from tinygrad_edu.drawing import draw
 from tinygrad_edu.explanations import explain
 from tinygrad_edu.ops import *  # noqa: F403
+from tinygrad_edu.profiling import profile
 from tinygrad_edu.recording import no_grad
 from tinygrad_edu.training import History, evaluate, fit, load, predict, save
 from tinygrad_edu.transforms import (
@@ -58,6 +59,7 @@ __all__ = [
     "optim",
     "plots",
     "predict",
+    "profile",
     "save",
     "tensor",
     "training",

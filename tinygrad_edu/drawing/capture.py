@@ -7,7 +7,7 @@ that leaves no trace: nobody needs to call backward first.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -34,6 +34,9 @@ __all__ = ["capture", "why_no_gradients"]
 _PARAMETERS = 4  # of more in a layer, only their number is written
 _REST = -1  # the number of the unit that stands for all that is not shown
 
+#: Returns what is to be said of the cost of some operations, and their share of it all.
+Costs = Callable[[Sequence[Tensor]], tuple[str, float]]
+
 
 def capture(
     output: Any,
@@ -43,6 +46,7 @@ def capture(
     names: Mapping[str, Any] | None = None,
     fold: bool = True,
     max_nodes: int = 150,
+    costs: Costs | None = None,
 ) -> Graph:
     """Return what is to be drawn of the graph behind ``output``.
 
@@ -50,6 +54,9 @@ def capture(
     ----------
     output : Tensor or Failed
         The others are as for :func:`tinygrad_edu.draw`.
+    costs : callable, optional
+        Is given the operations of a box; returns what it shall say of their cost, and
+        their share of all. Then no gradients are shown.
 
     Returns
     -------
@@ -63,10 +70,12 @@ def capture(
         flows = [_Flow(output, None, _REST, [])]
     held = _held(flows, chosen)
     notes = _what_is_left_out(chosen)
-    found = _walk(things, chosen, flows) if show else _Found({}, Counter())
-    return _Capture(things, called, chosen, flows, held, found, frozenset(show)).graph(
-        [*notes, *filter(None, [found.why_not])]
+    is_walked = show and costs is None
+    found = _walk(things, chosen, flows) if is_walked else _Found({}, Counter())
+    captured = _Capture(
+        things, called, chosen, flows, held, found, frozenset(show), costs
     )
+    return captured.graph([*notes, *filter(None, [found.why_not])])
 
 
 def _text(node: Any) -> tuple[str, ...]:
@@ -276,7 +285,9 @@ class _Capture:
         held: Mapping[int, list[Any]],
         found: _Found,
         show: frozenset[str],
+        costs: Costs | None,
     ) -> None:
+        self.costs = costs
         self.called, self.units, self.held = called, chosen.units, held
         self.gradients, self.show, self.chosen = found.gradients, show, chosen
         self.total = found.shares
@@ -322,7 +333,8 @@ class _Capture:
         boxes = []
         if self.chosen.cut:
             plural = "s" * (self.chosen.cut != 1)
-            boxes.append(Box("rest", f"{self.chosen.cut:,} earlier operation{plural}"))
+            name = f"{self.chosen.cut:,} earlier operation{plural}"
+            boxes.append(Box("rest", name, **self._cost(_REST)))
             self.number[_REST] = 0
         for _, i, x in found:
             self.number[id(x if i == _REST else self.units[i].nodes[-1])] = len(boxes)
@@ -381,7 +393,17 @@ class _Capture:
             warnings=tuple(dict.fromkeys(words)),
             frame=self.frames.around([i]),
             **self._gradient(result),
+            **self._cost(i),
         )
+
+    def _cost(self, i: int) -> dict[str, Any]:
+        """Return what all cost that the box of a unit stands for."""
+        if self.costs is None:
+            return {}
+        units = [self.units[j] for j, to in self.chosen.stands_for.items() if to == i]
+        text, share = self.costs([node for unit in units for node in unit.nodes])
+        times = f"all {len(units):,} together " if i != _REST and units[1:] else ""
+        return {"cost": f"{times}{text}", "share": share}
 
     def _detail(self, what: str, x: Any) -> str:
         if "shape" not in self.show:

@@ -29,6 +29,8 @@ class Box:
     warnings: tuple[str, ...] = ()  # "NaN", "saturated 93 %", "dead 40 %"
     frame: int | None = None  # the innermost around it
     norm: float | None = None  # of the gradient
+    cost: str = ""  # where times were measured: "1.2 ms (34 %): forward 0.4 ms, ..."
+    share: float | None = None  # of the whole time, 0 to 1
 
     @property
     def title(self) -> str:

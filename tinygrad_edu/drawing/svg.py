@@ -13,7 +13,7 @@ from string import Template
 from tinygrad_edu.drawing.graph import Box, Edge, Graph
 from tinygrad_edu.drawing.layout import Point, Rectangle, Size, layout
 
-__all__ = ["STYLE", "to_svg"]
+__all__ = ["HEAT", "STYLE", "shade", "to_svg"]
 
 _SHOWN = 60  # characters of a line
 _LINE = 15.0  # from one line of text to the next
@@ -87,6 +87,13 @@ _GREY = {
     "band": "#E8E8E8",
     "bandtext": "#000000",
 }
+#: Shares of the time from which on a box is a shade darker; and the shades, on a light
+#: page, on a dark one, and in grey print. One hue, and text is legible on all of them.
+_SHADES_FROM = (0.02, 0.05, 0.1, 0.25)
+HEAT = ("#FFF7EC", "#FEE0B6", "#FDBF77", "#F59A45", "#E0701A")
+_HEAT_DARK = ("#2B2622", "#46301D", "#663D18", "#874A10", "#A85708")
+_HEAT_GREY = ("#FAFAFA", "#E2E2E2", "#C8C8C8", "#AAAAAA", "#8A8A8A")
+
 # S stands for the drawing, so that no rule touches the rest of a page.
 _COLOURS = """\
 S { background: $paper; color: $ink; }
@@ -138,6 +145,27 @@ STYLE = (
 )
 
 
+def _heat_css(shades: Sequence[str], indent: str = "") -> str:
+    rules = (
+        f"S .shade{i} .shape {{ fill: {shade}; }}\n" for i, shade in enumerate(shades)
+    )
+    return _css("".join(rules), {}, indent)
+
+
+#: More of it, for a drawing whose boxes are shaded by their share of the time.
+_HEAT_STYLE = (
+    _css("S .shaded .head { fill: none; }\n", {})
+    + _heat_css(HEAT)
+    + f"@media (prefers-color-scheme: dark) {{\n{_heat_css(_HEAT_DARK, '  ')}}}\n"
+    + f"@media print {{\n{_heat_css(_HEAT_GREY, '  ')}}}\n"
+)
+
+
+def shade(share: float) -> int:
+    """Return the number of the shade for a share of the time, 0 to 4."""
+    return sum(share >= start for start in _SHADES_FROM)
+
+
 def to_svg(
     graph: Graph,
     *,
@@ -185,6 +213,7 @@ class _Picture:
     def __init__(self, graph: Graph, direction: str, prefix: str) -> None:
         self.graph, self.prefix = graph, escape(prefix)
         self.is_turned = direction == "LR"
+        self.is_shaded = any(box.share is not None for box in graph.boxes)
         self.texts = [self._box_texts(box) for box in graph.boxes]
         self.titles = [_line(frame.title) for frame in graph.frames]
         lines = Counter(edge.source for edge in graph.edges)
@@ -204,7 +233,7 @@ class _Picture:
             for note in graph.notes
             for line in textwrap.wrap(_clean(note), _SHOWN + 10)
         ]
-        key = list(self._legend()) if legend else []
+        key = [*(self._legend() if legend else ()), *self._shades()]
         top = _MARGIN + len(notes) * _LINE + (_LINE / 2 if notes else 0)
         wide = [_width(note, 11) for note in notes] + [found.width, 230 if key else 0]
         width = max(wide) + 2 * _MARGIN
@@ -218,7 +247,8 @@ class _Picture:
         yield f'<title id="{self.prefix}-title">{_escaped(graph.title)}</title>'
         yield f'<desc id="{self.prefix}-desc">{_escaped(self._description())}</desc>'
         if style:
-            yield f"<style>\n{STYLE}</style>"
+            more = _HEAT_STYLE if self.is_shaded else ""
+            yield f"<style>\n{STYLE}{more}</style>"
         yield (
             f'<defs><marker id="{self.prefix}-arrow" markerUnits="userSpaceOnUse" '
             'markerWidth="11" markerHeight="9" refX="10" refY="4.5" orient="auto">'
@@ -252,7 +282,7 @@ class _Picture:
 
     def _box_texts(self, box: Box) -> list[tuple[str, str]]:
         """Return class and text of each line."""
-        texts = [("title", box.title), ("detail", box.detail)]
+        texts = [("title", box.title), ("detail", box.detail), ("cost", box.cost)]
         texts += [("parameters", text) for text in box.parameters]
         texts.append(("value", box.value))
         warnings = [*(["failed"] if box.kind == "failed" else []), *box.warnings]
@@ -293,6 +323,8 @@ class _Picture:
         is_output = i == self.graph.output
         middle = place.x + place.width / 2
         kind = escape(box.kind) + " output" * is_output
+        if box.share is not None:
+            kind += f" shaded shade{shade(box.share)}"
         yield f'<g class="box {kind}" data-box="{i}">'
         yield f"<title>{_escaped(_whole(box, texts))}</title>"
         yield _shape(place, box.kind, is_output)
@@ -393,6 +425,15 @@ class _Picture:
                 adds = _text("adds", 8.0, 12.0, "+=")
                 yield adds, "several gradients are added up"
 
+    def _shades(self) -> Iterator[tuple[str, str]]:
+        """Return the same for the shades, without which they would say nothing."""
+        if not self.is_shaded:
+            return
+        shape = _rectangle("shape", Rectangle(0, 0, 34, 16), 4)
+        for i, start in enumerate((0.0, *_SHADES_FROM)):
+            words = f"{100 * start:.0f} % of the time or more" if i else "less"
+            yield f'<g class="key shaded shade{i}">{shape}</g>', words
+
 
 _KINDS = {
     "input": "input",
@@ -466,7 +507,8 @@ def _block_size(lines: list[list[tuple[str, str]]]) -> Size:
 
 def _whole(box: Box, texts: list[tuple[str, str]]) -> str:
     """Return all texts of a box, uncut."""
-    lines = [box.title, box.detail, *box.parameters, box.value, *box.warnings]
+    lines = [box.title, box.detail, box.cost, *box.parameters, box.value]
+    lines += box.warnings
     if any(name == "gradient" for name, _ in texts):
         lines.append(f"gradient {box.gradient}")
     return "\n".join(text for text in map(_clean, lines) if text)

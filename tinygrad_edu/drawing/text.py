@@ -60,7 +60,7 @@ def _lines(
 
 
 def _describe(box: Box, graph: Graph) -> str:
-    parts = [box.detail, *box.parameters, box.value]
+    parts = [box.detail, box.cost, *box.parameters, box.value]
     parts += [f"gradient {box.gradient}"] if box.gradient else []
     parts += [f"! {word}" for word in box.warnings]
     parts += [] if box.frame is None else [f"in {graph.frames[box.frame].title}"]

@@ -22,7 +22,7 @@ from tinygrad_edu.recording import RECORDING, RUN, Run, Scope
 if TYPE_CHECKING:
     from tinygrad_edu.nn.layer import Layer
 
-__all__ = ["left_as_it_is", "summary"]
+__all__ = ["kept_memory", "left_as_it_is", "parts_of", "summary"]
 
 
 Shape = tuple[int, ...]
@@ -135,7 +135,7 @@ def _calls(
     RECORDING.set(True)
     try:
         with np.errstate(all="ignore"):  # zeros are not what it is made for
-            outputs = list(_parts(model(*inputs)))
+            outputs = list(parts_of(model(*inputs)))
     finally:
         RUN.set(running)
         RECORDING.set(recording)
@@ -145,7 +145,7 @@ def _calls(
     nodes = nodes_of(outputs)
     for node in nodes:
         products[_layer_of(node, known)] += _multiply_adds(node)
-    for node, size in _memory(nodes, inputs, frozen):
+    for node, size in kept_memory(nodes, inputs, frozen):
         kept[_layer_of(node, known)] += size
     calls: dict[tuple[str, int], _Call] = {}
     times: Counter[str] = Counter()
@@ -162,7 +162,7 @@ def _calls(
     return calls
 
 
-def _parts(output: Any) -> Iterator[Any]:
+def parts_of(output: Any) -> Iterator[Any]:
     """Yield what is in tuples, lists and dicts."""
     if isinstance(output, dict):
         output = tuple(output.values())
@@ -170,7 +170,7 @@ def _parts(output: Any) -> Iterator[Any]:
         yield output
         return
     for part in output:
-        yield from _parts(part)
+        yield from parts_of(part)
 
 
 def _layer_of(node: Tensor, known: set[int]) -> int:
@@ -261,7 +261,7 @@ _COUNTS: dict[Op, Callable[..., int]] = {
 # --------------------------------------------------------------------------- memory
 
 
-def _memory(
+def kept_memory(
     nodes: Sequence[Tensor], inputs: Sequence[np.ndarray], frozen: Sequence[Tensor]
 ) -> Iterator[tuple[Tensor, int]]:
     """Yield nodes and the bytes that each adds to what is kept for backward.
@@ -281,7 +281,7 @@ def _memory(
         trained.add(node)
         saved = node._saved[1].values() if node._saved else ()
         data = [x.data if type(x) is Tensor else x for x in (node, *node.inputs)]
-        for part in _parts([*data, *saved]):
+        for part in parts_of([*data, *saved]):
             if type(part) is np.ndarray and id(owner := _owner(part)) not in seen:
                 seen.add(id(owner))
                 yield node, owner.nbytes

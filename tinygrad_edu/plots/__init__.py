@@ -18,6 +18,7 @@ from tinygrad_edu.plots.images import (
 from tinygrad_edu.plots.matrices import confusion_matrix, gradient_error
 from tinygrad_edu.plots.models import activation_saturation, decision_regions
 from tinygrad_edu.plots.saving import save
+from tinygrad_edu.plots.times import step_times
 
 __all__ = [
     "activation",
@@ -32,5 +33,6 @@ __all__ = [
     "loss_along_gradient",
     "loss_curve",
     "save",
+    "step_times",
     "worst_mistakes",
 ]
