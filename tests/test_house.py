@@ -35,7 +35,7 @@ FLOORS = [
     {"optim", "profiling"},
     {"training"},
     {"estimators"},
-    {"lecture"},
+    {"lecture", "exercises"},
     {"cli"},
     {"__main__"},
 ]

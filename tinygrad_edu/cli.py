@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tinygrad_edu import lecture
+from tinygrad_edu import exercises, lecture
 from tinygrad_edu.checks import GradientCheckError, gradcheck
 from tinygrad_edu.files import written_atomically
 
@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 1 if a gradient is wrong; other errors end the process with 2 (arguments)
-        or 1.
+        0, or 1 if a gradient is wrong or points are missing; other errors end the
+        process with 2 (arguments) or 1.
 
     Examples
     --------
@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_lecture(commands)
     _add_draw(commands)
     _add_gradcheck(commands)
+    _add_exercises(commands)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))
@@ -292,3 +293,68 @@ def _shapes(parser: _Parser, text: str) -> list[tuple[int, ...]]:
     if not shapes:
         parser.error(wrong)
     return shapes
+
+
+def _add_exercises(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "exercises",
+        help="exercises along the lecture, with a checker that gives points and hints",
+        description="Exercises along the lecture. start writes a file with functions "
+        "to be written; check runs it, gives points for each part, and says of the "
+        "first part that is wrong what came, what was expected and why that may be.",
+        epilog="a round: tinygrad-edu exercises start sigmoid; write the function in "
+        "sigmoid.py; tinygrad-edu exercises check sigmoid.py",
+    )
+    actions = parser.add_subparsers(
+        dest="action", metavar="ACTION", required=True, parser_class=_Parser
+    )
+    listing = actions.add_parser(
+        "list",
+        help="what there is",
+        description="List the exercises by chapter, with their points, and which of "
+        "the files in the present folder are answers.",
+    )
+    listing.set_defaults(run=_list_exercises)
+    starting = actions.add_parser(
+        "start",
+        help="begin with an exercise",
+        description="Write NAME.py into the present folder: what to do, and the "
+        "functions to be written. A file that is there already stays as it is.",
+        epilog=f"names: {', '.join(exercises.EXERCISES)}",
+    )
+    starting.add_argument("name", metavar="NAME", help="as in the list")
+    starting.set_defaults(run=lambda options: _start_exercise(starting, options))
+    checking = actions.add_parser(
+        "check",
+        help="get points and a hint",
+        description="Run a file in a process of its own and give points for what it "
+        "does. The file may be called anything, as long as it keeps the starter's "
+        "first line. Exit code 0 if it gets all points, else 1.",
+    )
+    checking.add_argument("file", type=Path, metavar="FILE", help="such as sigmoid.py")
+    checking.set_defaults(run=lambda options: _check_exercise(checking, options))
+
+
+def _list_exercises(options: argparse.Namespace) -> int:
+    print(exercises.catalogue())
+    return 0
+
+
+def _start_exercise(parser: _Parser, options: argparse.Namespace) -> int:
+    if options.name not in exercises.EXERCISES:
+        parser.error(
+            f"there is no exercise {options.name!r}; tinygrad-edu exercises list "
+            "shows them"
+        )
+    path = exercises.start(options.name)
+    print(f"Written: {path}. Then: tinygrad-edu exercises check {path}")
+    return 0
+
+
+def _check_exercise(parser: _Parser, options: argparse.Namespace) -> int:
+    try:
+        result = exercises.check(options.file)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    print(result)
+    return 0 if result.passed else 1

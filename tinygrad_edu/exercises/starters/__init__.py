@@ -1,0 +1,1 @@
+"""The files that exercises begin with: texts, so that nothing imports them."""
