@@ -19,7 +19,7 @@ NAME = tinygrad_edu.__name__
 
 #: A room may import from the lines above its own, and from nothing else.
 FLOORS = [
-    {"randomness", "recording", "dispatch", "files"},
+    {"randomness", "recording", "dispatch", "files", "memory"},
     {"errors"},
     {"arraylike"},
     {"core"},

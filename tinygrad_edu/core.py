@@ -34,6 +34,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import errors
 from tinygrad_edu.arraylike import ArrayLike
 from tinygrad_edu.dispatch import FROM_NUMPY, Adapter, as_written, numpy_order
+from tinygrad_edu.memory import empty_like
 from tinygrad_edu.randomness import RandomSource, generator
 from tinygrad_edu.recording import RECORDING, RUN, Scope
 
@@ -239,7 +240,7 @@ def tensor(
     tensor([1., 2.], name='w', requires_grad=True)
     """
     array = np.asarray(_real(data, "te.tensor: data"), dtype=dtype)
-    copy = _empty_like(_real(array, "te.tensor: data"))
+    copy = empty_like(_real(array, "te.tensor: data"))
     np.copyto(copy, array)
     leaf = _node(copy)
     leaf.name = name
@@ -320,22 +321,9 @@ def _like(x: Tensor, value: Any, attribute: str) -> np.ndarray:
     array = _real(value, attribute)
     if array.shape != x.shape:
         raise errors.misfit(x, attribute, array.shape)
-    copy = _empty_like(x._data)
+    copy = empty_like(x._data)
     np.copyto(copy, array, casting="same_kind")
     return copy
-
-
-def _empty_like(x: ndarray) -> ndarray:
-    """Return an empty array, in the same order; a large one from a new cache line on.
-
-    NumPy's arrays begin anywhere. Where every other vector of the processor straddles
-    two lines, the update of 64 x 784 weights takes 17 us longer, of a step of 170.
-    """
-    if x.nbytes < 4096 or not x.flags.forc:
-        return np.empty_like(x)
-    memory = np.empty(x.nbytes + 64, np.uint8)
-    start = -memory.__array_interface__["data"][0] % 64
-    return ndarray(x.shape, x.dtype, memory, start, order="F" if x.flags.fnc else "C")
 
 
 # ---------------------------------------------------------------------------- 2. Op
