@@ -185,10 +185,16 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     return y
 
 
+#: Rows from which on gᵀ x is a fifth faster than (xᵀ g)ᵀ; the update likes that one.
+_MANY = 500
+
+
 def _linear_rule_weight(g: Any, out: Any, x: Any, weight: Any, bias: Any) -> Any:
-    if x.ndim == 2:
-        return dot.call(x.T, g).T
-    return dot.call(_as_rows(x).T, _as_rows(g)).T
+    if x.ndim != 2:
+        x, g = _as_rows(x), _as_rows(g)
+    if len(x) < _MANY:
+        return dot.call(x.T, g).T  # lies in memory as the weight does
+    return dot.call(g.T, x)
 
 
 linear.vjp(
