@@ -269,6 +269,69 @@ def _pooling(
     return oracle
 
 
+def _largest_places(
+    x: np.ndarray, kernel: Any, stride: Any, padding: Any, dilation: Any
+) -> list[list[int]]:
+    """Where each window's largest numbers are, window by window, of the last axes."""
+    axes = len(kernel) if isinstance(kernel, tuple) else 1
+    kernel = _tuple(kernel, axes)
+    numbers = np.arange(1.0, x.size + 1).reshape(x.shape)
+    how = {
+        "kernel_size": kernel,
+        "stride": kernel if stride is None else _tuple(stride, axes),
+        "padding": _tuple(padding, axes),
+        "dilation": _tuple(dilation, axes),
+    }
+    values = _windows(x, fill=-math.inf, **how)
+    where = _windows(numbers, fill=0.0, **how)
+    rows = zip(
+        values.reshape(-1, math.prod(kernel)).tolist(),
+        where.reshape(-1, math.prod(kernel)).tolist(),
+        strict=True,
+    )
+    return [
+        [int(n) - 1 for v, n in zip(row, at, strict=True) if n and v == max(row)]
+        for row, at in rows
+    ]
+
+
+def _max_unpool(
+    y: np.ndarray,
+    x: np.ndarray,
+    largest: Any,
+    *,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+) -> np.ndarray:
+    result = [0.0] * x.size
+    windows = _largest_places(x, kernel_size, stride, padding, dilation)
+    for value, places in zip(y.flat, windows, strict=True):
+        for place in places:
+            result[place] += value / len(places)
+    return np.array(result).reshape(x.shape)
+
+
+def _max_gather(
+    z: np.ndarray,
+    x: np.ndarray,
+    largest: Any,
+    *,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+) -> np.ndarray:
+    windows = _largest_places(x, kernel_size, stride, padding, dilation)
+    picked = [_mean([z.flat[place] for place in places]) for places in windows]
+    pooled = _pooling(max, len(kernel_size) if isinstance(kernel_size, tuple) else 1, 0)
+    like = pooled(
+        x, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation
+    )
+    return np.array(picked).reshape(like.shape)
+
+
 def _mean(row: list[float]) -> float:
     return math.fsum(row) / len(row)
 
@@ -293,8 +356,10 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "inv": _each(_inverse),
     "matmul": _matmul,
     "matrix_power": _each(_power),
+    "max_gather": _max_gather,
     "max_pool1d": _pooling(max, 1, -math.inf),
     "max_pool2d": _pooling(max, 2, -math.inf),
+    "max_unpool": _max_unpool,
     "multi_dot": lambda arrays: reduce(np.matmul, arrays),
     "outer": lambda a, b: np.array([[x * y for y in b.flat] for x in a.flat]),
     "pinv": _each(lambda x, rcond: linalg.pinv(x)),

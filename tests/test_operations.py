@@ -225,6 +225,10 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "softmax_cross_entropy": _cross_entropy,
     "softplus": lambda x: -special.log_expit(-x),
     "softsign": lambda x: x / (1 + np.abs(x)),
+    "standardize": lambda x, axis, eps: (
+        (x - np.mean(x, axis, keepdims=True))
+        / np.sqrt(np.var(x, axis, keepdims=True) + eps)
+    ),
     "sum_to": _summed_to,
     "cumprod": _along(lambda row: accumulate(row, operator.mul)),
     "cumsum": _along(accumulate),

@@ -324,3 +324,14 @@ def test_what_does_not_fit_is_said(f, told):
 def test_what_is_not_supported_is_refused(f, told):
     with pytest.raises(TypeError, match=told):
         f(leaf(IMAGES))
+
+
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize("size", [(1, 4), (4, 1), (2, 2), (1, 1)])
+def test_axes_of_length_one_are_convolved_like_others(images, size, rng):
+    x = rng.standard_normal((images, 1, *size))
+    weight = np.ones((1, 1, 1, 1))
+
+    y = te.conv2d(x, weight)
+
+    np.testing.assert_array_equal(y, x)

@@ -217,6 +217,17 @@ class Methods:
         """A square matrix, or each in a stack, multiplied with itself."""
     def max(self, axis: Any = None, keepdims: Any = False) -> Tensor:
         """The largest number along an axis, several, or all."""
+    def max_gather(
+        self,
+        x: Any,
+        largest: Any,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+    ) -> Tensor:
+        """Pick the number of ``z`` that lies where ``x`` is the largest in its
+        window."""
     def max_pool1d(
         self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
     ) -> Tensor:
@@ -225,6 +236,17 @@ class Methods:
         self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
     ) -> Tensor:
         """The largest number in each window of images."""
+    def max_unpool(
+        self,
+        x: Any,
+        largest: Any,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+    ) -> Tensor:
+        """Put numbers where ``x`` is the largest in its window: the way back of a max
+        pool."""
     def maximum(self, b: Any) -> Tensor:
         """The larger of two numbers, elementwise with broadcasting."""
     def mean(self, axis: Any = None, keepdims: Any = False) -> Tensor:
@@ -332,6 +354,8 @@ class Methods:
         """The number times itself, elementwise."""
     def squeeze(self, axis: Any = None) -> Tensor:
         """The same numbers without axes of length 1."""
+    def standardize(self, axis: Any = -1, eps: Any = 0.0) -> Tensor:
+        """Numbers shifted and scaled to mean 0 and variance 1 along axes."""
     def std(self, axis: Any = None, ddof: Any = 0, keepdims: Any = False) -> Tensor:
         """Standard deviation along an axis, several, or all."""
     def subtract(self, b: Any) -> Tensor:

@@ -278,8 +278,8 @@ class LayerNorm(_Normalization):
             last = ", ".join(map(str, self.normalized_shape))
             ends = f"its last axis must be {last}"
             self.refuse(x, ends if count == 1 else f"its last axes must be ({last})")
-        _, variance, centred = _centred(x, tuple(range(-count, 0)))
-        normalised = centred / ops.sqrt(variance + self.eps)
+        axes = tuple(range(-count, 0)) if count > 1 else -1
+        normalised = ops.standardize(x, axis=axes, eps=self.eps)
         if self.weight is None or self.bias is None:
             return normalised
         return normalised * self.weight + self.bias

@@ -46,8 +46,10 @@ from tinygrad_edu.ops.convolution import (
     conv_input,
     conv_weight,
     fold,
+    max_gather,
     max_pool1d,
     max_pool2d,
+    max_unpool,
     windows,
 )
 from tinygrad_edu.ops.diagonals import diag, diagonal, trace, tril, triu
@@ -132,6 +134,7 @@ from tinygrad_edu.ops.shape import (
     transpose,
 )
 from tinygrad_edu.ops.softmaxes import log_softmax, softmax, softmax_cross_entropy
+from tinygrad_edu.ops.standardizing import standardize
 from tinygrad_edu.ops.trigonometry import (
     arccos,
     arccosh,
@@ -232,8 +235,10 @@ __all__ = [
     "matmul",
     "matrix_power",
     "max",
+    "max_gather",
     "max_pool1d",
     "max_pool2d",
+    "max_unpool",
     "maximum",
     "mean",
     "median",
@@ -285,6 +290,7 @@ __all__ = [
     "square",
     "squeeze",
     "stack",
+    "standardize",
     "std",
     "subtract",
     "sum",
