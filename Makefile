@@ -17,7 +17,7 @@ RUFF_RULES := --select E,F,W,B,C4,I,PT,RUF,UP \
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types format clean FORCE
+.PHONY: help demo test test-all bench lint types format clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1@\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -31,6 +31,9 @@ test: $(VENV)/.installed-test ## run the tests and docstring examples but the sl
 
 test-all: test ## run the tests, then the slow ones too
 	$(RUN) pytest -m slow || [ $$? -eq 5 ] # 5: there are no slow tests
+
+bench: $(VENV)/.installed-bench ## measure against peers, write docs/benchmarks.md
+	$(BIN)/python tests/benchmarks/bench.py --write
 
 lint: $(VENV)/.installed-dev ## check style and formatting with ruff
 	$(RUN) ruff check $(RUFF_FLAGS) $(RUFF_RULES) .

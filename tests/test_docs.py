@@ -13,7 +13,8 @@ import tinygrad_edu as te
 from tinygrad_edu import cli
 
 DOCS = Path(te.__file__).parents[1] / "docs"
-GUIDES = sorted({*DOCS.rglob("*.md")} - {DOCS / "operations.md"})  # which has no code
+WITHOUT_CODE = {DOCS / "operations.md", DOCS / "benchmarks.md"}
+GUIDES = sorted({*DOCS.rglob("*.md")} - WITHOUT_CODE)
 BLOCK = re.compile(
     r"^```(?P<kind>python|sh)\n(?P<code>.*?)^```\n(?:\n?```text\n(?P<said>.*?)^```)?",
     flags=re.DOTALL | re.MULTILINE,

@@ -1,0 +1,78 @@
+"""Ours beside hand-derived NumPy and its peers: what docs/benchmarks.md says of speed.
+
+    python tests/benchmarks/bench.py [--rounds 15] [--only CNN] [--write]
+
+With --write the tables go into docs/benchmarks.md. Peers that are not installed are
+left out. It wants a quiet machine and takes about ten minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import chains
+import layers
+import networks
+from measuring import Result, measure
+from page import machine, write_section
+from tqdm import tqdm
+
+WORKLOADS = [*chains.WORKLOADS, *networks.WORKLOADS, *layers.WORKLOADS]
+
+
+def duration(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e6:.2g} us"
+
+
+def table(result: Result) -> str:
+    """One workload as a table in Markdown."""
+    workload = result.workload
+    memory = bool(result.megabytes)
+    lines = [
+        f"**{workload.name}**",
+        "",
+        f"| | time per {workload.per} | ours takes | bar |" + " memory |" * memory,
+        "| --- | ---: | ---: | ---: |" + " ---: |" * memory,
+    ]
+    for candidate, seconds in sorted(result.seconds.items(), key=lambda pair: pair[1]):
+        ratio, bar = result.ratios.get(candidate), workload.bars.get(candidate)
+        cells = [
+            f"**{candidate}**" if candidate == "ours" else candidate,
+            duration(seconds),
+            "" if ratio is None else f"{ratio:.2f}",
+            ""
+            if bar is None
+            else f"{bar:.2f}" + " missed" * (candidate in result.missed),
+        ]
+        if memory:
+            cells.append(f"{result.megabytes[candidate]:.0f} MB")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--only", default="", help="workloads whose name holds this")
+    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
+    given = parser.parse_args()
+    chosen = [w for w in WORKLOADS if given.only in w.name]
+    results = []
+    for workload in tqdm(chosen, unit="workload"):
+        results.append(measure(workload, given.rounds))
+        tqdm.write("\n" + table(results[-1]))
+    missed = [f"{r.workload.name}, against {o}" for r in results for o in r.missed]
+    print("\nbars missed:", "; ".join(missed) or "none")
+    if given.write:
+        tables = "\n\n".join(map(table, results))
+        rounds = f"Medians of {given.rounds} rounds."
+        write_section("speed", f"{machine()} {rounds}\n\n{tables}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+"""Programs, not tests."""
+
+collect_ignore_glob = ["*.py"]

@@ -1,0 +1,49 @@
+"""docs/benchmarks.md: its text stays, its measured sections are written anew."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from pathlib import Path
+
+import numpy as np
+
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+PACKAGES = ("numpy", "torch", "jax", "autograd", "mygrad", "scikit-learn")
+
+
+def write_section(name: str, text: str) -> None:
+    """Replace what stands between the comments that begin and end a section."""
+    begin, end = f"<!-- {name}: measured -->", f"<!-- {name}: end -->"
+    before, rest = PAGE.read_text(encoding="utf-8").split(begin)
+    _, after = rest.split(end)
+    PAGE.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
+
+
+def machine() -> str:
+    """One sentence on when this was measured, and on what."""
+    versions = []
+    for package in PACKAGES:
+        try:
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[index]
+    return (
+        f"Measured on {datetime.date.today().isoformat()}: {_processor()}, "
+        f"{platform.system()}, Python {platform.python_version()}, "
+        f"{', '.join(versions)}; BLAS {blas['name']} {blas['version']}."
+    )
+
+
+def _processor() -> str:
+    import os
+
+    name, cpuinfo = platform.machine(), Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    return f"{name}, {os.cpu_count()} virtual cores"
