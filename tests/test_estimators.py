@@ -106,6 +106,7 @@ def test_weights_are_those_of_the_mlp(digits, activation, target):
     ):
         np.testing.assert_allclose(mine, its, rtol=1e-9, atol=1e-12)
     assert (ours.n_iter_, ours.t_) == (theirs.n_iter_, theirs.t_)
+    assert ours.n_layers_ == theirs.n_layers_
     if target != "two numbers":  # whose losses it averages, but adds the gradients
         np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-12)
     np.testing.assert_allclose(

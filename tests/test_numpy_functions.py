@@ -167,7 +167,7 @@ def test_functions_without_derivative_give_plain_numbers(f, x):
         (lambda x: np.nanmax(x), "numpy.nanmax", None),
         (lambda x: np.linalg.cond(x), "numpy.linalg.cond", None),
         (lambda x: np.linalg.lstsq(x, x), "numpy.linalg.lstsq", None),
-        (lambda x: np.fft.fft(x), "numpy.fft.fft", None),
+        (lambda x: np.fft.fft(x), "numpy.fft.fft", ""),
         (lambda x: np.copyto(np.ones((2, 3)), x), "numpy.copyto", None),
         (lambda x: special.exp10(x), "exp10", "expm1"),
     ],
@@ -181,9 +181,10 @@ def test_an_unknown_function_is_named_with_the_nearest_operation(f, name, neares
     assert "t.detach().numpy()" in text
     assert "te.OPS" in text
     told = text.partition("the nearest that has one is ")[2].partition(". ")[0]
-    answer = FROM_NUMPY[attrgetter(told.removeprefix("numpy."))(np)]
-    assert answer not in _ANSWERS_PLAINLY
-    assert nearest is None or told == f"numpy.{nearest}"
+    if told:
+        answer = FROM_NUMPY[attrgetter(told.removeprefix("numpy."))(np)]
+        assert answer not in _ANSWERS_PLAINLY
+    assert nearest is None or told == (nearest and f"numpy.{nearest}")
 
 
 @pytest.mark.parametrize(

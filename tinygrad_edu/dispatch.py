@@ -59,12 +59,12 @@ def unsupported(function: Callable[..., Any], method: str = "") -> TypeError:
         for f, call in reversed(FROM_NUMPY.items())
         if call not in _ANSWERS_PLAINLY
     }
-    nearest = difflib.get_close_matches(function.__name__, known, n=1, cutoff=0.0)[0]
+    near = difflib.get_close_matches(function.__name__, known, n=1)
+    hint = f"; the nearest that has one is {_full_name(known[near[0]])}" if near else ""
     name = f"{_full_name(function)}{method}"
     return TypeError(
-        f"{name} has no operation behind it, so it cannot be differentiated; "
-        f"the nearest that has one is {_full_name(known[nearest])}. For the plain "
-        f"numbers use {name}(t.detach().numpy()); te.OPS lists all operations"
+        f"{name} has no operation behind it, so it cannot be differentiated{hint}. For "
+        f"the plain numbers use {name}(t.detach().numpy()); te.OPS lists all operations"
     )
 
 

@@ -403,6 +403,11 @@ class NeuralNet(BaseEstimator):
         biases = [layer.bias for layer in self._linear()]
         return [bias.data for bias in biases if bias is not None]
 
+    @property
+    def n_layers_(self) -> int:
+        """Layers of units, the input and the output among them."""
+        return len(self._linear()) + 1
+
     # -- predicting
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the model's outputs, of shape (n, columns)."""

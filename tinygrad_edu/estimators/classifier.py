@@ -122,6 +122,8 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):
         These two with ``early_stopping``; else the one before.
     coefs_, intercepts_ : list of ndarray, shapes (in, out) and (out,)
         The weights and biases by layer; not with ``model=``.
+    n_layers_ : int
+        Layers of units, the input and the output among them; not with ``model=``.
 
     See Also
     --------
@@ -337,7 +339,7 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):
 
     @available_if(solver_has_steps)  # type: ignore[untyped-decorator]
     def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+        self, X: Any, y: Any, *, classes: Any = None, sample_weight: Any = None
     ) -> NeuralNetClassifier:
         """Go through these data once, going on from the last call.
 

@@ -40,7 +40,7 @@ beta_1, beta_2, epsilon, n_iter_no_change, max_fun, callbacks
     ----------
     model_, history_, n_features_in_, feature_names_in_, n_outputs_, n_iter_, t_, \
 loss_, loss_curve_, best_loss_, validation_scores_, best_validation_score_, coefs_, \
-intercepts_
+intercepts_, n_layers_
         As for :class:`NeuralNetClassifier`; the score is R².
 
     See Also
