@@ -17,7 +17,7 @@ RUFF_RULES := --select E,F,W,B,C4,I,PT,RUF,UP \
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all bench lint types format clean FORCE
+.PHONY: help demo notebooks test test-all bench lint types format clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1@\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -26,10 +26,13 @@ help: ## list the targets
 demo: $(VENV)/.installed ## train the lecture's networks, write pictures to demo/
 	$(BIN)/tinygrad-edu lecture --out demo
 
+notebooks: $(VENV)/.installed-docs ## make a notebook of each example, in notebooks/
+	$(BIN)/python docs/notebooks/make.py
+
 test: $(VENV)/.installed-test ## run the tests and docstring examples but the slow
 	$(RUN) pytest
 
-test-all: test ## run the tests, then the slow ones too
+test-all: test $(VENV)/.installed-docs ## run the tests, then the slow ones too
 	$(RUN) pytest -m slow || [ $$? -eq 5 ] # 5: there are no slow tests
 
 bench: $(VENV)/.installed-bench ## measure against peers, write docs/benchmarks.md
@@ -47,7 +50,7 @@ format: $(VENV)/.installed-dev ## sort the imports, fix what ruff can, format
 	$(RUN) ruff format $(RUFF_FLAGS) .
 
 clean: ## remove all that make has made, .venv too
-	rm -rf $(VENV) build dist demo *.egg-info
+	rm -rf $(VENV) build dist demo notebooks *.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

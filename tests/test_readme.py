@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 import tinygrad_edu as te
 
 ROOT = Path(te.__file__).parents[1]
@@ -43,21 +41,3 @@ def test_every_file_that_it_names_is_there():
     paths = [ROOT / (a or b) for a, b in named]
     assert len(paths) > 5
     assert [path for path in paths if not path.exists()] == []
-
-
-LONG = {"08_language_model"}  # takes half a minute
-EXAMPLES = [
-    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in LONG))
-    for path in sorted((ROOT / "examples").glob("*.py"))
-]
-
-
-@pytest.mark.usefixtures("own_ops")
-@pytest.mark.parametrize("script", EXAMPLES)
-def test_examples_run(script, capsys, monkeypatch):
-    monkeypatch.delenv("TINYGRAD_EDU_DATA", raising=False)  # with it, one takes longer
-    monkeypatch.setattr("sys.argv", [str(script)])
-
-    exec(compile(script.read_text(encoding="utf-8"), script, "exec"), {})
-
-    assert capsys.readouterr().out.count("\n") > 3
