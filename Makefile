@@ -13,11 +13,14 @@ RUFF_FLAGS := --isolated --target-version py311 --line-length 88
 RUFF_RULES := --select E,F,W,B,C4,I,PT,RUF,UP \
   --ignore PT018,RUF001,RUF002,RUF003,RUF022
 
+# A warning is an error; every page is read and every notebook run, two at a time.
+SPHINX_FLAGS := --fail-on-warning --keep-going --fresh-env --jobs 2
+
 # Two pips at work in one environment would spoil it.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo notebooks test test-all bench lint types format clean FORCE
+.PHONY: help demo docs notebooks test test-all bench lint types format clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1@\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -28,6 +31,9 @@ demo: $(VENV)/.installed ## train the lecture's networks, write pictures to demo
 
 notebooks: $(VENV)/.installed-docs ## make a notebook of each example, in notebooks/
 	$(BIN)/python docs/notebooks/make.py
+
+docs: $(VENV)/.installed-docs ## build the site in docs/_build/html
+	$(RUN) sphinx $(SPHINX_FLAGS) -d docs/_build/trees docs docs/_build/html
 
 test: $(VENV)/.installed-test ## run the tests and docstring examples but the slow
 	$(RUN) pytest
@@ -50,7 +56,7 @@ format: $(VENV)/.installed-dev ## sort the imports, fix what ruff can, format
 	$(RUN) ruff format $(RUFF_FLAGS) .
 
 clean: ## remove all that make has made, .venv too
-	rm -rf $(VENV) build dist demo notebooks *.egg-info
+	rm -rf $(VENV) build dist demo notebooks docs/_build *.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

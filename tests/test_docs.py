@@ -13,9 +13,7 @@ import tinygrad_edu as te
 from tinygrad_edu import cli
 
 DOCS = Path(te.__file__).parents[1] / "docs"
-WITHOUT_CODE = {DOCS / "operations.md", DOCS / "benchmarks.md"}
-ELSEWHERE = {*DOCS.glob("lecture/*.md"), *DOCS.glob("essay/*.md")}  # notebooks
-GUIDES = sorted({*DOCS.rglob("*.md")} - WITHOUT_CODE - ELSEWHERE)
+GUIDES = sorted([DOCS / "adding-an-operation.md", *DOCS.glob("guides/*.md")])
 BLOCK = re.compile(
     r"^```(?P<kind>python|sh)\n(?P<code>.*?)^```\n(?:\n?```text\n(?P<said>.*?)^```)?",
     flags=re.DOTALL | re.MULTILINE,

@@ -222,7 +222,7 @@ def tensor(
     name : str, optional
         For drawings and error messages.
     dtype : dtype, optional
-        As in :func:`numpy.array`.
+        As in ``numpy.array``.
 
     Returns
     -------

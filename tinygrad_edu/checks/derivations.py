@@ -69,7 +69,7 @@ class ClaimReport:
 
 @dataclass(frozen=True)
 class DerivationReport:
-    """What :func:`check_derivation` found.
+    """What :func:`tinygrad_edu.check_derivation` found.
 
     Attributes
     ----------

@@ -55,7 +55,7 @@ class GradientCheckError(AssertionError):
 
 @dataclass(frozen=True)
 class GradcheckReport:
-    """What :func:`gradcheck` compared.
+    """What :func:`tinygrad_edu.gradcheck` compared.
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ __all__ = ["Nudge", "nudge"]
 
 @dataclass(frozen=True, slots=True)
 class Nudge:
-    """What :func:`nudge` found; print it.
+    """What :func:`tinygrad_edu.nudge` found; print it.
 
     Attributes
     ----------

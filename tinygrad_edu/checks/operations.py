@@ -29,7 +29,7 @@ _SINGLE = 1e-4
 
 @dataclass(frozen=True)
 class OperationReport:
-    """What :func:`check_op` checked.
+    """What :func:`tinygrad_edu.check_op` checked.
 
     Attributes
     ----------

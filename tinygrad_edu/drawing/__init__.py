@@ -172,7 +172,7 @@ def _check(option: str, given: Any, allowed: Collection[str]) -> None:
 
 
 class Steps(tuple[Step, ...]):
-    """The walk backward: one :class:`Step` for each operation; its text when printed.
+    """The walk backward: one ``Step`` for each operation; its text when printed.
 
     Parameters
     ----------

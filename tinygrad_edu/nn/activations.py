@@ -277,7 +277,7 @@ class Softplus(Activation):
 
 
 class Softsign(Activation):
-    """x / (1 + |x|): from -1 to 1 like :class:`Tanh`, but slow to get there.
+    """``x / (1 + |x|)``: from -1 to 1 like :class:`Tanh`, but slow to get there.
 
     Examples
     --------

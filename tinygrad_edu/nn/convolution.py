@@ -238,7 +238,7 @@ class Conv2d(_Convolution):
 
     Attributes
     ----------
-    weight : Tensor, shape (out_channels, in_channels, *kernel_size)
+    weight : Tensor, shape ``(out_channels, in_channels, *kernel_size)``
     bias : Tensor, shape (out_channels,), or None
 
     Raises

@@ -150,7 +150,7 @@ def l1_loss(predictions: Any, targets: Any, *, reduction: str = "mean") -> Any:
 
     Notes
     -----
-    mean |ŷ - y|; its derivative is sign(ŷ - y) / n, which is 0 at the kink, ŷ = y.
+    ``mean |ŷ - y|``; its derivative is sign(ŷ - y) / n, which is 0 at the kink, ŷ = y.
 
     Examples
     --------
@@ -191,7 +191,7 @@ def huber_loss(
     Notes
     -----
     mean c (d - c/2) with d = ŷ - y and c = min(max(d, -δ), δ), which is d²/2 up to δ
-    and δ (|d| - δ/2) beyond; its derivative is c / n.
+    and ``δ (|d| - δ/2)`` beyond; its derivative is c / n.
 
     Source: P. J. Huber, "Robust Estimation of a Location Parameter", The Annals of
     Mathematical Statistics 35 (1964).

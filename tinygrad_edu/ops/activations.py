@@ -411,7 +411,7 @@ def softsign(x: Any) -> Any:
 
     Notes
     -----
-    x / (1 + |x|); dL/dx = g / (1 + |x|)².
+    ``x / (1 + |x|)``; dL/dx = ``g / (1 + |x|)²``.
 
     Examples
     --------

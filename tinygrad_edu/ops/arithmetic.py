@@ -359,7 +359,7 @@ def absolute(x: Any) -> Any:
 
     Notes
     -----
-    |x|; dL/dx = g sign(x), which is 0 at the kink, x = 0.
+    ``|x|``; dL/dx = g sign(x), which is 0 at the kink, x = 0.
 
     Examples
     --------
@@ -629,8 +629,8 @@ def copysign(a: Any, b: Any) -> Any:
 
     Notes
     -----
-    |a| sign(b); dL/da = g sign(a) sign(b), dL/db = 0. A -0.0 in b counts as negative;
-    where a is 0, the derivative is 0.
+    ``|a| sign(b)``; dL/da = g sign(a) sign(b), dL/db = 0. A -0.0 in b counts as
+    negative; where a is 0, the derivative is 0.
 
     Examples
     --------

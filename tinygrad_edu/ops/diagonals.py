@@ -155,7 +155,7 @@ def diag(x: Any, *, k: int = 0) -> Any:
     Returns
     -------
     Tensor or ndarray
-        Of a vector a matrix, shape (n + |k|, n + |k|); of a matrix a vector.
+        Of a vector a matrix, shape ``(n + |k|, n + |k|)``; of a matrix a vector.
 
     Raises
     ------

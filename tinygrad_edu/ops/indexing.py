@@ -560,7 +560,7 @@ def one_hot(labels: Any, classes: int, *, dtype: DTypeLike = np.float64) -> np.n
 
     Returns
     -------
-    ndarray, shape (*labels.shape, classes)
+    ndarray, shape ``(*labels.shape, classes)``
         A plain array: labels have no derivative.
 
     Raises

@@ -381,7 +381,7 @@ def slogdet(x: Any) -> Any:
 
     Notes
     -----
-    log |det X|; dL/dX = g X⁻ᵀ. Source: M. B. Giles, "Collected matrix derivative
+    ``log |det X|``; dL/dX = g X⁻ᵀ. Source: M. B. Giles, "Collected matrix derivative
     results for forward and reverse mode algorithmic differentiation", Advances in
     Automatic Differentiation, Springer 2008, section 2.2.4.
 

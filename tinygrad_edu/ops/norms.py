@@ -112,11 +112,11 @@ def norm(
 
     Notes
     -----
-    ‖x‖ = (Σ |x|ᵖ)^(1/p); dL/dx = g sign(x) (|x| / ‖x‖)ᵖ⁻¹, for p = 2 just g x / ‖x‖,
-    and 0 where the norm is 0. That is the convention at the kinks, also for single
-    zeros in ``x`` where p is 1 or less. Numbers that tie for the largest or smallest
-    share equally; order 0 has derivative 0. A singular value s, with the vectors u and
-    v, has the derivative u vᵀ.
+    ``‖x‖ = (Σ |x|ᵖ)^(1/p)``; dL/dx = ``g sign(x) (|x| / ‖x‖)ᵖ⁻¹``, for p = 2 just
+    g x / ‖x‖, and 0 where the norm is 0. That is the convention at the kinks, also for
+    single zeros in ``x`` where p is 1 or less. Numbers that tie for the largest or
+    smallest share equally; order 0 has derivative 0. A singular value s, with the
+    vectors u and v, has the derivative u vᵀ.
 
     Examples
     --------

@@ -36,7 +36,7 @@ def argsort(
     axis : int or None, default -1
         With None ``x`` is flattened.
     kind, order, stable
-        As in :func:`numpy.argsort`.
+        As in ``numpy.argsort``.
 
     Returns
     -------

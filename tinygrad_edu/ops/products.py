@@ -293,7 +293,7 @@ def dot(a: Any, b: Any) -> Any:
 
     Returns
     -------
-    Tensor or ndarray, shape (*a.shape[:-1], *b.shape[:-2], m)
+    Tensor or ndarray, shape ``(*a.shape[:-1], *b.shape[:-2], m)``
         Without the axes that a vector does not have; the product where one is a number.
 
     Raises
@@ -364,7 +364,7 @@ def inner(a: Any, b: Any) -> Any:
 
     Returns
     -------
-    Tensor or ndarray, shape (*a.shape[:-1], *b.shape[:-1])
+    Tensor or ndarray, shape ``(*a.shape[:-1], *b.shape[:-1])``
         The product where one is a number.
 
     Raises

@@ -197,7 +197,7 @@ def decision_regions(
 
     Notes
     -----
-    :class:`sklearn.inspection.DecisionBoundaryDisplay` draws those of scikit-learn's
+    ``sklearn.inspection.DecisionBoundaryDisplay`` draws those of scikit-learn's
     estimators, told apart by colour alone.
 
     Examples

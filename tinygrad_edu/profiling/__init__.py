@@ -78,7 +78,7 @@ def profile(
 
     A clock reads about 0.1 microseconds of its own, which are subtracted; a single
     operation is not known better than to that. Bytes are counted on a run of their
-    own, by :mod:`tracemalloc`.
+    own, by ``tracemalloc``.
 
     Examples
     --------

@@ -119,7 +119,7 @@ def evaluate(
 
     Of a single output the accuracy needs to know what counts as a yes: above 1/2 for
     ``binary_cross_entropy``, above 0 for ``binary_cross_entropy_with_logits`` and
-    ``hinge_loss``. Without one of these, use :func:`binary_accuracy`.
+    ``hinge_loss``. Without one of these, use :func:`.binary_accuracy`.
 
     Examples
     --------
@@ -295,7 +295,7 @@ class Meter:
     Parameters
     ----------
     metrics : str, callable, or a list or dict of them
-        As for :func:`evaluate`.
+        As for :func:`tinygrad_edu.evaluate`.
     loss : callable, optional
         What the outputs were made for.
     who : str

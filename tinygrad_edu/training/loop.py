@@ -97,9 +97,9 @@ def fit(
         As for :func:`tinygrad_edu.evaluate`; ``"accuracy"``.
     callbacks : iterable
         Each is called as ``callback(training)`` after each epoch, in their order; see
-        :class:`Training` for what it is given. A ``te.optim.schedules.Schedule``, or
-        anything else with a ``step``, is stepped instead. :class:`EveryBatch` and
-        :class:`BeforeStep` call one more often. ``OneCycle()`` and
+        :class:`.Training` for what it is given. A ``te.optim.schedules.Schedule``, or
+        anything else with a ``step``, is stepped instead. :class:`.EveryBatch` and
+        :class:`.BeforeStep` call one more often. ``OneCycle()`` and
         ``CosineAnnealing()`` without a number of steps last as long as the training.
     progress : bool or "bar", default True
         Whether to show a bar, in a terminal or notebook, and a line for each epoch
@@ -115,8 +115,8 @@ def fit(
     -------
     History
         "loss" and the metrics are means over the batches as they were learned from,
-        before each step; those of "validation_..." are measured at the epoch's end. A
-        metric that is no mean over rows is computed from all outputs of the epoch.
+        before each step; those of ``"validation_..."`` are measured at the epoch's end.
+        A metric that is no mean over rows is computed from all outputs of the epoch.
         "learning_rate" is that of the epoch's last step, of the first group; "seconds"
         is how long learning took, without validation, so that runs can be compared.
 

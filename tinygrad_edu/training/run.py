@@ -33,7 +33,7 @@ __all__ = ["Training"]
 
 
 class Training:
-    """A run of :func:`fit`, as callbacks see it.
+    """A run of :func:`tinygrad_edu.fit`, as callbacks see it.
 
     Attributes
     ----------
