@@ -7,9 +7,11 @@ import json
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 import termios
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +217,50 @@ def test_help_names_what_there_is(arguments, capsys):
             "mnist",
         ]
     assert all(word in out for word in known)
+
+
+COMMANDS = [
+    [],
+    *[["lecture"], ["draw"], ["gradcheck"], ["exercises"]],
+    *[["exercises", "list"], ["exercises", "start"], ["exercises", "check"]],
+]
+
+
+@pytest.fixture
+def quick(monkeypatch, tmp_path):
+    """An empty folder, one epoch for each network, no pictures and no MNIST."""
+    run, load = lecture.run, lecture.load
+    monkeypatch.setattr(lecture, "save_pictures", lambda *_: [])
+    monkeypatch.setattr(lecture, "run", partial(run, epochs=1))
+    monkeypatch.setattr(lecture, "load", lambda name, folder: load("digits"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words) or "-")
+def test_every_help_gives_examples_that_run(words, capsys):
+    with pytest.raises(SystemExit):
+        main([*words, "--help"])
+    said = capsys.readouterr().out
+    lines = re.findall(r"^  tinygrad-edu (.*?)(?:  .*)?$", said, flags=re.MULTILINE)
+    if words == ["exercises", "check"]:
+        main(["exercises", "start", "sigmoid"])  # what there is to check
+
+    codes = [main(shlex.split(line)) for line in lines]
+
+    assert lines
+    assert all(line.startswith(" ".join(words)) for line in lines)
+    unwritten = "exercises check sigmoid.py"
+    assert codes == [int(line == unwritten) for line in lines]
+
+
+def test_the_help_of_a_command_with_networks_tells_what_each_is(capsys):
+    for command_ in ("lecture", "draw"):
+        with pytest.raises(SystemExit):
+            main([command_, "--help"])
+        said = capsys.readouterr().out
+
+        assert all(s.title in said for s in lecture.SYSTEMS.values())
 
 
 def test_help_costs_no_scikit_learn_and_no_matplotlib():
@@ -452,7 +498,7 @@ def test_the_module_fails_like_the_function(tmp_path):
 # ------------------------------------------------------------------ bad arguments
 
 WRONG = {
-    "no command": ([], "required: COMMAND"),
+    "no command": ([], "required: command"),
     "an unknown command": (["lesson"], "invalid choice: 'lesson'"),
     "an unknown system": (["lecture", "perceptron"], "invalid choice: 'perceptron'"),
     "an unknown drawing": (["draw", "all"], "invalid choice: 'all'"),

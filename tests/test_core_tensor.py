@@ -44,8 +44,35 @@ def test_tensor_of_a_recorded_tensor_would_leave_the_graph():
 
     with pytest.raises(TypeError, match=r"\.detach\(\)\.numpy\(\)"):
         te.tensor(y)
-    with pytest.raises(TypeError, match=r"te\.concatenate joins tensors"):
+    with pytest.raises(TypeError, match=r"te\.stack and te\.concatenate join"):
         te.tensor([y, y])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [["1", "2"], np.array(["iris"]), np.array(["a", "b"], dtype=object)],
+    ids=str,
+)
+def test_text_is_refused_with_the_ways_to_make_numbers_of_it(data):
+    with pytest.raises(TypeError, match=r"dtype .*x\.astype\(float\).*np\.unique\(x"):
+        te.tensor(data)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "told"),
+    [
+        ((3, 4), (3,), "a is (3, 4), b is (3,). Did you mean b[:, None]?"),
+        ((3,), (3, 4), "a is (3,), b is (3, 4). Did you mean a[:, None]?"),
+        ((3, 4), (4, 3), "a is (3, 4), b is (4, 3). Did you mean b.T?"),
+        ((3, 4), (5,), "a is (3, 4), b is (5,)"),
+        ((2, 3), (4, 5), "a is (2, 3), b is (4, 5)"),
+    ],
+)
+def test_shapes_that_do_not_broadcast_are_told_with_what_was_meant(a, b, told):
+    with pytest.raises(ValueError, match="add") as caught:
+        leaf(np.ones(a)) + np.ones(b)
+
+    assert str(caught.value) == f"add: the shapes do not broadcast: {told}"
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,9 @@ def test_partial_fit_is_for_solvers_that_make_steps():
 
 def test_partial_fit_goes_on_with_its_solver_until_the_next_fit(rng):
     X, y = blobs(rng)
-    estimators = [quick(max_iter=2).partial_fit(X, y, classes=[0, 1, 2]) for _ in range(2)]
+    estimators = [
+        quick(max_iter=2).partial_fit(X, y, classes=[0, 1, 2]) for _ in range(2)
+    ]
 
     estimators[0].set_params(solver="sgd")
     weights = [one.partial_fit(X, y).coefs_[0] for one in estimators]

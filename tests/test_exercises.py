@@ -573,7 +573,7 @@ def test_list_shows_names_points_and_what_lies_in_the_folder(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "the following arguments are required: ACTION"),
+        ([], "the following arguments are required: action"),
         (["start"], "the following arguments are required: NAME"),
         (["start", "nothing"], "there is no exercise 'nothing'"),
         (["check", "nowhere.py"], "No such file or directory: 'nowhere.py'"),

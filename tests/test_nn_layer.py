@@ -1170,7 +1170,24 @@ def test_whatever_does_not_fit_is_refused_with_its_shape(x, shape):
     size = 3 if shape != "(4, 3)" else 4
     message = refused(nn.Linear(size, 2), x)
 
-    assert message == f"Linear ({size} -> 2) got {shape}: its last axis must be {size}"
+    told = f"Linear ({size} -> 2) got {shape}: its last axis must be {size}"
+    assert message.removesuffix(". Examples are rows: did you mean x.T?") == told
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        ((64, 32), ". Examples are rows: did you mean x.T?"),
+        ((32, 8, 8), ". Put te.nn.Flatten() before it"),
+        ((64, 8, 9), ""),
+        ((65, 32), ""),
+        ((64, 32, 3), ""),
+    ],
+)
+def test_an_input_on_its_side_or_not_yet_flat_gets_a_hint(shape, hint):
+    message = refused(nn.Linear(64, 10), np.ones(shape))
+
+    assert message == f"Linear (64 -> 10) got {shape}: its last axis must be 64{hint}"
 
 
 def test_a_layer_of_ones_own_refuses_in_the_same_words():

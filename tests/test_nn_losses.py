@@ -675,6 +675,30 @@ def test_labels_that_do_not_fit_are_refused(labels, message):
             nn.softmax_cross_entropy(logits, labels)
 
 
+@pytest.mark.parametrize("loss", [nn.softmax_cross_entropy, nn.nll_loss, "recorded"])
+@pytest.mark.parametrize(
+    ("labels", "hint"),
+    [
+        (np.array([0.0, 1.0, 2.0]), ". Write labels.astype(int)"),
+        (np.array([True, False, True]), ". Write labels.astype(int)"),
+        (np.array([[0], [1], [2]]), ". Write labels.reshape(3,)"),
+        (np.array([[0.0, 1.0, 2.0]]), ". Write labels.reshape(3,).astype(int)"),
+        (np.array([0, 1]), ""),
+    ],
+    ids=str,
+)
+def test_labels_of_another_form_are_told_what_to_write(loss, labels, hint):
+    scores = np.zeros((3, 4))
+    if loss == "recorded":
+        loss, scores = nn.softmax_cross_entropy, te.tensor(scores, requires_grad=True)
+
+    with pytest.raises(ValueError, match="labels must be integers") as caught:
+        loss(scores, labels)
+
+    told = str(caught.value).partition(f"{labels.dtype} of shape {labels.shape}")[2]
+    assert told == (hint and f"{hint} if they are numbers of classes")
+
+
 @pytest.mark.parametrize("reduction", ["average", None])
 def test_softmax_cross_entropy_refuses_an_unknown_reduction(reduction):
     with pytest.raises(ValueError, match=f"mean, sum or none, got {reduction!r}"):

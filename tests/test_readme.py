@@ -1,14 +1,17 @@
-"""The README's code runs as it stands there, and its picture shows what it says."""
+"""README and CONTRIBUTING are true: code, output, picture, files and commands."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import pytest
+
 import tinygrad_edu as te
 
 ROOT = Path(te.__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -35,9 +38,23 @@ def test_the_slip_in_a_derivation_is_named(capsys):
     assert capsys.readouterr().out == "('missing-mean',)\n"
 
 
-def test_every_file_that_it_names_is_there():
-    named = re.findall(r"`([\w/]+\.(?:py|md))`|\]\((docs/.*?)\)", README)
+def test_it_fits_on_a_screen():
+    assert README.count("\n") <= 110
 
-    paths = [ROOT / (a or b) for a, b in named]
-    assert len(paths) > 5
-    assert [path for path in paths if not path.exists()] == []
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_file_that_a_page_names_is_there(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = re.findall(r"([\w/-]+\.(?:py|md|cfg|svg))\b", text)
+
+    assert len(named) > 5
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_every_make_target_is_told_of_to_contributors():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z-]+):.* ## ", makefile, flags=re.MULTILINE)
+
+    told = re.findall(r"^\| `make ([a-z-]+)`", CONTRIBUTING, flags=re.MULTILINE)
+
+    assert sorted(told) == sorted({*targets} - {"help"})

@@ -246,6 +246,13 @@ def test_aux_is_handed_through_as_plain_numbers():
     assert not isinstance(aux["twice"][0], te.Tensor)
 
 
+@pytest.mark.parametrize("transform", ["grad", "value_and_grad", "jacobian", "hessian"])
+@pytest.mark.parametrize("x", [3.0, np.ones(2), (0, 1.0), "x"], ids=str)
+def test_the_point_in_place_of_argnums_is_refused_at_once(transform, x):
+    with pytest.raises(TypeError, match=r"argnums must be .*te\.\w+\(f\)\(x\)"):
+        getattr(te, transform)(te.sum, x)
+
+
 def test_argnums_choose_the_arguments():
     f = lambda a, b, scale=1.0: scale * a * b**2  # noqa: E731
 

@@ -55,7 +55,13 @@ class ArrayLike(Methods):
         return np.array(self.__array__())
 
     def item(self) -> Any:
-        """Return the one number of a one-element tensor."""
+        """Return the one number of a one-element tensor.
+
+        Raises
+        ------
+        ValueError
+            If it has more than one, or none.
+        """
         if self.size != 1:
             raise ValueError(
                 f"item: a tensor of shape {self.shape} is no single number"

@@ -20,9 +20,73 @@ from tinygrad_edu.files import written_atomically
 
 __all__ = ["main"]
 
+# What --help says. Lines that begin with "  tinygrad-edu" are run by a test.
+_TOP = """\
+examples:
+  tinygrad-edu lecture                train the lecture's networks on digits
+  tinygrad-edu draw neuron            a single neuron's graph, as text
+  tinygrad-edu draw --out graph.html  a page that steps through the backward pass
+  tinygrad-edu exercises list         what there is to practise
+
+tinygrad-edu COMMAND --help says more. In Python: import tinygrad_edu as te
+"""
+
+_LECTURE = """\
+Train the lecture's networks on handwritten digits, and count what they get
+right: it takes seconds with the built-in digits, minutes with MNIST. With
+--data mnist the first three print the lecture's published numbers.
+
+{systems}"""
+_LECTURE_EXAMPLES = """\
+examples:
+  tinygrad-edu lecture neuron             one network, numbers only
+  tinygrad-edu lecture --out pictures     all four, with pictures and graphs
+  tinygrad-edu lecture digits --data mnist --data-dir mnist
+"""
+
+_DRAW = """\
+Draw the graph of one of the lecture's networks on 32 examples, before training:
+what is computed, and how the gradient flows back. A page (.html) walks through
+the backward pass step by step. For a graph of your own, te.draw(loss) in Python.
+
+{systems}"""
+_DRAW_EXAMPLES = """\
+examples:
+  tinygrad-edu draw neuron                 as text
+  tinygrad-edu draw hidden --out hidden.html
+  tinygrad-edu draw digits --level layer --out digits.svg
+"""
+
+_GRADCHECK = """\
+Check the gradients of a function of your own against finite differences. It is
+called with one Tensor for each shape, filled with standard normal numbers. If a
+gradient is wrong, the operation to blame is named, and the exit code is 1.
+"""
+_GRADCHECK_EXAMPLES = """\
+examples:
+  tinygrad-edu gradcheck tinygrad_edu:tanh --shapes "(3,4)"
+  tinygrad-edu gradcheck tinygrad_edu:matmul --shapes "(3,4),(4,2)" --order 2
+"""
+
+_EXERCISES = """\
+Exercises along the lecture. start writes a file with functions to be written;
+check runs it, gives points for each part, and says of the first part that is
+wrong what came, what was expected and why that may be. Nothing is sent anywhere.
+"""
+_EXERCISES_EXAMPLES = """\
+a round:
+  tinygrad-edu exercises start sigmoid
+  (write the function in sigmoid.py)
+  tinygrad-edu exercises check sigmoid.py
+"""
+
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, with exit code 2."""
+    """Keeps the lines of its texts; says what is wrong in one, with exit code 2."""
+
+    def __init__(self, **options: Any) -> None:
+        as_written = argparse.RawDescriptionHelpFormatter
+        super().__init__(formatter_class=as_written, **options)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
@@ -49,11 +113,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _Parser(
         prog="tinygrad-edu",
-        description="A computational graph in pure NumPy, for learning "
-        "backpropagation.",
+        description="See backpropagation at work: a computational graph in pure NumPy.",
+        epilog=_TOP,
     )
     commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+        title="commands", dest="command", required=True, parser_class=_Parser
     )
     _add_lecture(commands)
     _add_draw(commands)
@@ -72,30 +136,33 @@ def _add_lecture(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser(
         "lecture",
         help="train the lecture's networks and judge them",
-        description="Train the lecture's networks on handwritten digits: a single "
-        "neuron that knows a zero, a network with one hidden layer, a ten-digit "
-        "network, and the same one trained well. With --data mnist the first "
-        "three print the lecture's published numbers.",
-        epilog="systems: "
-        + "; ".join(f"{s.name}, {s.title}" for s in lecture.SYSTEMS.values()),
+        description=_LECTURE.format(systems=_systems()),
+        epilog=_LECTURE_EXAMPLES,
     )
     parser.add_argument(
         "system",
         nargs="?",
         default="all",
         choices=[*lecture.SYSTEMS, "all"],
-        help="which network (default: all)",
+        help="one of the networks above (default: all)",
         metavar="SYSTEM",
     )
     _add_data(parser)
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write pictures and graphs here"
+        "--out", type=Path, metavar="DIR", help="write pictures and graphs here, too"
     )
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the numbers to this file"
+        "--json", type=Path, metavar="FILE", help="write the numbers to this file, too"
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     parser.set_defaults(run=lambda options: _lecture(parser, options))
+
+
+def _systems() -> str:
+    """Return a line for each network of the lecture."""
+    wide = max(map(len, lecture.SYSTEMS))
+    lines = [f"  {s.name:{wide}}  {s.title}" for s in lecture.SYSTEMS.values()]
+    return "\n".join(lines)
 
 
 def _add_data(parser: _Parser) -> None:
@@ -109,8 +176,8 @@ def _add_data(parser: _Parser) -> None:
         "--data-dir",
         type=Path,
         metavar="DIR",
-        help="where MNIST's four IDX files lie (default: $TINYGRAD_EDU_DATA, or a "
-        "download)",
+        help="the folder of MNIST's four IDX files, for --data mnist (default: the "
+        "one in $TINYGRAD_EDU_DATA, else they are downloaded once)",
     )
 
 
@@ -166,16 +233,15 @@ def _add_draw(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser(
         "draw",
         help="draw the graph of one of the lecture's networks",
-        description="Draw the graph of one of the lecture's networks on 32 examples, "
-        "before training: what is computed, and how the gradient flows back. A page "
-        "(.html) walks through the backward pass step by step.",
+        description=_DRAW.format(systems=_systems()),
+        epilog=_DRAW_EXAMPLES,
     )
     parser.add_argument(
         "system",
         nargs="?",
         default="digits",
         choices=list(lecture.SYSTEMS),
-        help="which network (default: digits)",
+        help="one of the networks above (default: digits)",
         metavar="SYSTEM",
     )
     _add_data(parser)
@@ -183,14 +249,15 @@ def _add_draw(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--level",
         choices=["auto", "model", "layer", "op"],
         default="auto",
-        help="a box for each part, layer or operation (default: auto)",
+        help="a box for each part of the model, each layer, or each operation "
+        "(default: auto, by operation as long as that is legible)",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help="write it here: .html, .svg or .dot, or .png or .pdf, which need Graphviz "
-        "(default: print it as text)",
+        help="write it here; the ending says how: .html, .svg or .dot, or .png or "
+        ".pdf, which need Graphviz (default: print it as text)",
     )
     parser.set_defaults(run=lambda options: _draw(parser, options))
 
@@ -209,25 +276,30 @@ def _add_gradcheck(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser(
         "gradcheck",
         help="check a function's gradients against finite differences",
-        description="Check the gradients of a function of Tensors against finite "
-        "differences, at inputs drawn from a standard normal distribution. Exit code 1 "
-        "if one is wrong.",
+        description=_GRADCHECK,
+        epilog=_GRADCHECK_EXAMPLES,
     )
     parser.add_argument(
         "function",
         metavar="MODULE:FUNCTION",
-        help="such as package.module:function; modules are looked for here, too",
+        help="where it is: mine:loss is loss in mine.py, here or where Python looks",
     )
     parser.add_argument(
         "--shapes",
         default="()",
-        help='of the inputs: "(3,4),(4,)"; that of a number is () (default: ())',
+        help='one for each input: "(3,4),(4,)"; that of a number is () (default: ())',
     )
     parser.add_argument(
-        "--order", type=int, default=1, help="up to which order (default: 1)"
+        "--order",
+        type=int,
+        default=1,
+        help="2 checks second derivatives, too, and so on (default: 1)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the inputs and directions (default: 0)"
+        "--seed",
+        type=int,
+        default=0,
+        help="other inputs for another number (default: 0)",
     )
     parser.set_defaults(run=lambda options: _gradcheck(parser, options))
 
@@ -299,39 +371,45 @@ def _add_exercises(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser(
         "exercises",
         help="exercises along the lecture, with a checker that gives points and hints",
-        description="Exercises along the lecture. start writes a file with functions "
-        "to be written; check runs it, gives points for each part, and says of the "
-        "first part that is wrong what came, what was expected and why that may be.",
-        epilog="a round: tinygrad-edu exercises start sigmoid; write the function in "
-        "sigmoid.py; tinygrad-edu exercises check sigmoid.py",
+        description=_EXERCISES,
+        epilog=_EXERCISES_EXAMPLES,
     )
     actions = parser.add_subparsers(
-        dest="action", metavar="ACTION", required=True, parser_class=_Parser
+        title="actions", dest="action", required=True, parser_class=_Parser
     )
     listing = actions.add_parser(
         "list",
         help="what there is",
-        description="List the exercises by chapter, with their points, and which of "
+        description="List the exercises by chapter, with their points, and which of\n"
         "the files in the present folder are answers.",
+        epilog="example:\n  tinygrad-edu exercises list",
     )
     listing.set_defaults(run=_list_exercises)
     starting = actions.add_parser(
         "start",
         help="begin with an exercise",
-        description="Write NAME.py into the present folder: what to do, and the "
+        description="Write NAME.py into the present folder: what to do, and the\n"
         "functions to be written. A file that is there already stays as it is.",
-        epilog=f"names: {', '.join(exercises.EXERCISES)}",
+        epilog="example:\n  tinygrad-edu exercises start sigmoid",
     )
-    starting.add_argument("name", metavar="NAME", help="as in the list")
+    starting.add_argument(
+        "name", metavar="NAME", help="one of tinygrad-edu exercises list"
+    )
     starting.set_defaults(run=lambda options: _start_exercise(starting, options))
     checking = actions.add_parser(
         "check",
         help="get points and a hint",
-        description="Run a file in a process of its own and give points for what it "
-        "does. The file may be called anything, as long as it keeps the starter's "
-        "first line. Exit code 0 if it gets all points, else 1.",
+        description="Run a file, give points for each part, and a hint for the first\n"
+        "part that is wrong. The file may be called anything, as long as it\n"
+        "keeps the starter's first line. Exit code 0 if it gets all points, else 1.",
+        epilog="example:\n  tinygrad-edu exercises check sigmoid.py",
     )
-    checking.add_argument("file", type=Path, metavar="FILE", help="such as sigmoid.py")
+    checking.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="begun with tinygrad-edu exercises start",
+    )
     checking.set_defaults(run=lambda options: _check_exercise(checking, options))
 
 

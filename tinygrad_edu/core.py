@@ -57,10 +57,11 @@ class Tensor(ArrayLike):
     Attributes
     ----------
     data : ndarray
-        The numbers. Assigning (also ``t.data -= ...``) marks the tensor as newer than
-        every graph that used it: a backward through such a graph raises.
+        The numbers, of any shape. Assigning (also ``t.data -= ...``) marks the tensor
+        as newer than every graph that used it: a backward through such a graph raises.
     grad : ndarray or None
-        Of a leaf: the sum of the gradients of every ``backward`` since ``zero_grad``.
+        Of a leaf: the sum of the gradients of every ``backward`` since ``zero_grad``,
+        of the tensor's shape and dtype.
     op : Op or None
         The operation that made it; None for a leaf.
     inputs : tuple
@@ -71,6 +72,40 @@ class Tensor(ArrayLike):
         For drawings and error messages.
     scope : Scope or None
         The layer in which it was recorded.
+
+    Raises
+    ------
+    TypeError
+        If it is called: ``te.tensor`` makes a leaf, operations make the rest.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> w = te.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+    >>> w.shape, w.ndim, w.size, w.dtype, w.T.shape
+    ((1, 3), 2, 3, dtype('float64'), (3, 1))
+    >>> loss = (w * w).sum()
+    >>> w.is_leaf, loss.is_leaf, loss.requires_grad
+    (True, False, True)
+    >>> loss.backward()
+    >>> w.grad
+    array([[2., 4., 6.]])
+    >>> w.data -= 0.5 * w.grad  # a step of gradient descent
+    >>> w.data
+    array([[0., 0., 0.]])
+    >>> w.zero_grad()
+    >>> print(w.grad)
+    None
+
+    Out of the graph, as a tensor, an array and a number:
+
+    >>> loss.detach(), loss.detach().numpy(), loss.item()
+    (tensor(14.), array(14.), 14.0)
+
+    Assignment to a part makes a new tensor:
+
+    >>> w.at[0, 1].set(5.0).data
+    array([[0., 5., 0.]])
     """
 
     __slots__ = (
@@ -227,6 +262,7 @@ def tensor(
     Returns
     -------
     Tensor
+        Of the shape of ``data``.
 
     Raises
     ------
@@ -358,7 +394,18 @@ class Case:
         self.kwargs = kwargs
 
     def sample(self, rng: RandomSource = None) -> list[Any]:
-        """Return the inputs as arrays, drawn from ``rng``."""
+        """Return the inputs as arrays.
+
+        Parameters
+        ----------
+        rng : int, Generator, RandomState or None
+            What they are drawn from.
+
+        Returns
+        -------
+        list of ndarray or None
+            One for each argument.
+        """
         rng = generator(rng)
         drawn = [
             rng.standard_normal(x) if isinstance(x, tuple) else x for x in self.inputs
@@ -377,6 +424,32 @@ class Op:
 
     Made by :func:`op`. Arguments that can stand in front are arrays, keyword-only ones
     are metadata; a starred argument makes the operation variadic.
+
+    Parameters
+    ----------
+    forward : callable
+        The function that computes it.
+    numpy, symbol, operator, elementwise, adapter, residuals, results, texts, cases
+        As for :func:`tinygrad_edu.op`.
+
+    Attributes
+    ----------
+    name : str
+        The function's.
+    arguments : tuple of str
+        The names of the arrays.
+    metadata : dict
+        The names of the other arguments, and their defaults.
+    constant : frozenset of str
+        The arguments that have no derivative.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.OPS["matmul"].arguments, te.OPS["matmul"].argument(1)
+    (('a', 'b'), 'b')
+    >>> te.OPS["sum"].metadata
+    {'axis': None, 'keepdims': False}
     """
 
     def __init__(
@@ -446,7 +519,17 @@ class Op:
         return self.call(*args, **kwargs)
 
     def argument(self, position: int) -> str:
-        """Return the name of the argument at a position."""
+        """Return the name of the argument at a position.
+
+        Parameters
+        ----------
+        position : int
+            From 0 on. All of a variadic operation have the one name.
+
+        Returns
+        -------
+        str
+        """
         return self.arguments[min(position, len(self.arguments) - 1)]
 
     def __repr__(self) -> str:
@@ -471,6 +554,19 @@ class Op:
         ------
         TypeError
             If an argument is left out, or a rule does not fit the signature.
+
+        Examples
+        --------
+        >>> import tinygrad_edu as te
+        >>> @te.op(elementwise=True, cases=[te.Case((2, 3), (3,))])
+        ... def product_of_squares(a, b):
+        ...     return a**2 * b**2
+        >>> product_of_squares.vjp(
+        ...     a=lambda g, out, a, b: g * 2 * a * b**2,
+        ...     b=lambda g, out, a, b: g * 2 * a**2 * b,
+        ... )
+        >>> print(te.grad(product_of_squares)(3.0, 2.0))
+        24.0
         """
         if set(rules) != set(self.arguments):
             raise errors.wrong_rules(self, rules)
@@ -532,6 +628,8 @@ def op(function: Callable[..., Any] | None = None, **declaration: Any) -> Any:
     ----------
     function : callable
         Takes arrays, returns an array. Its keyword-only arguments are metadata.
+    **declaration
+        Any of these:
     numpy : callable, optional
         The NumPy function that records this operation when handed a Tensor.
     symbol : str, optional
@@ -743,7 +841,7 @@ def gradients(
     Parameters
     ----------
     output : Tensor
-        A single number, unless ``gradient`` is given.
+        A single number, unless ``gradient`` is given; then of any shape.
     inputs : iterable of Tensor
         Leaves, or tensors computed on the way; all must require gradients.
     gradient : array_like or Tensor, optional
@@ -761,6 +859,8 @@ def gradients(
     ------
     RuntimeError
         As :meth:`Tensor.backward`; also for an input that does not require gradients.
+    TypeError
+        If ``inputs`` is a single Tensor: write ``[x]``.
 
     Examples
     --------

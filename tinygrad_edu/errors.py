@@ -29,8 +29,14 @@ def called(x: Any) -> str:
 
 def not_real(data: Any, who: str) -> TypeError:
     dtype = np.asarray(data).dtype
-    what = type(data).__name__ if dtype.kind == "O" else f"dtype {dtype}"
+    is_array = dtype.kind != "O" or isinstance(data, np.ndarray)
+    what = f"dtype {dtype}" if is_array else type(data).__name__
     hint = " (complex numbers are not supported)" if dtype.kind == "c" else ""
+    if is_array and dtype.kind in "OUS":
+        hint = (
+            ". Numbers that were read as text: x.astype(float). Words: "
+            "names, x = np.unique(x, return_inverse=True) numbers them"
+        )
     return TypeError(
         f"{who} must be a Tensor, an array of real numbers or a number, "
         f"got {what}{hint}"
@@ -54,15 +60,15 @@ def misfit(x: Tensor, attribute: str, shape: Shape) -> ValueError:
 def not_floating(dtype: np.dtype[Any]) -> TypeError:
     return TypeError(
         f"a tensor of dtype {dtype} cannot require gradients; only real floating-point "
-        "numbers can. Write 3.0 for 3, or pass dtype=float"
+        "numbers can. Write 3.0 for 3, x.astype(float) for an array"
     )
 
 
 def leaves_the_graph(x: Any) -> TypeError:
     return TypeError(
         f"{called(x)} requires gradients, and a plain array would leave the graph "
-        "without notice. Use .detach().numpy() for the numbers; te.concatenate "
-        "joins tensors"
+        "without notice. Use .detach().numpy() for the numbers; te.stack and "
+        "te.concatenate join tensors"
     )
 
 
@@ -120,7 +126,9 @@ def tensor_as_metadata(op: Op, name: str) -> TypeError:
 def forward_failed(op: Op, error: Exception, inputs: Sequence[Any]) -> Exception:
     """Return the error of a forward with the operation, the shapes and the layer."""
     text = str(error)
-    if not text.startswith(f"{op.name}: "):
+    if op.elementwise and "could not be broadcast" in text:
+        text = f"{op.name}: {_do_not_broadcast(op.arguments, inputs)}"
+    elif not text.startswith(f"{op.name}: "):
         names = op.arguments if not op.variadic else map(str, range(len(inputs)))
         shapes = [f"{n} is {np.shape(x)}" for n, x in zip(names, inputs, strict=False)]
         text = f"{op.name}: {text} ({', '.join(shapes)})"
@@ -136,6 +144,20 @@ def forward_failed(op: Op, error: Exception, inputs: Sequence[Any]) -> Exception
         except TypeError:  # an exception that is not made from a text
             told = (ValueError if isinstance(error, ValueError) else TypeError)(text)
     return drawable(told, op.name, inputs)
+
+
+def _do_not_broadcast(names: Sequence[str], inputs: Sequence[Any]) -> str:
+    """Say which shapes do not fit, and what was likely meant."""
+    shapes = {n: np.shape(x) for n, x in zip(names, inputs, strict=False)}
+    text = "the shapes do not broadcast: "
+    text += ", ".join(f"{n} is {shape}" for n, shape in shapes.items())
+    short, long = sorted(shapes, key=lambda n: len(shapes[n]))[:: len(shapes) - 1]
+    a, b = shapes[short], shapes[long]
+    if len(a) == 1 and len(b) == 2 and a[0] == b[0]:
+        return f"{text}. Did you mean {short}[:, None]?"
+    if len(a) == len(b) == 2 and a == b[::-1]:
+        return f"{text}. Did you mean {long}.T?"
+    return text
 
 
 def drawable(error: Exception, name: str, inputs: Sequence[Any]) -> Exception:
@@ -168,8 +190,8 @@ def wrong_gradient(x: Tensor, who: str, shape: Shape) -> ValueError:
 def no_tensor(who: str, expected: str, got: Any) -> TypeError:
     return TypeError(
         f"{who}: f must return {expected}, got {type(got).__name__}. Use te's or "
-        "NumPy's functions on the Tensors that f is given; float(), .data, .item() and "
-        ".detach().numpy() leave the graph"
+        "NumPy's functions on the Tensors that f is given; float(), .data, .item(), "
+        ".detach().numpy() and writing into an array (a[i] = x) leave the graph"
     )
 
 

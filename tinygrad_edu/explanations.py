@@ -50,7 +50,22 @@ _LEAKS = (
 
 
 class Reached(NamedTuple):
-    """A parameter that the loss reaches, and the norm of its gradient."""
+    """A parameter that the loss reaches, and the norm of its gradient.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+    norm : float
+        The Euclidean norm, in the loss's unit by the parameter's.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> w = te.tensor([3.0, 4.0], requires_grad=True, name="w")
+    >>> te.explain(te.sum(w * w)).parameters
+    (Reached(name='w', shape=(2,), norm=10.0),)
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -72,6 +87,14 @@ class Explanation:
         False where the graph cannot tell; then ``cause`` is the likely one.
     parameters : tuple of Reached
         The parameters that the loss reaches.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> w = te.tensor([1.0, 2.0], requires_grad=True, name="w")
+    >>> found = te.explain(w, te.sum(w.detach() * 3))
+    >>> found.cause, found.certain
+    ('detached', True)
     """
 
     cause: str
@@ -92,11 +115,11 @@ def explain(tensor: Tensor, loss: Tensor | None = None) -> Explanation:
     Parameters
     ----------
     tensor : Tensor
-        A parameter, or what was computed on the way. Or the loss itself: then it is
-        said which parameters it reaches, and what goes wrong on the way.
+        A parameter, or what was computed on the way, of any shape. Or the loss itself:
+        then it is said which parameters it reaches, and what goes wrong on the way.
     loss : Tensor, optional
-        Whose gradient by ``tensor`` is asked for. Without it, a parameter is looked at
-        alone. Ask before ``backward``, which frees the graph.
+        Whose gradient by ``tensor`` is asked for, of any shape. Without it, a parameter
+        is looked at alone. Ask before ``backward``, which frees the graph.
 
     Returns
     -------

@@ -50,9 +50,26 @@ class System:
         Whether it tells zeros from the rest, or all ten digits apart.
     epochs : int
     learning_rate : float
+        Dimensionless, as are inputs and weights here.
     momentum : float
+        Share of the last step that is taken again, dimensionless.
     batch_size : int, optional
         Rows in a mini-batch; all of them at once unless given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_edu import lecture
+    >>> system = lecture.SYSTEMS["neuron"]
+    >>> digits = np.array([0, 7])
+    >>> system.targets(digits).tolist(), system.classes(digits).tolist()
+    ([[1.0], [0.0]], [True, False])
+    >>> model = system.model(64, 0)
+    >>> X = np.zeros((2, 64))  # a bias of 0: a probability of 1/2
+    >>> float(system.loss(model(X), system.targets(digits)))
+    0.6931
+    >>> system.predict(model, X).tolist()
+    [False, False]
     """
 
     name: str
@@ -65,7 +82,17 @@ class System:
     batch_size: int | None = None
 
     def targets(self, digits: np.ndarray) -> np.ndarray:
-        """Return what the network shall give for examples of these ``digits``."""
+        """Return what the network shall give for examples of these digits.
+
+        Parameters
+        ----------
+        digits : ndarray of int, shape (n,)
+
+        Returns
+        -------
+        ndarray, shape (n, 1) or (n,)
+            1 for a zero, else 0; of all ten digits the digits themselves.
+        """
         return (digits == 0).astype(float)[:, None] if self.zeros_only else digits
 
     @property
@@ -74,12 +101,32 @@ class System:
         return nn.binary_cross_entropy if self.zeros_only else nn.softmax_cross_entropy
 
     def predict(self, model: nn.Layer, X: np.ndarray) -> Any:
-        """Return the predicted class of every row: is it a zero, or which digit."""
+        """Return the predicted class of every row: is it a zero, or which digit.
+
+        Parameters
+        ----------
+        model : Layer
+        X : ndarray, shape (n, features)
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
         output = predict(model, _as_input(model, X))
         return output[:, 0] > 0.5 if self.zeros_only else output.argmax(axis=1)
 
     def classes(self, digits: np.ndarray) -> Any:
-        """Return the true class of examples of these ``digits``."""
+        """Return the true class of examples of these digits.
+
+        Parameters
+        ----------
+        digits : ndarray of int, shape (n,)
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            Whether it is a zero, or the digit itself.
+        """
         return digits == 0 if self.zeros_only else digits
 
 
@@ -154,10 +201,10 @@ class Result:
         With the trained weights.
     losses : list of (int, float)
         Epoch and loss, every tenth and the last; before that epoch's update, or with
-        mini-batches the mean over the epoch.
+        mini-batches the mean over the epoch; in nats.
     curve : list of float
-        The loss of every epoch.
-    confusion_matrix : ndarray of int
+        The loss of every epoch, in nats.
+    confusion_matrix : ndarray of int, shape (classes, classes)
         On the test set; rows are predicted classes, columns actual ones.
     report : str
         scikit-learn's classification report, with predictions in the first place, as
@@ -166,6 +213,16 @@ class Result:
         Share of the test set that is right, dimensionless.
     seconds : float
         Of training, in s.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import lecture
+    >>> split = lecture.load("digits")
+    >>> (result,) = lecture.run(["neuron"], split, say=lambda line: None)
+    >>> result.confusion_matrix.shape, result.test_accuracy > 0.98
+    ((2, 2), True)
+    >>> [epoch for epoch, _ in result.losses][-2:]
+    [90, 99]
     """
 
     system: System
@@ -194,7 +251,8 @@ def load(name: str, folder: str | Path | None = None) -> Split:
 
     Returns
     -------
-    X_train, y_train, X_test, y_test : ndarray
+    X_train, X_test : ndarray, shape (n, 64) or (n, 784)
+    y_train, y_test : ndarray of int, shape (n,)
 
     Raises
     ------
@@ -373,6 +431,14 @@ def save_pictures(
         What was written: as .png the sigmoid, all loss curves, and for each system a
         sheet of test digits with predictions and the confusion matrix; its graph as
         .svg, as .html, in which one walks through the backward pass, and as .dot.
+
+    Examples
+    --------
+    >>> split = load("digits")
+    >>> results = run(["neuron"], split, epochs=2, say=lambda line: None)
+    >>> written = save_pictures(results, split, getfixture("tmp_path"))
+    >>> [path.name for path in written][:2]
+    ['sigmoid.png', 'neuron-samples.png']
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -115,6 +115,16 @@ class no_grad(ContextDecorator):
     Results computed inside have ``requires_grad=False`` and keep nothing alive. Other
     threads, and the consumer of a generator that pauses inside, go on recording.
 
+    Parameters
+    ----------
+    *function
+        Nothing: as a decorator it is written with brackets, ``@te.no_grad()``.
+
+    Raises
+    ------
+    TypeError
+        If the brackets are missing, or a coroutine is decorated.
+
     Examples
     --------
     >>> import tinygrad_edu as te

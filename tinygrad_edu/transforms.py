@@ -104,6 +104,8 @@ def value_and_grad(
     (5.0, array([2., 4.]))
     """
 
+    _check_argnums("grad", argnums)
+
     def both(*args: Any, **kwargs: Any) -> Any:
         with _transform(args, kwargs) as mode:
             moved, xs = _with_leaves("grad", args, argnums)
@@ -137,10 +139,12 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[..., Any]]:
     f : callable
         Returns a Tensor, or a tuple of them.
     *xs : array_like or Tensor
+        The arguments of ``f``, of any shapes.
 
     Returns
     -------
     y : ndarray or Tensor, or a tuple of them
+        What ``f`` returns, of any shape.
     back : callable
         ``back(g)``, for ``g`` of the shape of ``y`` (a tuple if that is one), returns
         the tuple of Jᵀ g, one for each of ``xs``. May be called many times.
@@ -193,13 +197,14 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     f : callable
         Returns a Tensor, or a tuple of them.
     xs : array_like or Tensor, or a tuple of them
-        The arguments of ``f``.
+        The arguments of ``f``, of any shapes.
     vs : array_like or Tensor, or a tuple of them
         The direction, of the shapes of ``xs``.
 
     Returns
     -------
     y : ndarray or Tensor, or a tuple of them
+        What ``f`` returns, of any shape.
     tangent : the same
         J v: how ``y`` changes as ``xs`` move along ``vs``.
 
@@ -271,6 +276,8 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
            [3., 2.]])
     """
 
+    _check_argnums("jacobian", argnums)
+
     def whole(*args: Any, **kwargs: Any) -> Any:
         with _transform(args, kwargs) as mode:
             moved, xs = _with_leaves("jacobian", args, argnums)
@@ -317,6 +324,7 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     array([[6., 2.],
            [2., 0.]])
     """
+    _check_argnums("hessian", argnums)
     if isinstance(argnums, int):
         return _named(jacobian(grad(f, argnums), argnums), "hessian", f)
 
@@ -336,7 +344,7 @@ def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> Any:
     f : callable
         Returns a single number.
     xs : array_like or Tensor, or a tuple of them
-        The arguments of ``f``.
+        The arguments of ``f``, of any shapes.
     vs : array_like or Tensor, or a tuple of them
         The vector, of the shapes of ``xs``.
 
@@ -404,11 +412,22 @@ def _transform(args: Sequence[Any], kwargs: dict[str, Any]) -> Iterator[_Mode]:
         RECORDING.set(recording)
 
 
+def _check_argnums(who: str, argnums: Any) -> None:
+    """Refuse what is no position, such as the argument itself."""
+    positions = argnums if isinstance(argnums, tuple | list) else (argnums,)
+    if not all(isinstance(n, int | np.integer) for n in positions):
+        kind = type(argnums).__name__
+        raise TypeError(
+            f"{who}: argnums must be an int or a tuple of ints, got {kind}. "
+            f"{who}(f) is a function: write te.{who}(f)(x)"
+        )
+
+
 def _with_leaves(
     who: str, args: Sequence[Any], argnums: Argnums
 ) -> tuple[list[Any], list[Tensor]]:
     """Put tensors of our own in the places to differentiate by."""
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    positions = (argnums,) if isinstance(argnums, int) else argnums
     args, leaves = list(args), list[Tensor]()
     for n in positions:
         place = operators.index(n)

@@ -76,6 +76,18 @@ class DerivationReport:
     claims : tuple of ClaimReport
     axes : tuple of Axes
         The heat maps, with ``plot=True``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> report = te.check_derivation(
+    ...     lambda x: te.sum(x * x), {"x": np.ones(3)}, {"x": np.ones(3)}
+    ... )
+    >>> report.correct, report.causes
+    (False, ('factor',))
+    >>> print(report.text.splitlines()[0])
+    x (3,): wrong in 3 of 3 entries
     """
 
     claims: tuple[ClaimReport, ...]
@@ -116,8 +128,8 @@ def check_derivation(
     f : callable
         The function as code: takes Tensors, returns a single number as a Tensor.
     inputs : mapping of str to array_like, sequence of array_like, or array_like
-        Where to check. Handed to ``f`` by name, if these are the names of its
-        parameters, else in this order.
+        Where to check; arrays of any shape. Handed to ``f`` by name, if these are the
+        names of its parameters, else in this order.
     claimed : mapping, sequence, array_like or callable
         The gradients by the inputs, in the same form; those of a mapping may be some
         of the inputs', None stands for an input without claim. A function is called

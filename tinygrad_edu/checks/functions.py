@@ -38,6 +38,18 @@ class GradientCheckError(AssertionError):
         Short names of the likely causes.
     culprits : tuple of Culprit
         The operations whose rules are wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> def half_recorded(x):
+    ...     return te.sum(x * x.detach())  # x², as far as the values go
+    >>> try:
+    ...     te.gradcheck(half_recorded, np.array([1.0, 2.0]))
+    ... except te.GradientCheckError as error:
+    ...     print(error.causes)
+    ('factor',)
     """
 
     def __init__(
@@ -62,6 +74,14 @@ class GradcheckReport:
     inputs : tuple of InputReport
         One for each input and order.
     order : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> report = te.gradcheck(te.tanh, np.array([1.0, 2.0]))
+    >>> report.compared, report.calls > 0, report.worst < 1e-6
+    (4, True, True)
     """
 
     inputs: tuple[InputReport, ...]
@@ -113,7 +133,7 @@ def gradcheck(
         Takes Tensors, returns one or several. Of a layer, every parameter is checked
         too, in place and put back.
     *inputs : array_like or Tensor
-        Where to check. By every array of floating-point numbers, and every Tensor
+        Where to check, of any shapes. By every array of floats, and every Tensor
         that requires gradients, the derivatives are taken, in float64; the others are
         handed on.
     order : int, default 1

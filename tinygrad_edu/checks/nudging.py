@@ -22,17 +22,28 @@ class Nudge:
     Attributes
     ----------
     gradient : float
-        The derivative of the loss by the entry.
+        The derivative of the loss by the entry, in the loss's unit by the entry's.
     eps : float
-        How far the entry was moved; of a coarse dtype the step that it could take.
+        How far the entry was moved, in its own unit; of a coarse dtype the step that it
+        could take.
     predicted : float
-        gradient x eps.
+        gradient x eps, in the loss's unit.
     measured : float
-        The loss after the step, less the loss before.
+        The loss after the step, less the loss before, in the loss's unit.
     entry : str
         Which one it is: ``"w[0, 1]"``.
     reason : str
         Why the two differ, or that they do not.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> w = te.tensor([3.0, 5.0], requires_grad=True, name="w")
+    >>> found = te.nudge(lambda: te.sum(w * w), w, 0, eps=0.01)
+    >>> found.entry, found.gradient, round(found.measured, 6)
+    ('w[0]', 6.0, 0.0601)
+    >>> round(found.relative_difference, 4)
+    0.0017
     """
 
     gradient: float
@@ -74,7 +85,8 @@ def nudge(
         Is called without arguments, several times, and computes the loss anew: a single
         number, as a Tensor.
     parameter : Tensor
-        A leaf that ``loss_fn`` uses. One entry of it is moved, and put back.
+        A leaf that ``loss_fn`` uses, of any shape. One entry of it is moved, and put
+        back.
     index : int or tuple of int, default ()
         Which entry; () for a single number.
     eps : float, default 1e-3

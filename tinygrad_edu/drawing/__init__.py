@@ -52,10 +52,11 @@ def draw(
     Parameters
     ----------
     what : Tensor, Layer or Exception
-        The result of a computation, such as the loss; a layer, which is then run on
-        ``inputs``; or the error of an operation that failed, for the graph up to there.
+        The result of a computation, of any shape, such as the loss; a layer, which is
+        then run on ``inputs``; or the error of an operation that failed, for the graph
+        up to there.
     *inputs : array_like
-        What the layer is run on; nothing for a tensor.
+        What the layer is run on, of the shapes that it takes; nothing for a tensor.
     level : {"auto", "model", "layer", "op", "scalar"}
         One box for each part of a model, each layer, each operation, or each number
         (of at most 60); "auto" is "op" up to 40 operations, then "layer".
@@ -177,6 +178,20 @@ class Steps(tuple[Step, ...]):
     Parameters
     ----------
     graph : Graph
+        Of a drawing.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> w = te.tensor(3.0, requires_grad=True, name="w")
+    >>> steps = te.draw(w * w).steps()
+    >>> len(steps), len(steps[0].shares)
+    (1, 2)
+    >>> steps
+    Step 1 of 1: t1 = w · w
+      is given  t̄1: (), 1
+      hands on  w̄ = w    () → (); 3; 1 of 2: more to come
+      hands on  w̄ += w    () → (); 3; 2 of 2: complete
     """
 
     graph: Graph
@@ -195,10 +210,33 @@ class Steps(tuple[Step, ...]):
 class Drawing:
     """A graph as a picture, in many forms; made by :func:`tinygrad_edu.draw`.
 
-    Attributes
+    Parameters
     ----------
     graph : Graph
         What is to be seen, as plain data.
+    direction : {"TB", "LR"}
+        Where the edges lead: from top to bottom, or from left to right.
+    legend : bool
+        Whether the picture's signs are explained beside it.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> w = te.tensor(3.0, requires_grad=True, name="w")
+    >>> drawing = te.draw(w * w)
+    >>> print(drawing.text())
+    t1: 1 operation
+    t1 = w · w: multiply, () float64; 9; gradient 1
+      w: parameter, () float64; 3; gradient 6 [left]
+          gradient += w
+      w (above) [right]
+          gradient += w
+    >>> len(drawing.steps())
+    1
+    >>> drawing.source[:7], drawing.svg()[:4], drawing.to_dict()["title"]
+    ('digraph', '<svg', 't1: 1 operation')
+    >>> drawing.show()  # doctest: +SKIP
+    >>> drawing.interactive()  # in a notebook  # doctest: +SKIP
     """
 
     def __init__(self, graph: Graph, *, direction: str, legend: bool) -> None:

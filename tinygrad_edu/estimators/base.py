@@ -405,7 +405,15 @@ class NeuralNet(BaseEstimator):
 
     @property
     def n_layers_(self) -> int:
-        """Layers of units, the input and the output among them."""
+        """Layers of units, the input and the output among them.
+
+        Examples
+        --------
+        >>> import tinygrad_edu as te
+        >>> network = te.NeuralNetRegressor((8, 4), solver="lbfgs", random_state=0)
+        >>> network.fit([[0.0], [1.0]], [0.0, 1.0]).n_layers_
+        4
+        """
         return len(self._linear()) + 1
 
     # -- predicting

@@ -35,17 +35,18 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):
     solver : {"lbfgs", "sgd", "adam"}, default "adam"
         "lbfgs" is SciPy's, and takes all rows at once: good for small data.
     alpha : float, default 0.0001
-        α ≥ 0: the loss of a batch has the further term α/2 ‖w‖² / rows, over the
-        parameters with two axes or more; biases are free.
+        α ≥ 0: the loss of a batch has the further term α/2 ‖w‖² / rows, in its unit,
+        over the parameters with two axes or more; biases are free.
     batch_size : int or "auto", default "auto"
         Rows in a mini-batch; "auto" is 200, or all if there are fewer.
     learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
         Of the solver "sgd": as it is; after t rows, divided by (t + 1) to the power of
         ``power_t``; or divided by 5 whenever training would stop, until it is 1e-6.
     learning_rate_init : float, default 0.001
-        The learning rate, or where it begins.
+        The learning rate, or where it begins: the unit of a parameter by that of its
+        gradient.
     power_t : float, default 0.5
-        For "invscaling".
+        For "invscaling", dimensionless.
     max_iter : int, default 200
         Epochs at most; of "lbfgs", iterations.
     shuffle : bool, default True
@@ -54,14 +55,14 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):
         Where the weights, the orders and the rows for validation are drawn from. With
         an int, each fit gives the same weights.
     tol : float, default 1e-4
-        What loss or score must gain to count as an improvement; of "lbfgs", how small
-        the gradient must be.
+        What loss or score must gain to count as an improvement, in its unit; of
+        "lbfgs", how small the gradient must be.
     verbose : bool or int, default False
         Whether to show progress.
     warm_start : bool, default False
         Whether ``fit`` goes on from the weights of the last one.
     momentum : float, default 0.9
-        Of "sgd", 0 to below 1.
+        Of "sgd", 0 to below 1, dimensionless.
     nesterovs_momentum : bool, default True
         Of "sgd".
     early_stopping : bool, default False
@@ -71,7 +72,7 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):
         The share of the rows for that, between 0 and 1. Of two classes, each gives that
         share.
     beta_1, beta_2, epsilon : float, default 0.9, 0.999, 1e-8
-        Of "adam"; see :class:`tinygrad_edu.optim.Adam`.
+        Of "adam", dimensionless; see :class:`tinygrad_edu.optim.Adam`.
     n_iter_no_change : int or inf, default 10
         Training stops when more epochs than that, one after the other, were none with
         an improvement.
@@ -97,14 +98,14 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):
 
     Attributes
     ----------
-    classes_ : ndarray
+    classes_ : ndarray, shape (classes,)
         The class labels, sorted; of several labels in a row, their column numbers.
     model_ : Layer
         What was trained.
     history_ : History
         Of all epochs since the weights were drawn.
     n_features_in_ : int
-    feature_names_in_ : ndarray of str
+    feature_names_in_ : ndarray of str, shape (features,)
         If ``X`` was a table with such names.
     n_outputs_ : int
         Columns that the model returns.
@@ -113,13 +114,15 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):
     t_ : int
         Rows that were learned from, each as often as it was.
     loss_ : float
-        In the last epoch, with the term of ``alpha``.
+        In the last epoch, with the term of ``alpha``, in the loss's unit.
     loss_curve_ : list of float
-        The same of all epochs.
+        The same of all epochs, in the same unit.
     best_loss_ : float or None
+        The least of them, in the same unit; None with ``early_stopping``.
     validation_scores_ : list of float or None
+        Of all epochs, with ``early_stopping``, dimensionless.
     best_validation_score_ : float or None
-        These two with ``early_stopping``; else the one before.
+        The largest of them, dimensionless.
     coefs_, intercepts_ : list of ndarray, shapes (in, out) and (out,)
         The weights and biases by layer; not with ``model=``.
     n_layers_ : int
@@ -150,6 +153,12 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):
     ...                                     random_state=0)
     >>> classifier.fit(X, y).score(X_test, y_test) > 0.9
     True
+    >>> classifier.predict(X_test[:3]).shape, classifier.predict_proba(X_test[:3]).shape
+    ((3,), (3, 10))
+    >>> bool(classifier.predict_log_proba(X_test[:3]).max() <= 0)
+    True
+    >>> [W.shape for W in classifier.coefs_], [b.shape for b in classifier.intercepts_]
+    ([(64, 32), (32, 10)], [(32,), (10,)])
 
     A model of one's own:
 

@@ -61,6 +61,10 @@ intercepts_, n_layers_
     ...                                   random_state=0)
     >>> regressor.fit(x, np.sin(2 * x[:, 0])).score(x, np.sin(2 * x[:, 0]))
     1.0
+    >>> regressor.predict([[0.0]]).shape
+    (1,)
+    >>> [W.shape for W in regressor.coefs_], [b.shape for b in regressor.intercepts_]
+    ([(1, 20), (20, 1)], [(20,), (1,)])
     """
 
     _losses = ("squared_error",)

@@ -34,6 +34,20 @@ class Result:
         One for each part.
     printed : str
         The beginning of what the file printed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from tinygrad_edu import exercises
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "sigmoid.py"
+    ...     _ = path.write_text(exercises.EXERCISES["sigmoid"].starter)
+    ...     result = exercises.check(path)
+    >>> result.points, result.passed
+    (0, False)
+    >>> print(result.hint)
+    sigmoid is not written yet. What to do ...
     """
 
     exercise: Exercise
@@ -42,7 +56,7 @@ class Result:
 
     @property
     def points(self) -> int:
-        """How many it got."""
+        """How many it got, dimensionless."""
         return sum(outcome.points for outcome in self.outcomes)
 
     @property

@@ -65,6 +65,15 @@ class Exercise:
         In the order in which they are judged, the easier ones first.
     seconds : float
         How long the check may take, in s.
+
+    Examples
+    --------
+    >>> from tinygrad_edu.exercises import EXERCISES
+    >>> exercise = EXERCISES["sigmoid"]
+    >>> exercise.title, exercise.points
+    ('the sigmoid, stable at any input', 4)
+    >>> print(exercise.starter.splitlines()[0])
+    # tinygrad-edu exercise: sigmoid
     """
 
     name: str
@@ -75,7 +84,7 @@ class Exercise:
 
     @property
     def points(self) -> int:
-        """How many there are to be had."""
+        """How many there are to be had, dimensionless."""
         return sum(part.points for part in self.parts)
 
     @property

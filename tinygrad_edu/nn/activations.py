@@ -124,7 +124,7 @@ class LeakyReLU(_Adjustable):
     Parameters
     ----------
     negative_slope : float, default 0.01
-        The slope for negative numbers.
+        The slope for negative numbers, dimensionless.
 
     Examples
     --------
@@ -148,7 +148,7 @@ class ELU(_Adjustable):
     Parameters
     ----------
     alpha : float, default 1.0
-        Minus the limit for very negative numbers; at 1 there is no kink.
+        Minus the limit for very negative numbers, dimensionless; at 1 there is no kink.
 
     Examples
     --------
@@ -240,7 +240,7 @@ class Hardtanh(_Adjustable):
     Parameters
     ----------
     min_val, max_val : float, default -1.0 and 1.0
-        The bounds; 0 and 6 make what is known as ReLU6.
+        The bounds, dimensionless; 0 and 6 make what is known as ReLU6.
 
     Raises
     ------

@@ -92,6 +92,20 @@ class Sequential(Layer):
     def append(self, layer: Layer) -> Sequential:
         """Put a layer at the end; return the Sequential.
 
+        Parameters
+        ----------
+        layer : Layer
+
+        Returns
+        -------
+        Sequential
+            This one.
+
+        Raises
+        ------
+        TypeError
+            If it is no Layer.
+
         Examples
         --------
         >>> import tinygrad_edu as te

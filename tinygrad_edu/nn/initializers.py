@@ -34,6 +34,17 @@ def standard_normal(shape: Shape, rng: RandomSource = None) -> np.ndarray:
 
     The lecture's choice. Sums of many such weights saturate a sigmoid.
 
+    Parameters
+    ----------
+    shape : tuple of int
+        Any.
+    rng : int, Generator, RandomState or None
+        Where the numbers are drawn from.
+
+    Returns
+    -------
+    ndarray, of that shape
+
     Examples
     --------
     >>> standard_normal((64, 784), 0).shape
@@ -49,6 +60,22 @@ def glorot_normal(shape: Shape, rng: RandomSource = None) -> np.ndarray:
     near their linear part. Source: X. Glorot and Y. Bengio, "Understanding the
     difficulty of training deep feedforward neural networks", AISTATS 2010.
 
+    Parameters
+    ----------
+    shape : tuple of int
+        (out, in), of a convolution (out, in, *kernel_size).
+    rng : int, Generator, RandomState or None
+        Where the numbers are drawn from.
+
+    Returns
+    -------
+    ndarray, of that shape
+
+    Raises
+    ------
+    ValueError
+        If the shape has fewer than two axes.
+
     Examples
     --------
     >>> glorot_normal((64, 784), 0).shape
@@ -59,6 +86,22 @@ def glorot_normal(shape: Shape, rng: RandomSource = None) -> np.ndarray:
 
 def glorot_uniform(shape: Shape, rng: RandomSource = None) -> np.ndarray:
     """Draw uniformly from ±√(6 / (in + out)): the variance of :func:`glorot_normal`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (out, in), of a convolution (out, in, *kernel_size).
+    rng : int, Generator, RandomState or None
+        Where the numbers are drawn from.
+
+    Returns
+    -------
+    ndarray, of that shape
+
+    Raises
+    ------
+    ValueError
+        If the shape has fewer than two axes.
 
     Examples
     --------
@@ -75,6 +118,22 @@ def he_normal(shape: Shape, rng: RandomSource = None) -> np.ndarray:
     Source: K. He, X. Zhang, S. Ren and J. Sun, "Delving deep into rectifiers:
     surpassing human-level performance on ImageNet classification", ICCV 2015.
 
+    Parameters
+    ----------
+    shape : tuple of int
+        (out, in), of a convolution (out, in, *kernel_size).
+    rng : int, Generator, RandomState or None
+        Where the numbers are drawn from.
+
+    Returns
+    -------
+    ndarray, of that shape
+
+    Raises
+    ------
+    ValueError
+        If the shape has fewer than two axes.
+
     Examples
     --------
     >>> he_normal((64, 784), 0).shape
@@ -85,6 +144,22 @@ def he_normal(shape: Shape, rng: RandomSource = None) -> np.ndarray:
 
 def he_uniform(shape: Shape, rng: RandomSource = None) -> np.ndarray:
     """Draw uniformly from ±√(6 / in): the variance of :func:`he_normal`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (out, in), of a convolution (out, in, *kernel_size).
+    rng : int, Generator, RandomState or None
+        Where the numbers are drawn from.
+
+    Returns
+    -------
+    ndarray, of that shape
+
+    Raises
+    ------
+    ValueError
+        If the shape has fewer than two axes.
 
     Examples
     --------
@@ -102,6 +177,22 @@ def lecun_normal(shape: Shape, rng: RandomSource = None) -> np.ndarray:
     and K.-R. Müller, "Efficient BackProp", in Neural Networks: Tricks of the Trade,
     1998, section 4.6.
 
+    Parameters
+    ----------
+    shape : tuple of int
+        (out, in), of a convolution (out, in, *kernel_size).
+    rng : int, Generator, RandomState or None
+        Where the numbers are drawn from.
+
+    Returns
+    -------
+    ndarray, of that shape
+
+    Raises
+    ------
+    ValueError
+        If the shape has fewer than two axes.
+
     Examples
     --------
     >>> lecun_normal((64, 784), 0).shape
@@ -112,6 +203,22 @@ def lecun_normal(shape: Shape, rng: RandomSource = None) -> np.ndarray:
 
 def lecun_uniform(shape: Shape, rng: RandomSource = None) -> np.ndarray:
     """Draw uniformly from ±√(3 / in): the variance of :func:`lecun_normal`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (out, in), of a convolution (out, in, *kernel_size).
+    rng : int, Generator, RandomState or None
+        Where the numbers are drawn from.
+
+    Returns
+    -------
+    ndarray, of that shape
+
+    Raises
+    ------
+    ValueError
+        If the shape has fewer than two axes.
 
     Examples
     --------
@@ -146,6 +253,15 @@ _NAMED: dict[str, Initializer] = {
 
 def named(initializer: str | Initializer) -> Initializer:
     """Return the initialiser of that name; a function is returned as it is.
+
+    Parameters
+    ----------
+    initializer : str or callable
+        One of the names above, or a function of a shape and a source of random numbers.
+
+    Returns
+    -------
+    callable
 
     Raises
     ------

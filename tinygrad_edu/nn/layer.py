@@ -50,6 +50,40 @@ class Layer:
     >>> model = te.nn.Sequential(Scale(), te.nn.Tanh())
     >>> [name for name, _ in model.named_parameters()]
     ['0.factor']
+    >>> model.parameters()
+    [tensor(2., requires_grad=True)]
+    >>> [name for name, _ in model.named_layers()], model.named_buffers()
+    (['0', '1'], [])
+
+    Training mode and evaluation mode, gradients, saving:
+
+    >>> model.training, model.eval().training, model.train().training
+    (True, False, True)
+    >>> model(3.0).backward()
+    >>> model.zero_grad()
+    >>> state = model.state_dict()
+    >>> model.load_state_dict({"0.factor": 5.0})
+    >>> model.parameters()[0].item(), state
+    (5.0, {'0.factor': array(2.)})
+
+    A layer that says its size in its repr and checks its input:
+
+    >>> class Shift(te.nn.Layer):
+    ...     def __init__(self, size):
+    ...         self.offset = te.tensor([0.0] * size, requires_grad=True)
+    ...
+    ...     def extra_repr(self):
+    ...         return str(len(self.offset))
+    ...
+    ...     def forward(self, x):
+    ...         if x.shape[-1] != len(self.offset):
+    ...             self.refuse(x, f"its last axis must be {len(self.offset)}")
+    ...         return x + self.offset
+    >>> Shift(4)
+    Shift(4)
+    >>> Shift(4)(te.tensor([1.0, 2.0]))
+    Traceback (most recent call last):
+    ValueError: Shift (4) got (2,): its last axis must be 4
     """
 
     training: bool = True
@@ -58,7 +92,25 @@ class Layer:
     _ran_as: str = ""  # the attribute of the layer around it that held it then
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
-        """Compute the output; every subclass writes its own."""
+        """Compute the output; every subclass writes its own.
+
+        Parameters
+        ----------
+        *inputs
+            What the layer is called with.
+        **options
+            The same by name.
+
+        Returns
+        -------
+        Tensor
+            Of any shape; or a tuple, list or dict of Tensors.
+
+        Raises
+        ------
+        NotImplementedError
+            If a subclass has none.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define forward(self, x)")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
@@ -174,7 +226,18 @@ class Layer:
             parameter.zero_grad()
 
     def train(self: Self, mode: bool = True) -> Self:
-        """Switch this layer and all inside it to training mode; return the layer."""
+        """Switch this layer and all inside it to training mode; return the layer.
+
+        Parameters
+        ----------
+        mode : bool, default True
+            False for evaluation mode.
+
+        Returns
+        -------
+        Layer
+            This one.
+        """
         self.training = mode
         for _, layer in self.named_layers():
             layer.training = mode
@@ -193,6 +256,11 @@ class Layer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy the numbers of ``state`` into the parameters and buffers of those names.
+
+        Parameters
+        ----------
+        state : mapping of str to array_like
+            As :meth:`state_dict` returns it.
 
         Raises
         ------
@@ -295,7 +363,7 @@ class Layer:
         Parameters
         ----------
         *inputs : array_like
-            What :meth:`forward` takes.
+            What :meth:`forward` takes, of the shapes that it takes.
         **options
             As for :func:`tinygrad_edu.draw`.
 
@@ -354,8 +422,14 @@ class Layer:
         Parameters
         ----------
         x : Tensor or ndarray
+            Of any shape.
         must : str
             What it must be, such as ``"its last axis must be 64"``.
+
+        Raises
+        ------
+        ValueError
+            Always.
         """
         run = RUN.get() or Run()
         sizes = self.extra_repr()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -87,10 +88,19 @@ class Linear(Layer):
             size = self.weight.shape[1]
             if np.ndim(x) and np.shape(x)[-1] == size:
                 raise
-            self.refuse(x, f"its last axis must be {size}")
+            self.refuse(x, f"its last axis must be {size}{_meant(np.shape(x), size)}")
 
     def extra_repr(self) -> str:
         """Return the sizes: ``64 -> 10``."""
         out_features, in_features = self.weight.shape
         without = "" if self.bias is not None else ", bias=False"
         return f"{in_features} -> {out_features}{without}"
+
+
+def _meant(shape: tuple[int, ...], size: int) -> str:
+    """Say how an input of ``shape`` would have rows of ``size``; empty if it cannot."""
+    if len(shape) > 2 and math.prod(shape[1:]) == size:
+        return ". Put te.nn.Flatten() before it"
+    if len(shape) == 2 and shape[0] == size:
+        return ". Examples are rows: did you mean x.T?"
+    return ""

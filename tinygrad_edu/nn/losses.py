@@ -21,6 +21,7 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.core import Tensor
+from tinygrad_edu.ops.softmaxes import meant_labels
 
 __all__ = [
     "binary_cross_entropy",
@@ -97,7 +98,7 @@ def mse_loss(predictions: Any, targets: Any, *, reduction: str = "mean") -> Any:
 
     Parameters
     ----------
-    predictions, targets : Tensor or array_like
+    predictions, targets : Tensor or array_like, any shape
         Of equal shapes.
     reduction : {"mean", "sum", "none"}, default "mean"
         Over all entries.
@@ -105,6 +106,7 @@ def mse_loss(predictions: Any, targets: Any, *, reduction: str = "mean") -> Any:
     Returns
     -------
     Tensor or ndarray
+        A number, or with "none" one for each entry, of the shape of the targets.
         In the square of the targets' unit.
 
     Raises
@@ -133,7 +135,7 @@ def l1_loss(predictions: Any, targets: Any, *, reduction: str = "mean") -> Any:
 
     Parameters
     ----------
-    predictions, targets : Tensor or array_like
+    predictions, targets : Tensor or array_like, any shape
         Of equal shapes.
     reduction : {"mean", "sum", "none"}, default "mean"
         Over all entries.
@@ -141,6 +143,7 @@ def l1_loss(predictions: Any, targets: Any, *, reduction: str = "mean") -> Any:
     Returns
     -------
     Tensor or ndarray
+        A number, or with "none" one for each entry, of the shape of the targets.
         In the targets' unit.
 
     Raises
@@ -170,7 +173,7 @@ def huber_loss(
 
     Parameters
     ----------
-    predictions, targets : Tensor or array_like
+    predictions, targets : Tensor or array_like, any shape
         Of equal shapes.
     delta : float, default 1.0
         Where the line begins, in the targets' unit; positive.
@@ -180,6 +183,7 @@ def huber_loss(
     Returns
     -------
     Tensor or ndarray
+        A number, or with "none" one for each entry, of the shape of the targets.
         In the square of the targets' unit.
 
     Raises
@@ -217,7 +221,7 @@ def hinge_loss(scores: Any, targets: Any, *, reduction: str = "mean") -> Any:
 
     Parameters
     ----------
-    scores : Tensor or array_like
+    scores : Tensor or array_like, any shape
         Positive for a yes, negative for a no.
     targets : Tensor or array_like
         1 for a yes, -1 for a no; of the same shape.
@@ -227,6 +231,7 @@ def hinge_loss(scores: Any, targets: Any, *, reduction: str = "mean") -> Any:
     Returns
     -------
     Tensor or ndarray
+        A number, or with "none" one for each entry, of the shape of the targets.
         Dimensionless.
 
     Raises
@@ -269,7 +274,7 @@ def binary_cross_entropy(
 
     Parameters
     ----------
-    probabilities : Tensor or array_like
+    probabilities : Tensor or array_like, any shape
         Between 0 and 1. Where there are logits, use
         :func:`binary_cross_entropy_with_logits`: it loses nothing at either end.
     targets : Tensor or array_like
@@ -280,6 +285,7 @@ def binary_cross_entropy(
     Returns
     -------
     Tensor or ndarray
+        A number, or with "none" one for each entry, of the shape of the targets.
         In nats. Each logarithm is at least -100 (-87 in float32, that of its smallest
         normal number), so that a certain wrong answer costs 100 instead of infinity.
 
@@ -337,18 +343,19 @@ def binary_cross_entropy_with_logits(
 
     Parameters
     ----------
-    logits : Tensor or array_like
+    logits : Tensor or array_like, any shape
     targets : Tensor or array_like
         0 or 1, or a probability; of the same shape.
     pos_weight : float or array_like, shape (columns,), optional
-        How many times a yes counts, for all or for each entry of the last axis: where
-        yes is rare, the number of noes for each yes balances them.
+        How many times a yes counts, dimensionless, for all or for each entry of the
+        last axis: where yes is rare, the number of noes for each yes balances them.
     reduction : {"mean", "sum", "none"}, default "mean"
         Over all entries.
 
     Returns
     -------
     Tensor or ndarray
+        A number, or with "none" one for each entry, of the shape of the targets.
         In nats; finite and right for any finite logits.
 
     Raises
@@ -401,6 +408,7 @@ def _classes(name: str, labels: Any, scores: Any, ignored: int | None) -> Any:
         raise ValueError(
             f"{name}: labels must be integers of shape {tuple(rows)} for scores of "
             f"shape {scores.shape}, got {labels.dtype} of shape {labels.shape}"
+            f"{meant_labels(labels, tuple(rows))}"
         )
     wrong = (labels < 0) | (labels >= classes)
     if ignored is not None:
@@ -478,14 +486,16 @@ def softmax_cross_entropy(
         knows the class. It may lie outside the classes. PyTorch ignores -100 without
         being told; here each label is a class unless told.
     label_smoothing : float, default 0.0
-        Between 0 and 1: this part of each label is spread evenly over all classes.
+        Between 0 and 1, dimensionless: this part of each label is spread evenly over
+        all classes.
     reduction : {"mean", "sum", "none"}, default "mean"
         Over the rows.
 
     Returns
     -------
     Tensor or ndarray
-        A number in nats, or with "none" one for each row, 0 where it is ignored. Finite
+        A number in nats, or with "none" one for each row, of shape (...), 0 where it is
+        ignored. Finite
         for finite logits.
 
     Raises
@@ -573,6 +583,7 @@ def _distributions(name: str, labels: Any, logits: Any) -> Any:
         raise ValueError(
             f"{name}: labels must be integers of shape {logits.shape[:-1]}, or one-hot "
             f"of shape {logits.shape}, got {labels.dtype} of shape {labels.shape}"
+            f"{meant_labels(labels, logits.shape[:-1])}"
         )
     if labels.dtype != logits.dtype:
         labels = ops.astype(labels, logits.dtype)
@@ -616,7 +627,8 @@ def nll_loss(
     Returns
     -------
     Tensor or ndarray
-        A number in nats, or with "none" one for each row, 0 where it is ignored.
+        A number in nats, or with "none" one for each row, of shape (...), 0 where it is
+        ignored.
 
     Raises
     ------

@@ -187,7 +187,9 @@ class BatchNorm2d(_BatchNorm):
     num_features : int
         C, the number of channels.
     eps : float, default 1e-5
+        Added to the variance; in the square of the input's unit.
     momentum : float, default 0.1
+        The share of each batch in the running mean and variance, dimensionless.
     affine : bool, default True
     dtype : dtype, default float64
 

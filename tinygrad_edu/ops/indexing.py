@@ -469,7 +469,7 @@ def piecewise(
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : Tensor or array_like, any shape
     conditions : array_like of bool, or a sequence of them
         Of ``x``'s shape. Where several hold, the last one counts, as in NumPy.
     functions : sequence of callable or number

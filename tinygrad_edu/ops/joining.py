@@ -371,7 +371,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : Tensor or array_like, any shape
     indices_or_sections : int or sequence of int
         Into how many equal pieces, or where to cut.
     axis : int, default 0
@@ -379,7 +379,8 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     Returns
     -------
     list of Tensor or ndarray
-        Each made by indexing: :func:`getitem` gives the derivative.
+        Of the shape of ``x`` but along the axis. Each made by indexing: :func:`getitem`
+        gives the derivative.
 
     Raises
     ------
@@ -400,7 +401,7 @@ def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : Tensor or array_like, any shape
     indices_or_sections : int or sequence of int
         Into how many pieces, the first of which are longer by 1 where they must be, or
         where to cut.
@@ -409,7 +410,8 @@ def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     Returns
     -------
     list of Tensor or ndarray
-        Each made by indexing: :func:`getitem` gives the derivative.
+        Of the shape of ``x`` but along the axis. Each made by indexing: :func:`getitem`
+        gives the derivative.
 
     Raises
     ------

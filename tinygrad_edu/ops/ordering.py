@@ -32,7 +32,7 @@ def argsort(
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : Tensor or array_like, any shape
     axis : int or None, default -1
         With None ``x`` is flattened.
     kind, order, stable
@@ -40,7 +40,7 @@ def argsort(
 
     Returns
     -------
-    ndarray of int
+    ndarray of int, of the shape of ``x``
         A plain array: places have no derivative.
 
     Examples
@@ -57,7 +57,7 @@ def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : Tensor or array_like, any shape
     axis : int, optional
         The axis to search; the flattened ``x`` unless given.
     keepdims : bool, default False
@@ -66,7 +66,8 @@ def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     Returns
     -------
     int or ndarray of int
-        A plain array: places have no derivative.
+        Of the shape of ``x`` without the searched axis. A plain array: places have no
+        derivative.
 
     Examples
     --------
@@ -82,7 +83,7 @@ def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : Tensor or array_like, any shape
     axis : int, optional
         The axis to search; the flattened ``x`` unless given.
     keepdims : bool, default False
@@ -91,7 +92,8 @@ def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     Returns
     -------
     int or ndarray of int
-        A plain array: places have no derivative.
+        Of the shape of ``x`` without the searched axis. A plain array: places have no
+        derivative.
 
     Examples
     --------
@@ -124,7 +126,7 @@ def sort(x: Any, *, axis: int | None = -1) -> Any:
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : Tensor or array_like, any shape
     axis : int or None, default -1
         With None ``x`` is flattened.
 
@@ -182,7 +184,7 @@ def median(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : Tensor or array_like, any shape
     axis : int or tuple of int, optional
         The axes to search; all unless given.
     keepdims : bool, default False

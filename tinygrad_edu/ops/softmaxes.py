@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -103,8 +104,18 @@ def _checked_labels(labels: Any, shape: tuple[int, ...]) -> Any:
         raise ValueError(
             f"softmax_cross_entropy: labels must be integers of shape {shape[:-1]}, or "
             f"one-hot of shape {shape}, got {labels.dtype} of shape {labels.shape}"
+            f"{meant_labels(labels, shape[:-1])}"
         )
     return labels
+
+
+def meant_labels(labels: Any, shape: tuple[int, ...]) -> str:
+    """Say how ``labels`` would become integers of ``shape``; empty if they cannot."""
+    if labels.size != math.prod(shape):
+        return ""
+    steps = f".reshape{shape}" if labels.shape != shape else ""
+    steps += ".astype(int)" if labels.dtype.kind not in "iu" else ""
+    return f". Write labels{steps} if they are numbers of classes"
 
 
 def _places(labels: Any, classes: int) -> Any:

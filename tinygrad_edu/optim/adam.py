@@ -28,8 +28,8 @@ class Adam(Optimizer):
     eps : float, default 1e-8
         Added to the divisor, positive, in the gradient's unit.
     weight_decay : float, default 0
-        λ ≥ 0: as if the loss had the further term λ/2 ‖p‖². It goes through the running
-        averages; :class:`AdamW` keeps it out of them.
+        λ ≥ 0: as if the loss had the further term λ/2 ‖p‖², in its unit. It goes
+        through the running averages; :class:`AdamW` keeps it out of them.
 
     Raises
     ------

@@ -63,7 +63,7 @@ def clip_grad_norm(parameters: Iterable[Any], max_norm: float) -> float:
     Returns
     -------
     float
-        The Euclidean norm of all gradients together, as it was before.
+        The Euclidean norm of all gradients together, as it was before, in their unit.
 
     Raises
     ------

@@ -28,7 +28,7 @@ class Optimizer:
         What to train: ``model.parameters()``. Or groups: dicts with ``"params"`` and
         the options that differ from those of the other groups.
     lr : float
-        Learning rate, positive.
+        Learning rate, positive: the unit of a parameter by that of its gradient.
     **options
         Further numbers that :meth:`update` reads, each the default of all groups.
 
@@ -71,6 +71,36 @@ class Optimizer:
     >>> optimizer.step()
     >>> w.data
     array([ 2.5, -1.5])
+    >>> optimizer.zero_grad()
+    >>> optimizer.lr = 0.25
+    >>> optimizer.lr, w.grad
+    (0.25, None)
+
+    One that remembers, and checks its options; what it remembers is saved:
+
+    >>> class Heavy(te.optim.Optimizer):
+    ...     def check(self, group):
+    ...         self.check_number(group, "mass", below=1)
+    ...         if group["mass"] == 0:
+    ...             raise self.error(ValueError, "mass must not be 0")
+    ...
+    ...     def keeps(self, group):
+    ...         return ("velocity",)
+    ...
+    ...     def update(self, x, gradient, state, group):
+    ...         state["velocity"] *= group["mass"]
+    ...         state["velocity"] += gradient
+    ...         return group["lr"] * state["velocity"]
+    >>> optimizer = Heavy([w], lr=0.5, mass=0.9)
+    >>> w.grad = np.array([1.0, 1.0])
+    >>> optimizer.step()
+    >>> saved = optimizer.state_dict()
+    >>> saved["state"], saved["steps"]
+    ({'0.velocity': array([1., 1.])}, [1])
+    >>> Heavy([w], lr=0.1, mass=0.5).load_state_dict(saved)
+    >>> Heavy([w], lr=0.1, mass=0.0)
+    Traceback (most recent call last):
+    ValueError: Heavy: mass must not be 0
     """
 
     def __init__(self, params: Iterable[Any], *, lr: float, **options: Any) -> None:
@@ -96,7 +126,11 @@ class Optimizer:
                 seen[p] = len(seen)
             self.param_groups.append({**options, **given, "params": members})
         if not seen:
-            raise self.error(ValueError, "no parameters; pass model.parameters()")
+            raise self.error(
+                ValueError,
+                "no parameters; pass model.parameters(). In a layer of your own they "
+                "are te.tensor(array, requires_grad=True)",
+            )
         for group in self.param_groups:
             self.check_number(group, "lr", positive=True)
             self.check(group)
@@ -109,9 +143,9 @@ class Optimizer:
 
         Parameters
         ----------
-        x : ndarray
+        x : ndarray, of the parameter's shape
             The parameter's numbers.
-        gradient : ndarray
+        gradient : ndarray, of the same shape
             Its gradient; not to be changed.
         state : dict
             ``"step"``, 1 at the first; the arrays that :meth:`keeps` names, to be
@@ -123,17 +157,43 @@ class Optimizer:
         -------
         ndarray
             Of the parameter's shape.
+
+        Raises
+        ------
+        NotImplementedError
+            If a subclass has none.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must define update(self, x, gradient, state, group)"
         )
 
     def keeps(self, group: Group) -> tuple[str, ...]:
-        """Return the names of the arrays kept for each parameter, at first zeros."""
+        """Return the names of the arrays kept for each parameter, at first zeros.
+
+        Parameters
+        ----------
+        group : dict
+            The options.
+
+        Returns
+        -------
+        tuple of str
+        """
         return ()
 
     def check(self, group: Group) -> None:
-        """Raise an error for an option that is out of range."""
+        """Raise an error for an option that is out of range.
+
+        Parameters
+        ----------
+        group : dict
+            The options.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As the subclass sees fit.
+        """
 
     # -- what everybody calls
     def step(self) -> None:
@@ -166,7 +226,13 @@ class Optimizer:
 
     @property
     def lr(self) -> float:
-        """The learning rate, where all groups have the same; may be assigned."""
+        """The learning rate, where all groups have the same; may be assigned.
+
+        Raises
+        ------
+        ValueError
+            If the groups have different ones.
+        """
         first, *others = (group["lr"] for group in self.param_groups)
         if any(other != first for other in others):
             raise self.error(
@@ -216,6 +282,11 @@ class Optimizer:
         """Take over what :meth:`state_dict` returned, for parameters of these shapes.
 
         Training then goes on bit by bit as it would have.
+
+        Parameters
+        ----------
+        state : mapping
+            As :meth:`state_dict` returns it.
 
         Raises
         ------
@@ -297,7 +368,26 @@ class Optimizer:
     def check_number(
         self, group: Group, name: str, *, below: float = inf, positive: bool = False
     ) -> None:
-        """Make an option a float, if it is a number from 0 to ``below``, left out."""
+        """Make an option a float, if it is a number in range.
+
+        Parameters
+        ----------
+        group : dict
+            The options, of which this one is replaced.
+        name : str
+            Of the option.
+        below : float, default inf
+            The number must be less, in its own unit.
+        positive : bool, default False
+            Refuse 0, too; what is negative is always refused.
+
+        Raises
+        ------
+        TypeError
+            If it is no number.
+        ValueError
+            If it is out of range.
+        """
         group[name] = number(
             type(self).__name__, name, group[name], below=below, positive=positive
         )
@@ -396,7 +486,21 @@ class Optimizer:
         return {**vars(self), "state": kept}
 
     def error(self, kind: type[Exception], text: str, where: str = "") -> Exception:
-        """Return an error whose text begins with the optimiser's name."""
+        """Return an error whose text begins with the optimiser's name.
+
+        Parameters
+        ----------
+        kind : type
+            Of the error.
+        text : str
+            What is wrong.
+        where : str, default ""
+            Follows the name: ``".load_state_dict"``.
+
+        Returns
+        -------
+        Exception
+        """
         return kind(f"{type(self).__name__}{where}: {text}")
 
     def __repr__(self) -> str:

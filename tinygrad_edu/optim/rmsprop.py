@@ -27,7 +27,7 @@ class RMSProp(Optimizer):
     eps : float, default 1e-8
         Added to the divisor, positive, in the gradient's unit.
     weight_decay : float, default 0
-        λ ≥ 0: as if the loss had the further term λ/2 ‖p‖².
+        λ ≥ 0: as if the loss had the further term λ/2 ‖p‖², in its unit.
     momentum : float, default 0
         Share of the last step that goes on, 0 to below 1, dimensionless.
 

@@ -83,6 +83,11 @@ class Schedule:
     0.5
     0.05
     0.05
+    >>> schedule.length, schedule.state_dict()
+    (inf, {'t': 4, 'initial_lr': [0.5]})
+    >>> schedule.load_state_dict({"t": 0, "initial_lr": [0.5]})
+    >>> optimizer.lr
+    0.5
     """
 
     def __init__(self, optimizer: Any, factor: Any) -> None:
@@ -157,6 +162,11 @@ class Schedule:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from where :meth:`state_dict` was called, and set the learning rates.
+
+        Parameters
+        ----------
+        state : mapping
+            As :meth:`state_dict` returns it.
 
         Raises
         ------
@@ -326,9 +336,10 @@ class OneCycle:
     pct_start : float, default 0.3
         Share of the steps in which it rises, 0 to 1.
     div_factor : float, default 25
-        It starts at 1 / div_factor, positive.
+        It starts at 1 / div_factor, positive, dimensionless.
     final_div_factor : float, default 1e4
-        It ends at 1 / (div_factor · final_div_factor), positive, and stays there.
+        It ends at 1 / (div_factor · final_div_factor), positive, and stays there;
+        dimensionless.
 
     Notes
     -----

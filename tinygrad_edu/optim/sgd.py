@@ -26,7 +26,7 @@ class SGD(Optimizer):
     nesterov : bool, default False
         Whether to look ahead along the velocity.
     weight_decay : float, default 0
-        λ ≥ 0: as if the loss had the further term λ/2 ‖p‖².
+        λ ≥ 0: as if the loss had the further term λ/2 ‖p‖², in its unit.
 
     Raises
     ------

@@ -213,7 +213,7 @@ def activation(
         Takes an array of shape (points,) and returns one of the same shape; what
         it returns may also be a tensor with a method ``numpy()``.
     low, high : float
-        The ends of the interval, both included.
+        The ends of the interval, both included, dimensionless.
     points : int
         How many inputs the function is evaluated at, evenly spaced.
     ax : matplotlib.axes.Axes, optional

@@ -48,7 +48,7 @@ def gradient_flow(
         is anything with arrays ``data`` and ``grad``.
     learning_rate : float, optional
         Draw in a second panel how large the step of plain gradient descent is beside
-        the parameter: learning rate · ‖gradient‖ / ‖parameter‖.
+        the parameter: learning rate · ‖gradient‖ / ‖parameter‖, dimensionless.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
     title : str
@@ -153,7 +153,8 @@ def loss_along_gradient(
     gradients : sequence of array_like, optional
         A gradient for each parameter; what ``backward`` left in ``grad`` by default.
     reach : float
-        How many learning rates to go; one of them is gone in the other direction.
+        How many learning rates to go, dimensionless; one of them is gone in the other
+        direction.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
     title : str

@@ -49,6 +49,13 @@ class Cost:
         Bytes that the largest of its calls needs for the moment, beside its results.
     share : float
         Of the whole step's time, dimensionless.
+
+    Examples
+    --------
+    >>> from tinygrad_edu.profiling import Cost
+    >>> cost = Cost("matmul", 2, 0.25, 0.5, 1024, 0, 0.75)
+    >>> cost.time, cost.kept
+    (0.75, 1024)
     """
 
     name: str
@@ -90,6 +97,20 @@ class Profile:
         parameters included; parameters and the batch itself were there before.
     rounds : int
         Of how many measurements each time is the shortest.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> model = te.nn.Sequential(te.nn.Linear(64, 32), te.nn.Sigmoid())
+    >>> X = te.data.load_digits()[0][:32]
+    >>> measured = te.profile(model, X, seconds=0.01)
+    >>> sorted(cost.name for cost in measured.layers)
+    ['0 Linear', '1 Sigmoid', 'loss']
+    >>> print(measured.table(top=3))  # doctest: +SKIP
+    >>> path = measured.to_csv(getfixture("tmp_path") / "costs.csv")
+    >>> measured.draw().graph.title
+    'loss: 3 operations'
+    >>> ax = measured.plot()
     """
 
     def __init__(self, title: str, measured: Measured) -> None:

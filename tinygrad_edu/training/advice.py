@@ -43,9 +43,9 @@ def advise(
     loss : callable
         Takes the prediction and ``y``.
     optimizer : Optimizer
-    X, y : array_like, or tuple of array_like
+    X, y : array_like, or tuple of array_like, shape (rows, ...)
         The batch.
-    prediction : Tensor or ndarray
+    prediction : Tensor or ndarray, shape (rows, ...)
         What the model made of it, recorded. Ask before ``backward``, which frees the
         graph, and after ``zero_grad``: then no parameter should have a gradient.
 

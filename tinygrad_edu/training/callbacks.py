@@ -73,7 +73,22 @@ class _Best:
         self.best_epoch = 0
 
     def improved(self, training: InTraining) -> bool:
-        """Take notice of this epoch's value; return whether it is the best so far."""
+        """Take notice of this epoch's value; return whether it is the best so far.
+
+        Parameters
+        ----------
+        training : Training
+            With ``history`` and ``epoch``.
+
+        Returns
+        -------
+        bool
+
+        Raises
+        ------
+        ValueError
+            If the figure is not measured.
+        """
         history = training.history
         if self.monitor not in history:
             hint = ""
@@ -99,7 +114,12 @@ class _Best:
         return {"best": self.best, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`state_dict` returned."""
+        """Go on from what :meth:`state_dict` returned.
+
+        Parameters
+        ----------
+        state : mapping
+        """
         best = state["best"]
         self.best = None if best is None else float(best)
         self.best_epoch = int(state["best_epoch"])
@@ -140,7 +160,8 @@ class EarlyStopping(_Best):
     Attributes
     ----------
     best : float or None
-        The best value so far; None before the first that is no nan.
+        The best value so far, in the figure's unit; None before the first that is no
+        nan.
     best_epoch : int
         Its epoch; 0 before.
 
@@ -154,6 +175,30 @@ class EarlyStopping(_Best):
     -----
     nan is no improvement. Source: L. Prechelt, "Early Stopping - But When?", in "Neural
     Networks: Tricks of the Trade", Springer, 1998.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> X = np.linspace(-1, 1, 20)[:, np.newaxis]
+    >>> model = te.nn.Linear(1, 1, rng=0)
+    >>> optimizer = te.optim.SGD(model.parameters(), lr=0.1)
+    >>> callback = te.training.EarlyStopping("loss", patience=2, min_delta=0.01)
+    >>> history = te.fit(model, X, 2 * X, loss=te.nn.mse_loss, optimizer=optimizer,
+    ...                  epochs=500, callbacks=[callback], progress=False)
+    >>> history.stopped.split(";")[0]
+    'early stopping: loss has not improved for 2 epochs'
+    >>> callback.best_epoch == callback.state_dict()["best_epoch"] < 500
+    True
+
+    It goes on where another one was, as from a checkpoint. ``improved`` is what a
+    callback of one's own would ask:
+
+    >>> another = te.training.EarlyStopping("loss", min_delta=0.01)
+    >>> another.load_state_dict(callback.state_dict())
+    >>> from types import SimpleNamespace
+    >>> another.improved(SimpleNamespace(history=history, epoch=501))
+    False
     """
 
     def __init__(
@@ -204,7 +249,12 @@ class EarlyStopping(_Best):
         return {**super().state_dict(), "waited": self._waited, **weights}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`state_dict` returned."""
+        """Go on from what :meth:`state_dict` returned.
+
+        Parameters
+        ----------
+        state : mapping
+        """
         super().load_state_dict(state)
         self._waited = int(state["waited"])
         self._weights = {
@@ -229,6 +279,7 @@ class ModelCheckpoint(_Best):
     Attributes
     ----------
     best : float or None
+        The best value so far, in the figure's unit.
     best_epoch : int
 
     Raises
@@ -243,6 +294,25 @@ class ModelCheckpoint(_Best):
     -----
     To go on after an interruption, use ``te.fit(..., checkpoint=folder)``: it keeps the
     optimiser and all else, too.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> X = np.linspace(-1, 1, 20)[:, np.newaxis]
+    >>> model = te.nn.Linear(1, 1, rng=0)
+    >>> optimizer = te.optim.SGD(model.parameters(), lr=0.1)
+    >>> path = getfixture("tmp_path") / "best.safetensors"
+    >>> callback = te.training.ModelCheckpoint(path, "loss")
+    >>> history = te.fit(model, X, 2 * X, loss=te.nn.mse_loss, optimizer=optimizer,
+    ...                  epochs=5, callbacks=[callback], progress=False)
+    >>> callback.best == min(history["loss"]), path.exists()
+    (True, True)
+    >>> another = te.training.ModelCheckpoint(path, "loss")
+    >>> another.load_state_dict(callback.state_dict())
+    >>> from types import SimpleNamespace
+    >>> another.improved(SimpleNamespace(history=history, epoch=6))
+    False
     """
 
     def __init__(
@@ -276,6 +346,19 @@ class CSVLog:
     -----
     A training that is resumed writes the lines of the earlier epochs anew, from its
     history: none is doubled and none missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> X = np.linspace(-1, 1, 20)[:, np.newaxis]
+    >>> model = te.nn.Linear(1, 1, rng=0)
+    >>> optimizer = te.optim.SGD(model.parameters(), lr=0.1)
+    >>> path = getfixture("tmp_path") / "log.csv"
+    >>> history = te.fit(model, X, 2 * X, loss=te.nn.mse_loss, optimizer=optimizer,
+    ...                  epochs=3, callbacks=[te.training.CSVLog(path)], progress=False)
+    >>> len(path.read_text().splitlines())  # the names, and a line for each epoch
+    4
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -313,6 +396,17 @@ class LivePlot:
         last epoch is always drawn.
     log : bool, default False
         Draw the losses on a logarithmic scale, as long as all are positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> X = np.linspace(-1, 1, 20)[:, np.newaxis]
+    >>> model = te.nn.Linear(1, 1, rng=0)
+    >>> optimizer = te.optim.SGD(model.parameters(), lr=0.1)
+    >>> callback = te.training.LivePlot(every=0.5, log=True)
+    >>> history = te.fit(model, X, 2 * X, loss=te.nn.mse_loss, optimizer=optimizer,
+    ...                  epochs=3, callbacks=[callback], progress=False)
     """
 
     def __init__(self, every: float = 1.0, *, log: bool = False) -> None:

@@ -59,6 +59,20 @@ class NonFiniteError(FloatingPointError):
     ----------
     history : History
         Of the epochs before.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> model = te.nn.Linear(1, 1, rng=0)
+    >>> optimizer = te.optim.SGD(model.parameters(), lr=1e200)
+    >>> with np.errstate(all="ignore"):
+    ...     try:
+    ...         te.fit(model, np.ones((4, 1)), np.zeros((4, 1)), loss=te.nn.mse_loss,
+    ...                optimizer=optimizer, epochs=9, progress=False)
+    ...     except te.training.NonFiniteError as error:
+    ...         print(len(error.history.epochs) < 9)
+    True
     """
 
     history: History
@@ -122,9 +136,9 @@ def explain_nonfinite(
     model : Layer or callable
     loss : callable
         Takes the model's output and ``batch_y``.
-    batch_X : array_like, or tuple of array_like
+    batch_X : array_like, or tuple of array_like, shape (rows, ...)
         The inputs of the step; a tuple for a model that takes several.
-    batch_y : array_like
+    batch_y : array_like, shape (rows, ...)
 
     Returns
     -------

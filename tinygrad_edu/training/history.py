@@ -60,6 +60,10 @@ class History:
     epoch  loss  accuracy
         1   0.7       0.5
         2   0.4     0.875
+    >>> copy = History()
+    >>> copy.load_state_dict(history.state_dict())
+    >>> copy == history
+    True
     """
 
     def __init__(self) -> None:
@@ -76,8 +80,8 @@ class History:
         epoch : int
             Its number, greater than the last one.
         figures : mapping of str to float
-            By name. What earlier epochs have and this one lacks is nan, and the other
-            way round.
+            By name, in their own units. What earlier epochs have and this one lacks is
+            nan, and the other way round.
 
         Raises
         ------
@@ -141,6 +145,10 @@ class History:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take on what :meth:`state_dict` returned.
+
+        Parameters
+        ----------
+        state : mapping
 
         Raises
         ------

@@ -158,6 +158,15 @@ def evaluating(model: Any) -> Iterator[None]:
 
     Each layer goes back into the mode in which it was, also after an error.
 
+    Parameters
+    ----------
+    model : Layer or callable
+        Of what is no Layer, only recording is stopped.
+
+    Yields
+    ------
+    None
+
     Examples
     --------
     >>> import tinygrad_edu as te
@@ -198,7 +207,7 @@ def accuracy(output: Any, y: Any) -> float:
     Returns
     -------
     float
-        From 0 to 1.
+        From 0 to 1, dimensionless.
 
     Raises
     ------
@@ -244,13 +253,18 @@ def binary_accuracy(threshold: float) -> Callable[[Any, Any], float]:
     Parameters
     ----------
     threshold : float
-        0.5 for probabilities, as from a sigmoid; 0.0 for logits.
+        0.5 for probabilities, as from a sigmoid; 0.0 for logits; dimensionless.
 
     Returns
     -------
     callable
         Takes outputs and targets of equal shapes; a target of 1 is a yes, of 0 or -1 a
         no. Returns the share of entries that are right, from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        By the metric, if the shapes differ, or a target is none of these.
 
     Examples
     --------
@@ -313,6 +327,11 @@ class Meter:
     >>> meter.add([[0.1, 0.9]], [1])
     >>> meter.result()
     {'accuracy': 0.6667}
+    >>> other = Meter("accuracy")
+    >>> other.load_state_dict(meter.state_dict())
+    >>> meter.clear()
+    >>> meter.result(), other.result()
+    ({}, {'accuracy': 0.6667})
     """
 
     def __init__(
@@ -343,7 +362,15 @@ class Meter:
         self._kept: list[tuple[Any, Any]] = []
 
     def add(self, output: Any, y: Any, loss: float | None = None) -> None:
-        """Add the output for a batch, its targets, and the loss if it is known."""
+        """Add the output for a batch, its targets, and the loss if it is known.
+
+        Parameters
+        ----------
+        output : array_like, shape (rows, ...)
+        y : array_like, shape (rows, ...), or a tuple of them
+        loss : float, optional
+            Of the batch, in its own unit; computed unless given.
+        """
         output, y = _plain(output), _plain(y)
         rows = len(y[0] if isinstance(y, tuple) else y)
         self._rows += rows
@@ -377,7 +404,12 @@ class Meter:
         return {"rows": self._rows, "sums": dict(self._sums), "kept": list(self._kept)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on adding to what :meth:`state_dict` returned."""
+        """Go on adding to what :meth:`state_dict` returned.
+
+        Parameters
+        ----------
+        state : mapping
+        """
         self._rows, self._sums = int(state["rows"]), dict(state["sums"])
         self._kept = [tuple(map(_again, pair)) for pair in state["kept"]]
 

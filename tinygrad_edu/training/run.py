@@ -35,6 +35,13 @@ __all__ = ["Training"]
 class Training:
     """A run of :func:`tinygrad_edu.fit`, as callbacks see it.
 
+    Parameters
+    ----------
+    model, optimizer, loss, epochs, callbacks, rng, progress
+        As for :func:`tinygrad_edu.fit`, which makes it.
+    meter : Meter
+        Of the loss and the metrics.
+
     Attributes
     ----------
     model : Layer
@@ -47,6 +54,22 @@ class Training:
         How many there shall be.
     batch : int
         How many batches of this epoch have been learned from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> def watch(training):
+    ...     print(training.epoch, "of", training.epochs, list(training.history.values))
+    ...     training.stop("seen enough")
+    >>> model = te.nn.Linear(1, 1, rng=0)
+    >>> optimizer = te.optim.SGD(model.parameters(), lr=0.1)
+    >>> history = te.fit(model, np.ones((4, 1)), np.ones((4, 1)), epochs=9,
+    ...                  loss=te.nn.mse_loss, optimizer=optimizer, callbacks=[watch],
+    ...                  progress=False)
+    1 of 9 ['loss', 'learning_rate', 'seconds']
+    >>> history.stopped
+    'seen enough'
     """
 
     def __init__(

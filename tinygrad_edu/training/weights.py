@@ -106,6 +106,16 @@ def load(model: AnyLayer, path: str | os.PathLike[str]) -> AnyLayer:
         Then nothing is changed.
     OSError
         If the file cannot be read.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> path = getfixture("tmp_path") / "model.safetensors"
+    >>> model = te.nn.Linear(3, 2, rng=0)
+    >>> _ = te.save(model, path)
+    >>> again = te.load(te.nn.Linear(3, 2), path)
+    >>> bool((again.weight.data == model.weight.data).all())
+    True
     """
     _check_model("load", model)
     path = _no_folder("load", path)
