@@ -63,7 +63,7 @@ def glorot_normal(shape: Shape, rng: RandomSource = None) -> np.ndarray:
     Parameters
     ----------
     shape : tuple of int
-        (out, in), of a convolution (out, in, *kernel_size).
+        ``(out, in)``, of a convolution ``(out, in, *kernel_size)``.
     rng : int, Generator, RandomState or None
         Where the numbers are drawn from.
 
@@ -90,7 +90,7 @@ def glorot_uniform(shape: Shape, rng: RandomSource = None) -> np.ndarray:
     Parameters
     ----------
     shape : tuple of int
-        (out, in), of a convolution (out, in, *kernel_size).
+        ``(out, in)``, of a convolution ``(out, in, *kernel_size)``.
     rng : int, Generator, RandomState or None
         Where the numbers are drawn from.
 
@@ -121,7 +121,7 @@ def he_normal(shape: Shape, rng: RandomSource = None) -> np.ndarray:
     Parameters
     ----------
     shape : tuple of int
-        (out, in), of a convolution (out, in, *kernel_size).
+        ``(out, in)``, of a convolution ``(out, in, *kernel_size)``.
     rng : int, Generator, RandomState or None
         Where the numbers are drawn from.
 
@@ -148,7 +148,7 @@ def he_uniform(shape: Shape, rng: RandomSource = None) -> np.ndarray:
     Parameters
     ----------
     shape : tuple of int
-        (out, in), of a convolution (out, in, *kernel_size).
+        ``(out, in)``, of a convolution ``(out, in, *kernel_size)``.
     rng : int, Generator, RandomState or None
         Where the numbers are drawn from.
 
@@ -180,7 +180,7 @@ def lecun_normal(shape: Shape, rng: RandomSource = None) -> np.ndarray:
     Parameters
     ----------
     shape : tuple of int
-        (out, in), of a convolution (out, in, *kernel_size).
+        ``(out, in)``, of a convolution ``(out, in, *kernel_size)``.
     rng : int, Generator, RandomState or None
         Where the numbers are drawn from.
 
@@ -207,7 +207,7 @@ def lecun_uniform(shape: Shape, rng: RandomSource = None) -> np.ndarray:
     Parameters
     ----------
     shape : tuple of int
-        (out, in), of a convolution (out, in, *kernel_size).
+        ``(out, in)``, of a convolution ``(out, in, *kernel_size)``.
     rng : int, Generator, RandomState or None
         Where the numbers are drawn from.
 
