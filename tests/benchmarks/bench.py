@@ -35,7 +35,8 @@ def table(result: Result) -> str:
     lines = [
         f"**{workload.name}**",
         "",
-        f"| | time per {workload.per} | ours takes | bar |" + " memory |" * memory,
+        f"| | time per {workload.per} | ours takes | bar |"
+        + f" memory, ours at most {workload.megabytes} MB |" * memory,
         "| --- | ---: | ---: | ---: |" + " ---: |" * memory,
     ]
     for candidate, seconds in sorted(result.seconds.items(), key=lambda pair: pair[1]):

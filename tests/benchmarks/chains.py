@@ -97,5 +97,6 @@ WORKLOADS = [
         count=1_000_000,
         per="operation",
         bars={"in 100 graphs": 2.0},
+        most=5,
     ),
 ]
