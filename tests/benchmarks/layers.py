@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from measuring import Burst, Workload
 
-STEPS = 20
+STEPS = 10
 
 
 # ----------------------------------------------------- a convolutional network
@@ -195,7 +195,7 @@ def our_adam() -> Burst:
     optimizer = te.optim.Adam(ps)
 
     def burst() -> None:
-        for _ in range(1000):
+        for _ in range(300):
             optimizer.step()
 
     return burst
@@ -211,7 +211,7 @@ def torch_adam() -> Burst:
     optimizer = torch.optim.Adam(ps)
 
     def burst() -> None:
-        for _ in range(1000):
+        for _ in range(300):
             optimizer.step()
 
     return burst
@@ -240,7 +240,7 @@ WORKLOADS = [
     Workload(
         "Adam's update of 50,890 parameters in four arrays",
         {"ours": our_adam, "torch": torch_adam},
-        count=1000,
+        count=300,
         per="step",
         bars={"torch": 0.5},
     ),

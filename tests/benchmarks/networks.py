@@ -297,7 +297,7 @@ PEERS: dict[str, Callable[..., Burst]] = {
 
 def mini_batch(rows: int, **bars: float) -> Workload:
     candidates = {"ours": ours, "hand": hand, "bare products": bare_products, **PEERS}
-    steps = 500 if rows < 1000 else 20
+    steps = 200 if rows < 1000 else 20
     return Workload(
         f"784-64-10, float32, batch of {rows:,}",
         {name: partial(make, steps, np.float32) for name, make in candidates.items()},
@@ -320,8 +320,8 @@ def full_batch(
     }
     return Workload(
         f"784-64-10, {dtype.__name__}, all {FULL:,} rows by te.fit",
-        {name: partial(make, 3, dtype) for name, make in candidates.items()},
-        count=3,
+        {name: partial(make, 1, dtype) for name, make in candidates.items()},
+        count=1,
         per="step",
         bars=bars,
         rows=FULL,
