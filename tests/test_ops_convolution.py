@@ -335,3 +335,12 @@ def test_axes_of_length_one_are_convolved_like_others(images, size, rng):
     y = te.conv2d(x, weight)
 
     np.testing.assert_array_equal(y, x)
+
+
+@pytest.mark.parametrize("f", [te.max_unpool, te.max_gather])
+def test_the_largest_must_be_one_for_each_window(f):
+    x = np.ones((2, 4))
+    y = np.ones((2, 2)) if f is te.max_unpool else x
+
+    with pytest.raises(ValueError, match=r"largest must be \(2, 2\), got \(2, 1\)"):
+        f(y, x, np.ones((2, 1)), kernel_size=2)

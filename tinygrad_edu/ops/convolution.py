@@ -7,7 +7,7 @@ convolution are each other's derivatives.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from tinygrad_edu.core import Case, Tensor, broadcast_to, op
+from tinygrad_edu.core import Case, broadcast_to, op
+from tinygrad_edu.ops.indexing import constant
 
 __all__ = [
     "avg_pool1d",
@@ -47,6 +48,11 @@ def _sizes(who: str, name: str, value: Any, axes: int, least: int) -> tuple[int,
     if min(sizes) < least:
         raise ValueError(f"{who}: {name} must be at least {least}, got {value!r}")
     return tuple(map(int, sizes))
+
+
+def _axes(kernel_size: Sizes) -> int:
+    """Return along how many axes a kernel of this size slides."""
+    return len(kernel_size) if isinstance(kernel_size, tuple) else 1
 
 
 class _Grid:
@@ -87,10 +93,9 @@ class _Grid:
             (n - span) // s + 1
             for n, span, s in zip(self.padded, spans, self.stride, strict=True)
         )
-        #: Whether every entry lies in a window, and none between two of them.
-        self.covers = max(self.dilation) == 1 and all(
-            s <= k and (n - k) % s == 0
-            for n, k, s in zip(self.padded, self.kernel, self.stride, strict=True)
+        #: Whether every entry lies in exactly one window.
+        self.tiles = self.stride == tuple(spans) == self.kernel and not any(
+            n % s for n, s in zip(self.padded, self.stride, strict=True)
         )
 
     def padded_with(self, x: Any, fill: float) -> Any:
@@ -104,50 +109,40 @@ class _Grid:
         return result
 
     def inside(self, x: Any) -> Any:
-        """Return x without its border."""
-        if not any(self.padding):
+        """Return x without what lies around its own entries."""
+        if x.shape[x.ndim - self.axes :] == self.shape:
             return x
         inner = (slice(p, p + n) for p, n in zip(self.padding, self.shape, strict=True))
         return x[(..., *inner)]
 
+    def seen(self, axis: int, k: int) -> slice:
+        """Return what the kernel's place ``k`` along an axis sees of that axis."""
+        start, step = self.dilation[axis] * k, self.stride[axis]
+        return slice(start, start + step * (self.out[axis] - 1) + 1, step)
+
     def at(self, offset: Sequence[int]) -> tuple[Any, ...]:
         """Return the index of what one place of the kernel sees, shape (..., *out)."""
-        return (
-            ...,
-            *(
-                slice(d * k, d * k + s * (n - 1) + 1, s)
-                for d, k, s, n in zip(
-                    self.dilation, offset, self.stride, self.out, strict=True
-                )
-            ),
-        )
+        return (..., *(self.seen(axis, k) for axis, k in enumerate(offset)))
 
     def along(self, axis: int) -> list[tuple[Any, ...]]:
         """Return the indices of what each place of the kernel sees along one axis."""
-        s, d, n = self.stride[axis], self.dilation[axis], self.out[axis]
         after = (slice(None),) * (self.axes - 1 - axis)
-        return [
-            (..., slice(d * k, d * k + s * (n - 1) + 1, s), *after)
-            for k in range(self.kernel[axis])
-        ]
+        return [(..., self.seen(axis, k), *after) for k in range(self.kernel[axis])]
 
     def offsets(self) -> Any:
         """Return the places of the kernel: (0, 0), (0, 1), ..."""
         return product(*map(range, self.kernel))
 
-    def view(self, padded: Any, *, kernel_first: bool = False) -> Any:
-        """Return a view of shape (..., *out, *kernel), or (..., *kernel, *out)."""
+    def view(self, padded: Any) -> Any:
+        """Return a view of shape (..., *out, *kernel)."""
         lead = padded.ndim - self.axes
         steps = padded.strides[lead:]
         out = [n * s for n, s in zip(steps, self.stride, strict=True)]
         kernel = [n * d for n, d in zip(steps, self.dilation, strict=True)]
-        sizes, strides = (*self.out, *self.kernel), (*out, *kernel)
-        if kernel_first:
-            sizes, strides = (*self.kernel, *self.out), (*kernel, *out)
         return as_strided(
             padded,
-            padded.shape[:lead] + sizes,
-            padded.strides[:lead] + strides,
+            padded.shape[:lead] + self.out + self.kernel,
+            (*padded.strides[:lead], *out, *kernel),
             writeable=False,
         )
 
@@ -219,7 +214,7 @@ def windows(
     array([[1., 2., 3.],
            [2., 3., 4.]])
     """
-    axes = len(kernel_size) if isinstance(kernel_size, tuple) else 1
+    axes = _axes(kernel_size)
     x = np.asarray(x)
     grid = _Grid("windows", x.shape, kernel_size, stride, padding, dilation, axes)
     return grid.view(grid.padded_with(x, fill))
@@ -386,34 +381,38 @@ class _Strips:
         ]
         self.offsets = list(product(*map(range, heights)))
 
-    def blocks(self, images: int) -> list[slice]:
-        """Return which images to take at a time."""
-        step = max(1, _BUFFER // max(1, math.prod(self.rows) * self.matrix[0]))
-        return [slice(i, min(i + step, images)) for i in range(0, images, step)]
+    def blocks(self, images: int, dtype: Any) -> Iterator[tuple[slice, slice, Any]]:
+        """Yield which images to take at a time, their rows, and a buffer for these."""
+        rows = math.prod(self.rows)  # of an image
+        step = min(max(1, _BUFFER // max(1, rows * self.matrix[0])), images)
+        buffer = np.empty((step * rows, self.matrix[0]), dtype)
+        for start in range(0, images, step or 1):
+            stop = min(start + step, images)
+            yield (
+                slice(start, stop),
+                slice(start * rows, stop * rows),
+                buffer[: (stop - start) * rows],
+            )
 
-    def empty(self, images: int, columns: int, dtype: Any) -> Any:
-        """Return a buffer for rows of so many columns, of the images of one block."""
-        first = self.blocks(images)[:1]
-        count = first[0].stop if first else 0
-        return np.empty((count * math.prod(self.rows), columns), dtype)
+    def copied(self, x: Any) -> Iterator[tuple[slice, Any]]:
+        """Yield which rows they are, and what the strips see of x, block by block."""
+        views = self.views(self.bordered(x))
+        for images, rows, buffer in self.blocks(len(x), x.dtype):
+            seen = views[images]
+            buffer.reshape(seen.shape)[...] = seen
+            yield rows, buffer
 
     def bordered(self, x: Any) -> Any:
         """Return x, (N, C, ...), with its border of zeros and the channels last."""
-        x = np.moveaxis(x, 1, -1)
-        if self.image == x.shape[1:]:
-            return np.ascontiguousarray(x)
+        if self.image[:-1] == x.shape[2:]:
+            return np.ascontiguousarray(np.moveaxis(x, 1, -1))
         result = np.zeros((len(x), *self.image), x.dtype)
-        result[self._inside()] = x
+        self.grid.inside(np.moveaxis(result, -1, 1))[...] = x
         return result
 
     def without_border(self, x: Any) -> Any:
         """Return what :meth:`bordered` put into zeros, as (N, C, ...)."""
-        return np.ascontiguousarray(np.moveaxis(x[self._inside()], -1, 1))
-
-    def _inside(self) -> tuple[slice, ...]:
-        grid = self.grid
-        inner = (slice(p, p + n) for p, n in zip(grid.padding, grid.shape, strict=True))
-        return (slice(None), *inner)
+        return np.ascontiguousarray(self.grid.inside(np.moveaxis(x, -1, 1)))
 
     def views(self, bordered: Any) -> Any:
         """Return what the strips see, (N, *rows, *row): a view, for reading only."""
@@ -434,17 +433,12 @@ class _Strips:
         """Add rows, (N, *rows, *row), up where they came from."""
         size = self.step * self.channels
         lines = bordered.reshape(*bordered.shape[:-2], -1, size)
-        grid = self.grid
         for offset in self.offsets:
-            at = tuple(
-                slice(d * k, d * k + s * (n - 1) + 1, s)
-                for d, k, s, n in zip(
-                    grid.dilation, offset, grid.stride, grid.out, strict=False
-                )
-            )
+            at = (self.grid.seen(axis, k) for axis, k in enumerate(offset))
+            index = (slice(None), *at)
             for j in range(self.pieces):
                 piece = parts[(..., *offset, slice(j * size, (j + 1) * size))]
-                into = lines[(slice(None), *at, slice(j, j + self.strips))]
+                into = lines[(*index, slice(j, j + self.strips))]
                 into[..., : piece.shape[-1]] += piece
 
     def banded(self, weight: Any) -> Any:
@@ -527,19 +521,12 @@ def _convolved(who: str, axes: int, x: Any, weight: Any, bias: Any, **how: Any) 
         raise ValueError(f"{who}: bias must be ({out},), got {np.shape(bias)}")
     strips = _strips(who, x.shape[2:], kernel, channels, out, how)
     dtype = np.result_type(x, weight)
-    views = strips.views(strips.bordered(x))
     matrix = strips.banded(weight)
     places = strips.strips * strips.length
     products = np.empty((len(x), *strips.grid.out[:-1], places, out), dtype)
     flat = products.reshape(-1, strips.length * out)
-    buffer = strips.empty(len(x), len(matrix), x.dtype)
-    start = 0
-    for block in strips.blocks(len(x)):
-        seen = views[block]
-        rows = buffer[: seen.size // len(matrix)]
-        rows.reshape(seen.shape)[...] = seen
-        np.matmul(rows, matrix, out=flat[start : start + len(rows)])
-        start += len(rows)
+    for rows, seen in strips.copied(x):
+        np.matmul(seen, matrix, out=flat[rows])
     y = np.moveaxis(products[..., : strips.grid.out[-1], :], -1, 1)
     if bias is None:
         return np.ascontiguousarray(y)
@@ -766,16 +753,12 @@ def conv_input(
     _check_result("conv_input", y, (len(y), out, *strips.grid.out))
     dtype = np.result_type(y, weight)
     matrix = strips.banded(weight).T
-    rows = strips.places(y).reshape(-1, strips.length * out)
+    flat = strips.places(y).reshape(-1, strips.length * out)
     result = np.zeros((len(y), *strips.image), dtype)
-    buffer = strips.empty(len(y), strips.matrix[0], dtype)
-    start = 0
-    for block in strips.blocks(len(y)):
-        images = block.stop - block.start
-        part = buffer[: images * math.prod(strips.rows)]
-        np.matmul(rows[start : start + len(part)], matrix, out=part)
-        start += len(part)
-        strips.add_up(part.reshape(images, *strips.rows, *strips.row), result[block])
+    for images, rows, parts in strips.blocks(len(y), dtype):
+        np.matmul(flat[rows], matrix, out=parts)
+        part = result[images]
+        strips.add_up(parts.reshape(len(part), *strips.rows, *strips.row), part)
     return strips.without_border(result)
 
 
@@ -849,17 +832,10 @@ def conv_weight(
     out, channels = y.shape[1], x.shape[1]
     strips = _strips("conv_weight", x.shape[2:], kernel, channels, out, how)
     _check_result("conv_weight", y, (len(x), out, *strips.grid.out))
-    views = strips.views(strips.bordered(x))
-    weights = strips.places(y).reshape(-1, strips.length * out)
+    flat = strips.places(y).reshape(-1, strips.length * out)
     result = np.zeros(strips.matrix, np.result_type(x, y))
-    buffer = strips.empty(len(x), len(result), x.dtype)
-    start = 0
-    for block in strips.blocks(len(x)):
-        seen = views[block]
-        rows = buffer[: seen.size // len(result)]
-        rows.reshape(seen.shape)[...] = seen
-        result += rows.T @ weights[start : start + len(rows)]
-        start += len(rows)
+    for rows, seen in strips.copied(x):
+        result += seen.T @ flat[rows]
     return strips.unbanded(result)
 
 
@@ -921,27 +897,32 @@ def _least(dtype: Any) -> Any:
     return False if dtype.kind == "b" else np.iinfo(dtype).min
 
 
-def _ties(grid: _Grid, x: Any, largest: Any) -> tuple[list[Any], list[Any], Any]:
-    """Return where each place of a window is, whether it is largest, and how many."""
+def _ties(
+    who: str, x: Any, largest: Any, kernel_size: Sizes, **how: Any
+) -> tuple[_Grid, list[tuple[Any, Any]], Any]:
+    """Return the grid, each place of a window with where it is largest, and how many.
+
+    Numbers that are largest share; where all are nan, none is, which counts as one.
+    """
+    grid = _pool_grid(who, _axes(kernel_size), x, kernel_size, **how)
+    shape = x.shape[: x.ndim - grid.axes] + grid.out
+    if np.shape(largest) != shape:
+        raise ValueError(f"{who}: largest must be {shape}, got {np.shape(largest)}")
     padded = _with_least(grid, x)
     places = [grid.at(offset) for offset in grid.offsets()]
     masks = [padded[at] == largest for at in places]
-    small = np.uint8 if len(masks) < 256 else np.intp
-    count = masks[0].astype(small)
+    count = masks[0].astype(np.uint8 if len(masks) < 256 else np.intp)
     for mask in masks[1:]:
         np.add(count, mask, out=count)
-    return places, masks, np.maximum(count, 1, out=count)  # 0 where all are nan
-
-
-def _pool_axes(kernel_size: Sizes) -> int:
-    return len(kernel_size) if isinstance(kernel_size, tuple) else 1
+    np.maximum(count, 1, out=count)
+    return grid, list(zip(places, masks, strict=True)), count
 
 
 def _largest_case(first: bool, shape: tuple[int, ...], **how: Any) -> Case:
     """Return a case of max_unpool, or of max_gather, for an x of this shape."""
     x = np.random.default_rng(0).standard_normal(shape)
     how = {"stride": None, "padding": 0, "dilation": 1} | how
-    largest = _largest("", _pool_axes(how["kernel_size"]), x, **how)
+    largest = _largest("", _axes(how["kernel_size"]), x, **how)
     return Case(largest.shape if first else shape, x, largest, **how)
 
 
@@ -951,11 +932,6 @@ _LARGEST: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     ((2, 2, 4, 6), {"kernel_size": (2, 2)}),
     ((5, 6), {"kernel_size": (1, 2), "stride": (3, 1), "dilation": (1, 2)}),
 ]
-
-
-def _constant(x: Any) -> Any:
-    """Return the plain numbers of an input that has no derivative."""
-    return x.data if type(x) is Tensor else x
 
 
 @op(
@@ -993,7 +969,7 @@ def max_unpool(
     Raises
     ------
     ValueError
-        If there are not as many windows as numbers.
+        If there are not as many windows as numbers in ``y`` or in ``largest``.
 
     Notes
     -----
@@ -1008,17 +984,15 @@ def max_unpool(
     array([ 0., 10., 20.,  0.])
     """
     x, y = np.asarray(x), np.asarray(y)
-    axes = _pool_axes(kernel_size)
-    grid = _pool_grid("max_unpool", axes, x, kernel_size, stride, padding, dilation)
-    lead = x.shape[: x.ndim - axes]
-    if y.shape != lead + grid.out:
-        raise ValueError(f"max_unpool: y must be {lead + grid.out}, got {y.shape}")
-    places, masks, count = _ties(grid, x, largest)
+    how = {"stride": stride, "padding": padding, "dilation": dilation}
+    grid, places, count = _ties("max_unpool", x, largest, kernel_size, **how)
+    if y.shape != count.shape:
+        raise ValueError(f"max_unpool: y must be {count.shape}, got {y.shape}")
     dtype = np.result_type(y, 0.0) if y.dtype.kind != "f" else y.dtype
     share = np.divide(y, count, out=np.empty_like(count, dtype))  # laid out like x
-    make = np.empty_like if grid.apart and grid.covers else np.zeros_like
-    result = make(x, dtype, shape=lead + grid.padded)
-    for at, mask in zip(places, masks, strict=True):
+    make = np.empty_like if grid.tiles else np.zeros_like
+    result = make(x, dtype, shape=x.shape[: x.ndim - grid.axes] + grid.padded)
+    for at, mask in places:
         if grid.apart:
             np.multiply(share, mask, out=result[at])
         else:
@@ -1060,7 +1034,8 @@ def max_gather(
     Raises
     ------
     ValueError
-        If ``z`` and ``x`` have not the same shape.
+        If ``z`` and ``x`` have not the same shape, or ``largest`` not a number for each
+        window.
 
     Notes
     -----
@@ -1077,26 +1052,26 @@ def max_gather(
     x, z = np.asarray(x), np.asarray(z)
     if z.shape != x.shape:
         raise ValueError(f"max_gather: z must be {x.shape}, as x is, got {z.shape}")
-    axes = _pool_axes(kernel_size)
-    grid = _pool_grid("max_gather", axes, x, kernel_size, stride, padding, dilation)
-    places, masks, count = _ties(grid, x, largest)
+    how = {"stride": stride, "padding": padding, "dilation": dilation}
+    grid, places, count = _ties("max_gather", x, largest, kernel_size, **how)
     padded = grid.padded_with(z, 0)
-    result = padded[places[0]] * masks[0]
-    for at, mask in zip(places[1:], masks[1:], strict=True):
+    (first, mask), *others = places
+    result = padded[first] * mask
+    for at, mask in others:
         result = result + padded[at] * mask
     return result / count if count.max(initial=1) > 1 else result
 
 
 max_unpool.vjp(
     y=lambda g, out, y, x, largest, **how: max_gather(
-        g, _constant(x), _constant(largest), **how
+        g, constant(x), constant(largest), **how
     ),
     x=None,
     largest=None,
 )
 max_gather.vjp(
     z=lambda g, out, z, x, largest, **how: max_unpool(
-        g, _constant(x), _constant(largest), **how
+        g, constant(x), constant(largest), **how
     ),
     x=None,
     largest=None,
@@ -1106,7 +1081,7 @@ max_gather.vjp(
 def _max_pool_rule(axes: int) -> Callable[..., Any]:
     def rule(g: Any, out: Any, x: Any, *, kernel_size: Sizes, **how: Any) -> Any:
         kernel = _sizes("", "kernel_size", kernel_size, axes, 1)
-        x, out = _constant(x), _constant(out)
+        x, out = constant(x), constant(out)
         return max_unpool(g, x, out, kernel_size=kernel, **how)
 
     return rule

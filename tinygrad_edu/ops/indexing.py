@@ -281,13 +281,13 @@ def take(x: Any, indices: Any, *, axis: int | None = None) -> Any:
     return np.take(x, indices, axis)
 
 
-def _constant(x: Any) -> Any:
+def constant(x: Any) -> Any:
     """Return the plain numbers of an input that has no derivative."""
     return x.data if type(x) is Tensor else np.asarray(x)
 
 
 def _take_rule(g: Any, out: Any, x: Any, indices: Any, *, axis: int | None) -> Any:
-    indices = _constant(indices)
+    indices = constant(indices)
     if axis is None:
         return np.reshape(put(g, index=(indices,), shape=(x.size,)), x.shape)
     index = (*(slice(None),) * (axis % x.ndim), indices)
@@ -349,7 +349,7 @@ def take_along_axis(x: Any, indices: Any, *, axis: int | None = -1) -> Any:
 def _take_along_axis_rule(
     g: Any, out: Any, x: Any, indices: Any, *, axis: int | None
 ) -> Any:
-    indices = _constant(indices)
+    indices = constant(indices)
     if axis is None:
         return np.reshape(put(g, index=(indices,), shape=(x.size,)), x.shape)
     index = list(np.ogrid[tuple(slice(n) for n in x.shape)])
@@ -412,8 +412,8 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 
 where.vjp(
     condition=None,
-    x=lambda g, out, condition, x, y: where(_constant(condition), g, 0.0),
-    y=lambda g, out, condition, x, y: where(_constant(condition), 0.0, g),
+    x=lambda g, out, condition, x, y: where(constant(condition), g, 0.0),
+    y=lambda g, out, condition, x, y: where(constant(condition), 0.0, g),
 )
 
 
@@ -524,7 +524,7 @@ def _where_each_counts(
         )
     elif shape and np.ndim(conditions[0]) == 0:  # one condition, written as a list
         conditions = [conditions]
-    masks = [np.array(_constant(c), bool) for c in conditions]
+    masks = [np.array(constant(c), bool) for c in conditions]
     for mask in masks:
         if mask.shape not in (shape, ()):
             raise ValueError(
@@ -575,7 +575,7 @@ def one_hot(labels: Any, classes: int, *, dtype: DTypeLike = np.float64) -> np.n
     array([[0., 0., 1.],
            [1., 0., 0.]])
     """
-    labels = _constant(labels)
+    labels = constant(labels)
     if labels.dtype.kind not in "iu" and labels.size:
         raise ValueError(f"one_hot: labels must be integers, got {labels.dtype}")
     outside = (labels < 0) | (labels >= classes)
