@@ -6,12 +6,14 @@ next. Every tenth docstring is kept aside: on these it is measured in the end.
 python examples/08_language_model.py
 """
 
+import builtins
 import inspect
+import math
+import os
 import random
 import statistics
 import tempfile
 import textwrap
-import turtle
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ WIDTH, HEADS, BLOCKS, CONTEXT = 48, 4, 2, 48
 ROWS, STEPS, LEARNING_RATE = 24, 800, 0.01
 FLOAT = np.float32  # half the time
 
-modules = [random, statistics, textwrap, turtle]
+modules = [builtins, math, os, random, statistics, textwrap]
 documented = [x for module in modules for x in vars(module).values() if callable(x)]
 texts = sorted({inspect.getdoc(x) or "" for x in documented})
 alphabet = sorted(set("".join(texts)))
