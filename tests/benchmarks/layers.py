@@ -110,11 +110,8 @@ def jax_cnn() -> Burst:
 ROWS, WIDTH, HEADS, TOKENS = 2048, 256, 4, 64
 
 
-def our_layer_norm() -> Burst:
-    import tinygrad_edu as te
-
-    layer = te.nn.LayerNorm(WIDTH, dtype=np.float32)
-    x = te.tensor(rows(), requires_grad=True)
+def our_steps(layer, x) -> Burst:
+    """Forward, and backward to the input and the parameters."""
 
     def burst() -> None:
         for _ in range(STEPS):
@@ -124,6 +121,13 @@ def our_layer_norm() -> Burst:
             y.backward(gradient=np.ones_like(y.data))
 
     return burst
+
+
+def our_layer_norm() -> Burst:
+    import tinygrad_edu as te
+
+    layer = te.nn.LayerNorm(WIDTH, dtype=np.float32)
+    return our_steps(layer, te.tensor(rows(), requires_grad=True))
 
 
 def torch_layer_norm() -> Burst:
@@ -152,15 +156,7 @@ def our_attention() -> Burst:
 
     layer = te.nn.MultiHeadAttention(WIDTH, HEADS, rng=0, dtype=np.float32)
     x = te.tensor(rows().reshape(-1, TOKENS, WIDTH), requires_grad=True)
-
-    def burst() -> None:
-        for _ in range(STEPS):
-            x.zero_grad()
-            layer.zero_grad()
-            y = layer(x)
-            y.backward(gradient=np.ones_like(y.data))
-
-    return burst
+    return our_steps(layer, x)
 
 
 def torch_attention() -> Burst:
