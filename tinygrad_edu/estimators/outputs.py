@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu import nn, ops
+from tinygrad_edu.training.inference import bare_function
 
 __all__ = ["MEANINGS", "Meaning", "meaning_by_loss"]
 
@@ -66,9 +66,8 @@ def meaning_by_loss(loss: Any) -> str | None:
 
     Examples
     --------
+    >>> from functools import partial
     >>> meaning_by_loss(partial(nn.binary_cross_entropy, reduction="mean"))
     'probabilities'
     """
-    while isinstance(loss, partial):
-        loss = loss.func
-    return _BY_LOSS.get(loss) if callable(loss) else None
+    return _BY_LOSS.get(bare_function(loss)) if callable(loss) else None

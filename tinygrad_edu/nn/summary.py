@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.core import Op, Tensor, nodes_of
 from tinygrad_edu.ops.products import _letters
+from tinygrad_edu.randomness import set_state, state_of
 from tinygrad_edu.recording import RECORDING, RUN, Run, Scope
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def left_as_it_is(model: Layer, frozen: Sequence[Tensor] = ()) -> Iterator[None]
     random = (np.random.Generator, np.random.RandomState)
     layers = [model, *(layer for _, layer in model.named_layers())]
     held = [x for layer in layers for x in vars(layer).values()]
-    states = [(x, _state(x)) for x in held if isinstance(x, random)]
+    states = [(x, state_of(x)) for x in held if isinstance(x, random)]
     for p in frozen:  # so that what is computed with it is recorded, too
         p.requires_grad = True
     try:
@@ -111,14 +112,7 @@ def left_as_it_is(model: Layer, frozen: Sequence[Tensor] = ()) -> Iterator[None]
         for buffer, before in buffers:
             buffer[...] = before
         for x, state in states:
-            if isinstance(x, np.random.Generator):
-                x.bit_generator.state = state
-            else:
-                x.set_state(state)
-
-
-def _state(x: Any) -> Any:
-    return x.bit_generator.state if hasattr(x, "bit_generator") else x.get_state()
+            set_state(x, state)
 
 
 def _calls(

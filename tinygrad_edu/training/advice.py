@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import nn, ops
 from tinygrad_edu.core import Tensor, nodes_of, tensor
+from tinygrad_edu.training.inference import bare_function
 
 __all__ = ["advise"]
 
@@ -91,7 +91,7 @@ def _twice_squashed(loss: Any, prediction: Tensor, y: Any) -> Iterator[str]:
     name = "" if last.op is None else last.op.name
     if name not in ("softmax", "sigmoid"):
         return
-    bare = _bare(loss)
+    bare = bare_function(loss)
     if bare in _SOFTMAX_LOSSES or _takes_softmax(loss, prediction, y):
         yield (
             f"the model ends in {name}, but softmax_cross_entropy takes the softmax "
@@ -187,12 +187,6 @@ def _arranged(x: Any) -> Any:
     ):
         x = x.inputs[0]
     return x
-
-
-def _bare(function: Any) -> Any:
-    while isinstance(function, partial):
-        function = function.func
-    return function
 
 
 # ----------------------------------------------------------------------------- the data

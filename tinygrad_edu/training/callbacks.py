@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tinygrad_edu.training.history import csv_text
+from tinygrad_edu.training.progress import in_notebook
 from tinygrad_edu.training.weights import checked_path, save
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ class _Best:
         ValueError
             If the figure is not measured.
         """
+        if training.epoch == 1:  # of a new training, maybe of another model
+            self.best, self.best_epoch = None, 0
         history = training.history
         if self.monitor not in history:
             hint = ""
@@ -221,9 +223,8 @@ class EarlyStopping(_Best):
 
     def __call__(self, training: InTraining) -> None:
         """Look at the epoch that has ended."""
-        if training.epoch == 1:  # of a new training, maybe of another model
-            self.best, self.best_epoch, self._waited = None, 0, 0
-            self._weights = {}
+        if training.epoch == 1:
+            self._waited, self._weights = 0, {}
         if self.improved(training):
             self._waited = 0
             if self.restore_best:
@@ -327,8 +328,6 @@ class ModelCheckpoint(_Best):
 
     def __call__(self, training: InTraining) -> None:
         """Look at the epoch that has ended."""
-        if training.epoch == 1:
-            self.best, self.best_epoch = None, 0
         if self.improved(training):
             save(training.model, self.path)
 
@@ -417,7 +416,7 @@ class LivePlot:
 
     def __call__(self, training: InTraining) -> None:
         """Draw the curves, if it is time."""
-        if not _in_notebook():
+        if not in_notebook():
             return
         if training.history is not self._history:
             self._history, self._handle, self._drawn = training.history, None, -math.inf
@@ -437,10 +436,3 @@ class LivePlot:
         else:
             self._handle.update(picture)
         self._drawn = time.monotonic()
-
-
-def _in_notebook() -> bool:
-    """Whether IPython runs this in a kernel, which has somebody to show pictures to."""
-    shell = sys.modules.get("IPython")
-    running = None if shell is None else shell.get_ipython()
-    return hasattr(running, "kernel")

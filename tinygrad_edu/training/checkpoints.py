@@ -19,6 +19,7 @@ import numpy as np
 
 from tinygrad_edu.files import written_atomically
 from tinygrad_edu.training.progress import warn
+from tinygrad_edu.training.weights import DTYPES
 
 __all__ = ["Checkpoints", "Found", "decode", "differences", "encode"]
 
@@ -27,7 +28,6 @@ _FORMAT = "tinygrad_edu checkpoint 1"
 _NAME = re.compile(r"checkpoint-(\d+)-(\d+)\.safetensors")
 _TEMPORARY = re.compile(rf"\.{_NAME.pattern}\..+")
 _ARRAY = "$array"  # {"$array": name} stands for an array in the JSON text
-_STORED = {*"?bBhHiIlLqQefd"}  # the types of arrays that safetensors and NumPy share
 
 
 class Found(NamedTuple):
@@ -180,7 +180,7 @@ def decode(data: bytes) -> dict[str, Any]:
 def _plain(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
     """Return ``value`` for JSON, and put the arrays in it into ``arrays``."""
     if isinstance(value, np.ndarray):
-        if value.dtype.newbyteorder("=").char not in _STORED:
+        if value.dtype.name not in DTYPES:
             raise TypeError(
                 f"a checkpoint cannot hold {path}, an array of dtype {value.dtype}; "
                 "it can hold real numbers and booleans of up to 64 bits"

@@ -15,6 +15,7 @@ from tinygrad_edu.drawing.levels import behind
 from tinygrad_edu.explanations import explain
 from tinygrad_edu.nn import Layer
 from tinygrad_edu.nn.summary import left_as_it_is
+from tinygrad_edu.training.feed import arrays_not_finite
 
 if TYPE_CHECKING:
     from tinygrad_edu.training.history import History
@@ -218,20 +219,14 @@ def _called(result: Tensor, name: str) -> Tensor | None:
 
 def _in_data(X: Any, y: Any) -> Iterator[str]:
     """Say where data hold nan or infinity."""
-    for name, given in (("X", X), ("y", y)):
-        several = isinstance(given, tuple)
-        for i, x in enumerate(given if several else (given,)):
-            array = np.asarray(x.data if isinstance(x, Tensor) else x)
-            if _is_finite(array):
-                continue
-            wrong = ~np.isfinite(array)
-            first = tuple(map(int, np.argwhere(wrong)[0]))
-            called = f"{name}[{i}]" if several else name
-            yield (
-                f"{called}, the data of the batch, holds {array[first]} at "
-                f"{list(first)}, and is not finite in {np.count_nonzero(wrong):,} of "
-                f"{array.size:,} entries."
-            )
+    for called, array in arrays_not_finite(X, y):
+        wrong = ~np.isfinite(array)
+        first = tuple(map(int, np.argwhere(wrong)[0]))
+        yield (
+            f"{called}, the data of the batch, holds {array[first]} at "
+            f"{list(first)}, and is not finite in {np.count_nonzero(wrong):,} of "
+            f"{array.size:,} entries."
+        )
 
 
 def _in_parameters(model: Any) -> Iterator[str]:

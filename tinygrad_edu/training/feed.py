@@ -272,19 +272,22 @@ def place(rows: Any, row: int) -> str:
     return f"row {row} of the batch"
 
 
+def arrays_not_finite(X: Any, y: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the arrays of a batch that hold nan or infinity, with their names."""
+    for name, given in (("X", X), ("y", y)):
+        several = isinstance(given, tuple)
+        for i, x in enumerate(given if several else (given,)):
+            array = np.asarray(x.data if isinstance(x, Tensor) else x)
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                yield f"{name}[{i}]" if several else name, array
+
+
 def not_finite(X: Any, y: Any, rows: Any) -> str:
     """Say where a batch holds nan or infinity; empty if it does not."""
-    for name, given in (("X", X), ("y", y)):
-        parts = given if isinstance(given, tuple) else (given,)
-        for number, part in enumerate(parts):
-            array = part.data if isinstance(part, Tensor) else np.asarray(part)
-            if array.dtype.kind != "f" or np.isfinite(array).all():
-                continue
-            row, *inner = np.argwhere(~np.isfinite(array))[0].tolist()
-            which = f"{name}[{number}]" if isinstance(given, tuple) else name
-            where = f", entry {inner if len(inner) > 1 else inner[0]}" if inner else ""
-            value = array[(row, *inner)]
-            return f"{which} holds {value} in {place(rows, row)}{where}"
+    for which, array in arrays_not_finite(X, y):
+        row, *inner = np.argwhere(~np.isfinite(array))[0].tolist()
+        where = f", entry {inner if len(inner) > 1 else inner[0]}" if inner else ""
+        return f"{which} holds {array[(row, *inner)]} in {place(rows, row)}{where}"
     return ""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_edu import nn
 from tinygrad_edu.core import Tensor
 from tinygrad_edu.recording import no_grad
+from tinygrad_edu.training.surroundings import modes_kept
 
 __all__ = ["Meter", "accuracy", "binary_accuracy", "evaluate", "evaluating", "predict"]
 
@@ -177,18 +178,12 @@ def evaluating(model: Any) -> Iterator[None]:
     >>> model.training
     True
     """
-    layers = []
-    if isinstance(model, nn.Layer):
-        layers = [model, *(layer for _, layer in model.named_layers())]
-    before = [layer.training for layer in layers]
-    try:
-        if layers:
+    is_layer = isinstance(model, nn.Layer)
+    with modes_kept(model) if is_layer else nullcontext():
+        if is_layer:
             model.eval()
         with no_grad():
             yield
-    finally:
-        for layer, mode in zip(layers, before, strict=True):
-            layer.training = mode
 
 
 # ------------------------------------------------------------------------- metrics
@@ -447,20 +442,22 @@ def _named(who: str, metrics: Any) -> Iterable[tuple[str, Any]]:
         if isinstance(metric, str):
             yield metric, metric
             continue
-        bare = metric
-        while isinstance(bare, partial):
-            bare = bare.func
+        bare = bare_function(metric)
         name = getattr(bare, "__name__", type(bare).__name__)
         yield name.strip("<>"), metric
+
+
+def bare_function(function: Any) -> Any:
+    """Return what ``functools.partial`` was made of; any other function itself."""
+    while isinstance(function, partial):
+        function = function.func
+    return function
 
 
 def _function(who: str, metric: Any, loss: Any) -> Callable[..., Any]:
     """Return a metric as a function of the output and the targets."""
     if metric == "accuracy":
-        bare = loss
-        while isinstance(bare, partial):
-            bare = bare.func
-        threshold = _THRESHOLDS.get(bare)
+        threshold = _THRESHOLDS.get(bare_function(loss))
         return accuracy if threshold is None else binary_accuracy(threshold)
     if not callable(metric):
         raise ValueError(

@@ -200,8 +200,7 @@ def _name_of(function: Any) -> str:
 
 
 def _kind_of(rng: Random) -> str:
-    bits = getattr(rng, "bit_generator", None) or rng._bit_generator  # type: ignore[union-attr]
-    return f"{type(rng).__name__}({type(bits).__name__})"
+    return f"{type(rng).__name__}({state_of(rng)['bit_generator']})"
 
 
 def _equal(a: Any, b: Any) -> bool:

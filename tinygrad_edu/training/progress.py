@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Progress", "line", "warn"]
+__all__ = ["Progress", "in_notebook", "line", "warn"]
 
 _BETWEEN = 0.1  # seconds between two looks of the bar
 
@@ -27,7 +27,7 @@ class Progress:
     """
 
     def __init__(self, wanted: bool | str, epochs: int) -> None:
-        self._notebook = notebook = _in_notebook()
+        self._notebook = notebook = in_notebook()
         terminal = not notebook and sys.stderr is not None and sys.stderr.isatty()
         piped = not notebook and (sys.stdout is None or not sys.stdout.isatty())
         self.epochs = epochs
@@ -86,9 +86,7 @@ class Progress:
     def batch(self, epoch: int, loss: float) -> None:
         """Count a batch; ``loss`` is the mean so far."""
         self._waiting += 1
-        now = time.perf_counter()
-        if now - self._shown_at >= _BETWEEN:
-            self._shown_at = now
+        if self._is_due():
             self._show(epoch, f"loss {loss:.4g}{self._figures}")
 
     def epoch(self, epoch: int, figures: Mapping[str, float], steps: int) -> None:
@@ -104,10 +102,16 @@ class Progress:
             self._waiting += self._by_epochs
             if not self._by_epochs:
                 self._bar.total = steps * self.epochs
-            now = time.perf_counter()
-            if now - self._shown_at >= _BETWEEN or epoch == self.epochs:
-                self._shown_at = now
+            if self._is_due() or epoch == self.epochs:
                 self._show(epoch, f"loss {figures['loss']:.4g}{self._figures}")
+
+    def _is_due(self) -> bool:
+        """Whether it is time to show something again; then that is taken for done."""
+        now = time.perf_counter()
+        is_due = now - self._shown_at >= _BETWEEN
+        if is_due:
+            self._shown_at = now
+        return is_due
 
     def _show(self, epoch: int, text: str) -> None:
         self._bar.set_description_str(f"epoch {epoch}/{self.epochs}", refresh=False)
@@ -151,7 +155,7 @@ def warn(text: str, category: type[Warning]) -> None:
     warnings.warn(text, category, stacklevel=level + 1)
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
     """Whether there is a kernel, of which the front end shows widgets."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()

@@ -10,20 +10,27 @@ from typing import Any
 
 from tinygrad_edu.nn import Layer
 
-__all__ = ["in_training_mode", "interruptible"]
+__all__ = ["in_training_mode", "interruptible", "modes_kept"]
 
 
 @contextmanager
-def in_training_mode(model: Layer) -> Iterator[None]:
-    """Put all layers into training mode, and each back afterwards."""
+def modes_kept(model: Layer) -> Iterator[None]:
+    """Put each layer back into the mode in which it was."""
     layers = [model, *(layer for _, layer in model.named_layers())]
     before = [layer.training for layer in layers]
-    model.train()
     try:
         yield
     finally:
         for layer, mode in zip(layers, before, strict=True):
             layer.training = mode
+
+
+@contextmanager
+def in_training_mode(model: Layer) -> Iterator[None]:
+    """Put all layers into training mode, and each back afterwards."""
+    with modes_kept(model):
+        model.train()
+        yield
 
 
 @contextmanager

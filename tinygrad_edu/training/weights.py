@@ -14,14 +14,14 @@ import numpy as np
 from tinygrad_edu.files import written_atomically
 from tinygrad_edu.nn import Layer
 
-__all__ = ["FORMAT", "VERSION", "checked_path", "load", "save"]
+__all__ = ["DTYPES", "FORMAT", "VERSION", "checked_path", "load", "save"]
 
 FORMAT = "tinygrad_edu"  #: in the file's metadata, as "format"
 VERSION = "1"  #: of what the metadata mean, as "version"
 _SUFFIX = ".safetensors"
 
 #: The dtypes of NumPy that a safetensors file has, too.
-_DTYPES = {
+DTYPES = {
     *("bool", "float16", "float32", "float64"),
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
 }
@@ -72,7 +72,7 @@ def save(model: Layer, path: str | os.PathLike[str]) -> Path:
     path = checked_path("save", path)
     state = model.state_dict()
     strange = [
-        f"{n} is {x.dtype}" for n, x in state.items() if x.dtype.name not in _DTYPES
+        f"{n} is {x.dtype}" for n, x in state.items() if x.dtype.name not in DTYPES
     ]
     if strange:
         raise TypeError(f"save: no safetensors file holds such: {'; '.join(strange)}")
