@@ -24,7 +24,7 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
 
 @pytest.fixture(autouse=True, scope="session")
 def ctrl_c_interrupts() -> None:
-    """Have Ctrl-C interrupt, which a shell takes from what it runs in the background."""
+    """Have Ctrl-C interrupt, also where a shell runs the tests in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -148,6 +148,16 @@ def test_lbfgs_at_the_minimum_stays_there(rng):
     np.testing.assert_array_equal(fitted.model_.weight.data, layer.weight.data)
 
 
+def test_lbfgs_leaves_the_model_in_the_mode_in_which_it_was(rng):
+    X, y = blobs(rng)
+    network = nn.Sequential(nn.Linear(X.shape[1], 4, rng=0), nn.Linear(4, 3, rng=1))
+    network.eval()
+
+    fitted = quick(model=network, solver="lbfgs", max_iter=2000).fit(X, y)
+
+    assert not any(layer.training for layer in (fitted.model_, *fitted.model_))
+
+
 def test_a_warm_start_after_convergence_waits_anew(rng):
     X, y = blobs(rng)
     estimator = quick(warm_start=True, n_iter_no_change=5, tol=0.1).fit(X, y)

@@ -6,6 +6,7 @@ Nothing is asserted of a time but where one operation was made to sleep.
 from __future__ import annotations
 
 import csv
+import io
 import re
 import time
 import tracemalloc
@@ -515,7 +516,9 @@ def test_a_hostile_name_is_text_everywhere(data, tmp_path):
     assert "\n" not in repr(found)
     assert "<script" not in found.draw().svg()
     with found.to_csv(tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
-        assert any(f"parts.{name} Linear" in row for row in csv.reader(file))
+        text = file.read()
+    assert any(f"parts.{name} Linear" in row for row in csv.reader(io.StringIO(text)))
+    assert "\r" not in text
     found.plot().figure.draw_without_rendering()
 
 

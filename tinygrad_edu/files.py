@@ -1,16 +1,18 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and the text of some."""
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-__all__ = ["written_atomically"]
+__all__ = ["csv_text", "written_atomically"]
 
 
 @contextmanager
@@ -66,3 +68,10 @@ def _sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows as the text of a CSV file; numbers keep all their digits."""
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows(rows)
+    return file.getvalue()

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from tinygrad_edu import nn, training
+from tinygrad_edu.training.surroundings import in_training_mode
 
 __all__ = ["minimized"]
 
@@ -72,15 +73,15 @@ def minimized(
         loss = float(intermediate_result.fun)
         history.append(len(history.epochs) + 1, {"loss": loss})
 
-    model.train()
-    result = minimize(
-        loss_and_gradient,
-        _joined([p.data for p in parameters]),
-        jac=True,
-        method="L-BFGS-B",
-        callback=note,
-        options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
-    )
+    with in_training_mode(model):
+        result = minimize(
+            loss_and_gradient,
+            _joined([p.data for p in parameters]),
+            jac=True,
+            method="L-BFGS-B",
+            callback=note,
+            options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
+        )
     assign(result.x)
     if not np.isfinite(result.x).all() or not math.isfinite(result.fun):
         raise ValueError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -15,7 +13,7 @@ import numpy as np
 from tinygrad_edu import plots
 from tinygrad_edu.core import Tensor
 from tinygrad_edu.drawing.labels import line
-from tinygrad_edu.files import written_atomically
+from tinygrad_edu.files import csv_text, written_atomically
 from tinygrad_edu.profiling.step import Measured
 
 if TYPE_CHECKING:
@@ -250,11 +248,11 @@ class Profile:
         Path
         """
         path = Path(path)
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
         seconds = ["forward_seconds", "backward_seconds"]
         memory = ["bytes_kept", "bytes_temporary"]
-        writer.writerow(["kind", "name", "calls", *seconds, "share", *memory])
+        rows: list[list[object]] = [
+            ["kind", "name", "calls", *seconds, "share", *memory]
+        ]
         kinds = {
             "layer": self.layers,
             "operation": self.operations,
@@ -263,9 +261,9 @@ class Profile:
         for kind, costs in kinds.items():
             for c in costs:
                 times = [c.forward, c.backward, c.share]
-                writer.writerow([kind, c.name, c.calls, *times, c.kept, c.temporary])
+                rows.append([kind, c.name, c.calls, *times, c.kept, c.temporary])
         with written_atomically(path) as file:
-            file.write(text.getvalue().encode())
+            file.write(csv_text(rows).encode())
         return path
 
     def draw(self, *, level: str = "layer", direction: str = "TB") -> Drawing:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tinygrad_edu.training.history import csv_text
+from tinygrad_edu.files import csv_text
 from tinygrad_edu.training.progress import in_notebook
 from tinygrad_edu.training.weights import checked_path, save
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu import plots
-from tinygrad_edu.files import written_atomically
+from tinygrad_edu.files import csv_text, written_atomically
 
 if TYPE_CHECKING:
     import os
@@ -263,13 +261,6 @@ class History:
             for row in table
         ]
         return "\n".join([head, *lines])
-
-
-def csv_text(rows: Iterable[Sequence[Any]]) -> str:
-    """Return rows as the text of a CSV file; numbers keep all their digits."""
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows(rows)
-    return file.getvalue()
 
 
 def _number(name: str, x: Any) -> float:
