@@ -351,6 +351,40 @@ def test_a_generator_that_was_trained_with_goes_on_for_more_epochs(make, tmp_pat
     assert results[1] == results[2] == run_of(make(0), None)
 
 
+def test_generators_kept_by_parameter_go_on_after_these_have_moved(tmp_path):
+    class Noisy(te.optim.Optimizer):
+        def __init__(self, params):
+            super().__init__(params, lr=0.1)
+            self.noise = {p: np.random.default_rng(0) for p in params}
+            (self.rng,) = self.noise.values()
+
+        def update(self, x, gradient, state, group):
+            return group["lr"] * (gradient + self.rng.standard_normal(x.shape))
+
+    X = np.arange(12.0).reshape(6, 2) / 12
+
+    def run(epochs, model, optimizer, folder=None):
+        te.fit(
+            *(model, X, X[:, :1]),
+            loss=te.nn.mse_loss,
+            optimizer=optimizer,
+            epochs=epochs,
+            rng=0,
+            progress=False,
+            checkpoint=folder,
+        )
+        return model.weight.data.tolist()
+
+    def made():
+        model = te.nn.Linear(2, 1, bias=False, rng=0)
+        return model, Noisy(model.parameters())
+
+    begun = made()
+    run(2, *begun, tmp_path)
+
+    assert run(3, *begun, tmp_path) == run(3, *made())
+
+
 @pytest.mark.parametrize("count", [4, 5, 7])
 def test_after_an_error_the_same_generator_goes_on(count, tmp_path):
     """Which has drawn the order of an epoch that is in no checkpoint."""

@@ -229,5 +229,9 @@ def _generators(first: tuple[str, Random], *wholes: Any) -> list[tuple[str, Rand
             elif isinstance(value, list | tuple | dict) and id(value) not in seen:
                 seen.add(id(value))
                 parts = value.items() if isinstance(value, dict) else enumerate(value)
-                todo += [(f"{path}.{name}", part) for name, part in parts][::-1]
+                todo += [
+                    # by its place, not as the text of a parameter's numbers
+                    (f"{path}.{name if isinstance(name, str) else place}", part)
+                    for place, (name, part) in enumerate(parts)
+                ][::-1]
     return list(found.values())
