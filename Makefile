@@ -13,6 +13,9 @@ RUFF_FLAGS := --isolated --target-version py311 --line-length 88
 RUFF_RULES := --select E,F,W,B,C4,I,PT,RUF,UP \
   --ignore PT018,RUF001,RUF002,RUF003,RUF022
 
+# A process of tests for each processor, and so no second thread for BLAS in any.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(RUN) pytest --numprocesses auto --dist worksteal
+
 # A warning is an error; every page is read and every notebook run, two at a time.
 SPHINX_FLAGS := --fail-on-warning --keep-going --fresh-env --jobs 2
 
@@ -29,17 +32,17 @@ help: ## list the targets
 demo: $(VENV)/.installed ## train the lecture's networks, write pictures to demo/
 	$(BIN)/tinygrad-edu lecture --out demo
 
-notebooks: $(VENV)/.installed-docs ## make a notebook of each example, in notebooks/
+notebooks: $(VENV)/.installed-notebooks ## make a notebook of each example, in notebooks/
 	$(BIN)/python docs/notebooks/make.py
 
 docs: $(VENV)/.installed-docs ## build the site in docs/_build/html
 	$(RUN) sphinx $(SPHINX_FLAGS) -d docs/_build/trees docs docs/_build/html
 
 test: $(VENV)/.installed-test ## run the tests and docstring examples but the slow
-	$(RUN) pytest
+	$(PYTEST)
 
 test-all: test $(VENV)/.installed-docs ## run the tests, then the slow ones too
-	$(RUN) pytest -m slow || [ $$? -eq 5 ] # 5: there are no slow tests
+	$(PYTEST) -m slow || [ $$? -eq 5 ] # 5: there are no slow tests
 
 bench: $(VENV)/.installed-bench ## measure against peers, write docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/bench.py --write

@@ -707,7 +707,6 @@ def test_claims_by_name(inputs, claimed):
         lambda a, b: b,
         lambda *arrays: [arrays[1], arrays[0]],
     ],
-    ids=str,
 )
 def test_claims_in_the_order_of_the_inputs(claimed):
     report = te.check_derivation(product, [A, B], claimed)
@@ -730,7 +729,6 @@ def test_claims_in_the_order_of_the_inputs(claimed):
         ([[[1.0, 2.0], [3.0, 4.0]]], [[2.0, 4.0], [6.0, 8.0]]),
         ([[[1.0, 2.0]]], [[2.0, 4.0]]),
     ],
-    ids=str,
 )
 def test_a_single_input_in_every_form(inputs, claimed):
     report = te.check_derivation(square, inputs, claimed)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 
+import nbclient
+import nbformat
 import pytest
 from toy_examples import EXAMPLES, toy
 
-nbclient = pytest.importorskip("nbclient")  # of the extra docs
-nbformat = pytest.importorskip("nbformat")
-pytest.importorskip("ipykernel")
-pytest.importorskip("jupytext")
-
 # The kernel's own libraries warn.
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+pytestmark = pytest.mark.filterwarnings("default")
 MAKE = EXAMPLES[0].parents[1] / "docs/notebooks/make.py"
 
 

@@ -185,7 +185,7 @@ def test_a_length_that_is_not_that_of_the_training_is_told_once(factor, wrap, to
         ExponentialDecay(0.9),
         lambda t: 1.0,
     ],
-    ids=repr,
+    ids=lambda factor: type(factor).__name__,
 )
 def test_of_a_length_that_may_be_meant_nothing_is_said(factor):
     with warnings.catch_warnings():
