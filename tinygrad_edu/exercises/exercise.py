@@ -7,6 +7,7 @@ import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from types import ModuleType
@@ -20,7 +21,9 @@ __all__ = [
     "Outcome",
     "Part",
     "Wrong",
+    "called",
     "exercise_named_in",
+    "hinting",
     "judged",
     "real",
     "shown",
@@ -32,6 +35,24 @@ _SHOWN = 12  # entries of an array that a hint prints
 
 class Wrong(Exception):
     """An answer is wrong; the text is the hint."""
+
+
+@contextmanager
+def hinting(text: str) -> Iterator[None]:
+    """Say more below the hint of an answer that is wrong.
+
+    Examples
+    --------
+    >>> with hinting("Think of large numbers"):
+    ...     raise Wrong("came inf, expected 1000")
+    Traceback (most recent call last):
+    tinygrad_edu.exercises.exercise.Wrong: came inf, expected 1000
+    Think of large numbers
+    """
+    try:
+        yield
+    except Wrong as wrong:
+        raise Wrong(f"{wrong}\n{text}".rstrip()) from None
 
 
 @dataclass(frozen=True)
@@ -187,12 +208,12 @@ class Answer:
                 "write its body in place of raise NotImplementedError"
             ) from None
         except FloatingPointError as error:
-            text = f"{_call(name, args)}: {error}{self.line_of(error)}"
+            text = f"{called(name, args)}: {error}{self.line_of(error)}"
             raise Wrong(text) from error
         except (Exception, SystemExit) as error:  # whatever a function does
             said = " ".join(str(error).split())
             raise Wrong(
-                f"{_call(name, args, _size)} stopped with {type(error).__name__}"
+                f"{called(name, args, _size)} stopped with {type(error).__name__}"
                 f"{': ' if said else ''}{said[:300]}{self.line_of(error)}"
             ) from error
 
@@ -212,16 +233,14 @@ class Answer:
         Wrong
             If it is something else; also as for :meth:`call`.
         """
-        return real(self.call(name, args, loud=loud), _call(name, args))
+        return real(self.call(name, args, loud=loud), called(name, args))
 
-    def several(
-        self, name: str, args: Mapping[str, Any], parts: str, *, loud: bool = False
-    ) -> list[Any]:
+    def several(self, name: str, args: Mapping[str, Any], parts: str) -> list[Any]:
         """Return the results of a function that returns several.
 
         Parameters
         ----------
-        name, args, loud
+        name, args
             As for :meth:`call`.
         parts : str
             What they are called, separated by commas.
@@ -231,7 +250,7 @@ class Answer:
         Wrong
             If there are more or fewer of them; also as for :meth:`call`.
         """
-        came = self.call(name, args, loud=loud)
+        came = self.call(name, args)
         count = parts.count(",") + 1
         if not isinstance(came, tuple | list) or len(came) != count:
             what = f"{len(came)} results" if isinstance(came, tuple | list) else ""
@@ -287,10 +306,16 @@ def shown(x: Any) -> str:
     return text if len(text) <= 60 and " at 0x" not in text else type(x).__name__
 
 
-def _call(
+def called(
     name: str, args: Mapping[str, Any], show: Callable[[Any], str] = shown
 ) -> str:
-    """Return a call as text: neuron(x, w) with x = [2, 3], w = [0, 1]."""
+    """Return a call as text.
+
+    Examples
+    --------
+    >>> called("neuron", {"x": np.array([2.0, 3.0]), "w": 1.0})
+    'neuron(x, w) with x = [2, 3], w = 1'
+    """
     given = ", ".join(f"{key} = {show(x)}" for key, x in args.items())
     return f"{name}({', '.join(args)}) with {given}"
 

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.checks import check_derivation
 from tinygrad_edu.checks.causes import NO_RELATION, Cause, likely_cause
 from tinygrad_edu.core import Tensor
-from tinygrad_edu.exercises.exercise import Answer, Wrong, real, shown
+from tinygrad_edu.exercises.exercise import Answer, Wrong, called, real, shown
 
 __all__ = ["Slips", "expect", "expect_gradient", "expect_value"]
 
@@ -56,8 +56,7 @@ def expect(
     Wrong
     """
     came = answer.array(name, args, loud=loud)
-    given = ", ".join(f"{key} = {shown(x)}" for key, x in args.items())
-    what = f"{name}({', '.join(args)}) with {given}"
+    what = called(name, args)
     expect_value(what, came, expected, slips=slips, sizes=sizes, rtol=rtol)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.core import Op
-from tinygrad_edu.exercises.exercise import Answer, Exercise, Part, Wrong
+from tinygrad_edu.exercises.exercise import Answer, Exercise, Part, Wrong, hinting
 from tinygrad_edu.exercises.expectations import expect, expect_value
 
 __all__ = ["EXERCISES", "Node"]
@@ -30,6 +30,12 @@ _FUNCTIONS: tuple[tuple[str, Any, Any], ...] = (
     ("the sum of sin(x)", lambda x: np.sum(np.sin(x)), np.cos),
     ("the mean of exp(x)", lambda x: np.mean(np.exp(x)), lambda x: np.exp(x) / x.size),
     ("the product of all x", np.prod, lambda x: np.prod(x) / x),
+)
+
+_NOT_NEAR_ENOUGH = (
+    "That is near, and not near enough. A difference to one side is off by a multiple "
+    "of h, one to both sides by a multiple of h * h; and with a tiny h rounding takes "
+    "over"
 )
 
 
@@ -61,15 +67,8 @@ def _numerical(answer: Answer, shapes: Sequence[tuple[int, ...]]) -> None:
                 if came.shape == np.shape(right)
                 and np.allclose(came, factor * right, 1e-3)
             }
-            try:
+            with hinting(_NOT_NEAR_ENOUGH if near else ""):
                 expect_value(what, came, right, slips=slips, rtol=1e-7)
-            except Wrong as wrong:
-                text = (
-                    "\nThat is near, and not near enough. A difference to one side is "
-                    "off by a multiple of h, one to both sides by a multiple of h * h; "
-                    "and with a tiny h rounding takes over"
-                )
-                raise Wrong(f"{wrong}{text if near else ''}") from None
 
 
 def _agree(answer: Answer, faults: Sequence[tuple[str, Any]]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.core import Tensor
-from tinygrad_edu.exercises.exercise import Answer, Exercise, Part, Wrong, shown
+from tinygrad_edu.exercises.exercise import Answer, Exercise, Part, hinting, shown
 from tinygrad_edu.exercises.expectations import expect, expect_gradient, expect_value
 
 __all__ = ["EXERCISES"]
@@ -91,8 +91,8 @@ def _backward(answer: Answer, part: str, outputs: int) -> None:
         )
 
 
-def _by(part: str, outputs: int, points: int = 1) -> Part:
-    return Part(f"by {part}", lambda a: _backward(a, part, outputs), points)
+def _by(part: str, outputs: int) -> Part:
+    return Part(f"by {part}", lambda a: _backward(a, part, outputs))
 
 
 # -------------------------------------------------------------------------- softmax
@@ -132,26 +132,22 @@ def _columns(answer: Answer) -> None:
 
 def _large(answer: Answer) -> None:
     rng = _generator()
-    try:
+    with hinting(
+        "Adding the same number to all z of an example changes nothing "
+        "in the result. Choose it such that no exponential overflows"
+    ):
         for top in (1000.0, 1e5):
             _expect_softmax(answer, np.array([[top], [top + 1]]), loud=True)
         _expect_softmax(answer, 1000 + rng.normal(size=(3, 2)), loud=True)
-    except Wrong as wrong:
-        raise Wrong(
-            f"{wrong}\nAdding the same number to all z of an example changes nothing "
-            "in the result. Choose it such that no exponential overflows"
-        ) from None
 
 
 def _far_apart(answer: Answer) -> None:
-    try:
+    with hinting(
+        "What is subtracted must be chosen for each example by itself, "
+        "and not only where z is large: else all exponentials round to 0"
+    ):
         _expect_softmax(answer, np.array([[-1000.0], [-1001.0]]), loud=True)
         _expect_softmax(answer, np.array([[1000.0, -1000.0], [1001.0, -1001.0]]))
-    except Wrong as wrong:
-        raise Wrong(
-            f"{wrong}\nWhat is subtracted must be chosen for each example by itself, "
-            "and not only where z is large: else all exponentials round to 0"
-        ) from None
 
 
 # ------------------------------------------------------------ softmax cross-entropy
@@ -185,14 +181,12 @@ def _losses(answer: Answer) -> None:
 
 def _loss_of_large(answer: Answer) -> None:
     Y = np.array([[1.0], [0.0]])
-    try:
+    with hinting(
+        "A probability may round to 0, and its logarithm is lost. Take "
+        "the logarithm of the softmax on paper first, and simplify"
+    ):
         for a, b in ((900.0, 0.0), (0.0, 900.0), (-900.0, -901.0)):
             _expect_cross_entropy(answer, np.array([[a], [b]]), Y, loud=True)
-    except Wrong as wrong:
-        raise Wrong(
-            f"{wrong}\nA probability may round to 0, and its logarithm is lost. Take "
-            "the logarithm of the softmax on paper first, and simplify"
-        ) from None
 
 
 def _gradient(answer: Answer, counts: tuple[int, ...]) -> None:
