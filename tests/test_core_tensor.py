@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import copy
+import math
 import operator
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -186,6 +189,79 @@ def test_numbers_come_out_of_one_element_tensors():
         bool(te.tensor([1.0, 2.0]))
     with pytest.raises(TypeError):
         [10, 20][te.tensor(1.0)]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda x: x[0],
+        lambda x: x[:1],
+        lambda x: x[0] ** 2 + 1,
+        lambda x: np.zeros(3)[0] + x[0],  # as z[0] += x[0] computes
+        lambda x: leaf(2.0),
+    ],
+    ids=["entry", "one-element", "computed", "added", "leaf"],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_an_array_cannot_be_given_a_number_that_is_recorded(made, dtype):
+    """NumPy takes the number out silently: its gradient would be 0."""
+    x, z = leaf([1.0, 2.0]), np.zeros((2, 3), dtype)
+    value = made(x)
+
+    with pytest.raises(ValueError, match="setting an array element") as caught:
+        z[1, 2] = value
+    with pytest.raises(TypeError, match="leave the graph"):
+        z[1, :1] = value  # NumPy asks for an array
+
+    cause = caught.value.__cause__
+    assert isinstance(cause, TypeError)
+    assert "Write array[i] = float(x) for the number; te.stack" in str(cause)
+    assert not z.any()
+
+
+def test_a_function_that_fills_an_array_has_no_silently_wrong_gradient():
+    def filled(x):
+        z = np.zeros(3)
+        z[0] = 2 * x[0]
+        return te.sum(z * x)  # depends on x in another way, too
+
+    with pytest.raises(ValueError, match="array element") as caught:
+        te.grad(filled)(np.ones(3))
+
+    assert "requires gradients" in str(caught.value.__cause__)
+
+
+def test_numbers_that_were_asked_for_may_be_kept():
+    x = leaf([1.0, 2.0])
+    loss = te.sum(x * x)
+    z, ones, objects = np.zeros(7), [], np.zeros(1, object)
+
+    z[0] = float(loss)
+    z[1] = loss.item()
+    z[2] = loss.detach()
+    z[float(x[1]) == 2.0 and 3] = math.sqrt(loss)
+    z[4] = te.tensor(5.0)
+    with te.no_grad():
+        z[5] = te.sum(x * x)
+        z[6] = leaf(7.0)
+    ones.append(float(loss))
+    objects[0] = loss  # which stays a tensor
+
+    np.testing.assert_array_equal(z, [5, 5, 5, 5**0.5, 5, 5, 7])
+    assert (ones, f"{loss:.1f}") == ([5.0], "5.0")
+    assert objects[0] is loss
+
+
+def test_a_number_can_be_asked_for_where_there_is_no_statement():
+    numbers = []
+    asking = map(float, [te.sum(leaf([1.0, 2.0]))])
+
+    _thread.start_new_thread(numbers.extend, (asking,))  # with no frame of its own
+    ends = time.monotonic() + 30
+    while not numbers and time.monotonic() < ends:
+        time.sleep(0.001)
+
+    assert numbers == [3.0]
 
 
 def test_iteration_gives_recorded_rows():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import operator as operators
 from collections.abc import Iterator
+from opcode import opmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import errors
 from tinygrad_edu.dispatch import FROM_REDUCE, dispatch, unsupported
+from tinygrad_edu.recording import RECORDING
 
 if TYPE_CHECKING:
     from tinygrad_edu._methods import Methods
@@ -76,7 +79,10 @@ class ArrayLike(Methods):
         return np.array(self._data, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
-        return float(self.item())
+        number = float(self.item())
+        if self._tracked and RECORDING.get() and _is_being_stored():
+            raise errors.stored_in_array(self)
+        return number
 
     def __int__(self) -> int:
         return int(self.item())
@@ -135,3 +141,15 @@ class ArrayLike(Methods):
         self, function: Any, types: Any, args: Any, kwargs: Any
     ) -> Any:
         return dispatch(function, args, kwargs)
+
+
+def _is_being_stored() -> bool:
+    """Whether a statement ``array[i] = x`` asks x for its number, not ``float(x)``.
+
+    NumPy asks for it from C, so that the caller's frame still stands at the statement.
+    """
+    frame = inspect.currentframe()
+    caller = frame and frame.f_back and frame.f_back.f_back  # of __float__
+    if caller is None:  # a thread may begin with it
+        return False
+    return caller.f_code.co_code[caller.f_lasti] == opmap["STORE_SUBSCR"]

@@ -72,6 +72,14 @@ def leaves_the_graph(x: Any) -> TypeError:
     )
 
 
+def stored_in_array(x: Any) -> TypeError:
+    return TypeError(
+        f"{called(x)} requires gradients, and an array that it is written into holds "
+        "its number alone, without the graph. Write array[i] = float(x) for the "
+        "number; te.stack, te.concatenate and tensor.at[i].set(x) keep the graph"
+    )
+
+
 def item_assignment() -> TypeError:
     return TypeError(
         "tensors do not support item assignment, which would change a recorded graph. "
