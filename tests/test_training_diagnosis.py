@@ -52,6 +52,21 @@ def test_the_first_operation_and_its_layer_are_named(function, operation, help_)
     ).replace("at 0 ", "").replace("smaller steps, as with ", "")
 
 
+def test_a_loss_that_nobody_named_is_called_the_loss():
+    def loss(output, y):
+        return te.mean(te.log(output - 5) - y)
+
+    def named(output, y):
+        result = loss(output, y)
+        result.name = "penalty"
+        return result
+
+    assert explain_nonfinite(network(), loss, ONES, ONES).startswith("The loss is nan.")
+    assert explain_nonfinite(network(), named, ONES, ONES).startswith(
+        "The loss penalty is nan."
+    )
+
+
 def test_the_operation_is_the_first_not_the_last():
     def function(x):
         return te.exp(te.log(x - 5) * 2) + 1

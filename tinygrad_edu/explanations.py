@@ -326,7 +326,7 @@ class _Graph:
         self.nodes = nodes_of([loss])  # oldest first
         self.called = Names(behind(loss), None)
         name = self.called(loss)
-        self.title = name if name == "loss" else f"the loss {name}"
+        self.title = "the loss" if name == "loss" else f"the loss {name}"
         self.used_by: dict[Tensor, Tensor] = {}  # by the oldest
         for node in self.nodes:
             for x in node.inputs:

@@ -162,7 +162,7 @@ def explain_nonfinite(
     >>> def loss(output, y):
     ...     return -te.mean(y * te.log(output))
     >>> print(explain_nonfinite(model, loss, np.array([[0.0, 0.0]]), np.ones((1, 1))))
-    The loss t6 is infinite.
+    The loss is infinite.
     It begins at t3 (log): 1 of 1 entries of its result are not finite, though all
     that goes in is. For instance, of 0 it is -inf.
     What usually helps: this is the logarithm of 0, or of a negative number. Of a
@@ -188,6 +188,7 @@ def _explained(model: Any, result: Any, X: Any, y: Any) -> str:
     if not isinstance(result, Tensor) or result.op is None:
         told = f"The loss, {np.asarray(result)}, does not depend on any parameter."
         return "\n".join(map(_filled, [told, *held]))
+    result.name = result.name or "loss"  # t8 would say nothing: it was never drawn
     found = explain(result)
     if not found.cause.startswith("nan"):
         told = (
