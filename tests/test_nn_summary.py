@@ -37,6 +37,7 @@ def counts(text):
     return {
         row[0]: tuple(int(n.replace(",", "")) for n in row[-3:])
         for row in table(text)[1:]
+        if row[0] != "not trained"
     }
 
 
@@ -89,6 +90,15 @@ def test_what_is_computed_between_layers_is_the_row_of_the_layer_around():
         ["others", "16", "0", "0"],
         ["total", "29", "9", "96"],
     ]
+
+
+def test_parameters_that_are_not_trained_are_counted_again():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    before = model.summary((3,))
+    model[0].weight.requires_grad = False
+
+    assert model.summary((3,)).splitlines()[-1].split() == ["not", "trained", "12"]
+    assert "not trained" not in before
 
 
 def test_a_model_without_layers_and_parameters_has_a_total_of_nothing():

@@ -16,6 +16,7 @@ LABELS = np.arange(8) % 2
 YES = (np.arange(8) % 2)[:, None]
 PIXELS = np.random.default_rng(1).integers(0, 256, (8, 64))
 PIXELS[0, :2] = 0, 255
+WORDS = np.arange(48).reshape(8, 6) % 7
 
 
 def dense(*last, out=2, size=3):
@@ -229,6 +230,61 @@ def test_a_few_columns_are_no_picture():
     assert advice_on(dense(), nn.softmax_cross_entropy, ages) == []
 
 
+# --------------------------------------------------------------------------- precision
+
+
+def narrow(dtype=np.float32, cast=lambda x: x):
+    return Applied(nn.Linear(3, 2, dtype=dtype, rng=0), before=cast)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_float64_data_for_a_model_of_float32(wrapped):
+    (told,) = advice_on(
+        narrow(), nn.softmax_cross_entropy, te.tensor(X) if wrapped else X
+    )
+
+    assert told.startswith("the parameters are float32 and X is float64, so that all")
+    assert "X.astype(np.float32)" in told
+
+
+def test_float64_among_several_inputs():
+    class Both(nn.Layer):
+        def __init__(self):
+            self.inner = nn.Linear(3, 2, dtype=np.float32, rng=0)
+
+        def forward(self, a, b):
+            return self.inner(a) + self.inner(b)
+
+    (told,) = advice_on(Both(), nn.softmax_cross_entropy, (X.astype(np.float32), X))
+
+    assert "X is float64" in told
+
+
+@pytest.mark.parametrize(
+    ("model", "x"),
+    [
+        (narrow(), X.astype(np.float32)),
+        (narrow(np.float64), X),
+        (narrow(np.float64), X.astype(np.float32)),
+        (narrow(cast=lambda x: x.astype(np.float32)), X),
+        (narrow(cast=lambda x: x * np.float64(2)), X.astype(np.float32)),
+        (nn.Sequential(narrow(), nn.Linear(2, 2, rng=0)), X),
+        (nn.Sequential(nn.Embedding(7, 2, dtype=np.float32), nn.Flatten()), WORDS),
+    ],
+    ids=[
+        "float32",
+        "float64",
+        "wider model",
+        "cast inside",
+        "widened inside",
+        "mixed model",
+        "words",
+    ],
+)
+def test_types_that_agree_or_are_meant_are_right(model, x):
+    assert advice_on(model, nn.softmax_cross_entropy, x) == []
+
+
 # ----------------------------------------------------------------------- the optimiser
 
 
@@ -265,6 +321,59 @@ def test_frozen_parameters_need_no_optimizer():
         p.requires_grad = False
 
     assert advice_on(model, nn.softmax_cross_entropy, optimizer=optimizer) == []
+
+
+class Scaled(nn.Layer):
+    """A layer of one's own, with tensors that may have been forgotten."""
+
+    def __init__(self, *tensors):
+        self.inner, self.tensors = nn.Linear(3, 2, rng=0), list(tensors)
+
+    def forward(self, x):
+        return sum([self.inner(x), *self.tensors])
+
+
+def test_a_tensor_that_was_to_be_trained_but_requires_no_gradient():
+    model = nn.Sequential(
+        Scaled(te.tensor([0.0, 0.0]), te.tensor(1.0, requires_grad=True))
+    )
+
+    (told,) = advice_on(model, nn.softmax_cross_entropy)
+
+    assert told.startswith("the optimizer holds 0.tensors.0 of the model, but what req")
+    assert "te.tensor(..., requires_grad=True)" in told
+
+
+def test_of_many_such_tensors_a_few_are_named():
+    (told,) = advice_on(
+        Scaled(*(te.tensor(0.0) for _ in range(6))), nn.softmax_cross_entropy
+    )
+
+    assert "tensors.0, tensors.1, tensors.2, tensors.3 and 2 more of the model" in told
+
+
+@pytest.mark.parametrize(
+    "constant",
+    [np.zeros(2), te.tensor([0, 0]), te.tensor(0.0, requires_grad=True)],
+    ids=["array", "integers", "trained"],
+)
+def test_what_need_not_or_can_be_trained_is_left_alone(constant):
+    assert advice_on(Scaled(constant), nn.softmax_cross_entropy) == []
+
+
+def test_a_constant_tensor_that_the_optimizer_does_not_hold_is_meant():
+    model = Scaled(te.tensor(0.0))
+    optimizer = te.optim.SGD(model.inner.parameters(), lr=0.1)
+
+    assert advice_on(model, nn.softmax_cross_entropy, optimizer=optimizer) == []
+
+
+def test_a_frozen_layer_of_te_nn_may_be_held_by_the_optimizer():
+    model = dense()
+    for p in model[0].parameters():
+        p.requires_grad = False
+
+    assert advice_on(model, nn.softmax_cross_entropy) == []
 
 
 def test_groups_count_together_and_others_are_allowed():
@@ -308,7 +417,6 @@ def test_several_mistakes_are_told_one_by_one():
 
 IMAGES = X[:, :1, None, None] * np.ones((8, 1, 6, 6))
 SERIES = X[:, :, None] * np.ones((8, 3, 6))
-WORDS = np.arange(48).reshape(8, 6) % 7
 HOT = np.eye(2)[LABELS]
 HALF = np.linspace(0, 1, 16).reshape(8, 2)
 

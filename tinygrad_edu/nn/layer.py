@@ -28,6 +28,7 @@ class Layer:
     Subclass it, assign parameters (``te.tensor(..., requires_grad=True)``), buffers
     (plain arrays) and layers to attributes, also in lists, tuples and dicts, and write
     ``forward``. Parameters are named by the path of attributes: ``"encoder.0.weight"``.
+    A tensor that requires no gradient is one, too, and stays as it is.
 
     Attributes
     ----------
@@ -316,7 +317,8 @@ class Layer:
         -------
         str
             A line for each call of a layer, and one for a layer around others if it
-            computes something itself:
+            computes something itself; a last one says how many parameters are not
+            trained, because they require no gradient, if there are any:
 
             output shape
                 With n for the number of rows.

@@ -70,11 +70,15 @@ def summary(model: Layer, input_shapes: Sequence[Any], dtype: Any) -> str:
     rows.append(("total", "", totals))
     lines = [["layer", "output shape", "parameters", "multiply-adds", "bytes kept"]]
     lines += [[a, b, *(f"{n:,}" for n in counts)] for a, b, counts in rows]
+    constant = sum(p.size for p in parameters if not p.requires_grad)
+    if constant:
+        lines.append(["not trained", "", f"{constant:,}", "", ""])
     wide = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
+    text = (
         f"{a:{wide[0]}}  {b:{wide[1]}}  {c:>{wide[2]}}  {d:>{wide[3]}}  {e:>{wide[4]}}"
         for a, b, c, d, e in lines
     )
+    return "\n".join(map(str.rstrip, text))
 
 
 def _checked(given: Sequence[Any]) -> list[Shape]:

@@ -76,7 +76,9 @@ def advise(
         *_twice_squashed(loss, prediction, y),
         *_broadcast(loss, prediction, y),
         *_pixels(prediction),
+        *_doubled(model, X, prediction),
         *_not_held(model, optimizer),
+        *_never_trained(model, optimizer),
         *_not_zeroed(optimizer),
     ]
     return list(dict.fromkeys(found))
@@ -221,6 +223,20 @@ def _look_like_pixels(x: np.ndarray) -> bool:
     )
 
 
+def _doubled(model: Any, X: Any, prediction: Tensor) -> Iterator[str]:
+    """Say that X makes float64 of what the parameters would compute in float32."""
+    if not isinstance(model, nn.Layer) or prediction.dtype != np.float64:
+        return
+    parts = X if isinstance(X, tuple) else (X,)
+    given = [getattr(part, "dtype", None) for part in parts]
+    own = [p.dtype for p in model.parameters() if p.dtype.kind == "f"]
+    if np.float64 in given and own and all(t == np.float32 for t in own):
+        yield (
+            "the parameters are float32 and X is float64, so that all is computed in "
+            "float64, as NumPy does. X.astype(np.float32) takes about half the time"
+        )
+
+
 # ------------------------------------------------------------------------ the optimiser
 
 
@@ -239,12 +255,44 @@ def _not_held(model: Any, optimizer: Any) -> Iterator[str]:
             "anew after it? Pass model.parameters() of this model"
         )
         return
-    more = f" and {len(missing) - _LISTED:,} more" * (len(missing) > _LISTED)
     yield (
-        f"the optimizer does not hold {', '.join(missing[:_LISTED])}{more} of the "
-        "model, so that they stay as they are. If that is meant, set their "
-        "requires_grad = False; else pass model.parameters()"
+        f"the optimizer does not hold {_listed(missing)} of the model, so that they "
+        "stay as they are. If that is meant, set their requires_grad = False; else "
+        "pass model.parameters()"
     )
+
+
+def _never_trained(model: Any, optimizer: Any) -> Iterator[str]:
+    """Say which tensors of layers of one's own are to be moved, but cannot be.
+
+    The layers of te.nn make all of theirs so that they are trained: if one is not, it
+    was frozen.
+    """
+    if not isinstance(model, nn.Layer):
+        return
+    layers = [model, *(layer for _, layer in model.named_layers())]
+    known = [x for x in layers if getattr(nn, type(x).__name__, None) is type(x)]
+    frozen = {id(part) for layer in known for part in vars(layer).values()}
+    held = _held_by(optimizer)
+    constant = [
+        name
+        for name, p in model.named_parameters()
+        if p in held and p.dtype.kind == "f" and not p.requires_grad
+        if id(p) not in frozen
+    ]
+    if constant:
+        yield (
+            f"the optimizer holds {_listed(constant)} of the model, but what requires "
+            "no gradient stays as it is. To train it, make it with te.tensor(..., "
+            "requires_grad=True). If it is to stay, leave it out of the optimizer; a "
+            "constant may be a plain array"
+        )
+
+
+def _listed(names: list[str]) -> str:
+    """Return the first few names, and how many there are more."""
+    more = f" and {len(names) - _LISTED:,} more" * (len(names) > _LISTED)
+    return f"{', '.join(names[:_LISTED])}{more}"
 
 
 def _not_zeroed(optimizer: Any) -> Iterator[str]:
