@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +262,41 @@ def test_the_help_of_a_command_with_networks_tells_what_each_is(capsys):
         said = capsys.readouterr().out
 
         assert all(s.title in said for s in lecture.SYSTEMS.values())
+
+
+def test_the_version_is_that_of_the_installed_package(monkeypatch, capsys):
+    monkeypatch.setattr(metadata, "version", {"tinygrad_edu": "9.8"}.__getitem__)
+
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+
+    assert (ended.value.code, te.__version__) == (0, "9.8")
+    assert capsys.readouterr().out == "tinygrad-edu 9.8\n"
+
+
+def test_a_checkout_that_was_not_installed_has_no_version(monkeypatch, capsys):
+    def version(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+
+    with pytest.raises(SystemExit):
+        main(["--version"])
+
+    assert "not installed" in capsys.readouterr().out
+    assert not hasattr(te, "__version__")
+
+
+def test_the_version_costs_nothing_until_it_is_asked_for():
+    code = "import sys, tinygrad_edu; sys.exit('importlib.metadata' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | IMPORTABLE,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0
 
 
 def test_help_costs_no_scikit_learn_and_no_matplotlib():

@@ -70,14 +70,23 @@ __all__ += ops.__all__
 
 if TYPE_CHECKING:
     from tinygrad_edu.estimators import NeuralNetClassifier, NeuralNetRegressor
+
+    __version__: str
 else:
 
     def __getattr__(name: str) -> Any:
-        """Import the estimators, and with them scikit-learn, when asked for them."""
+        """Import what takes long, such as scikit-learn, when asked for it."""
         if name in ("NeuralNetClassifier", "NeuralNetRegressor"):
             from tinygrad_edu import estimators
 
             return getattr(estimators, name)
+        if name == "__version__":
+            from importlib import metadata
+
+            try:
+                return metadata.version(__name__)
+            except metadata.PackageNotFoundError:
+                pass  # a checkout that was not installed has none
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:

@@ -116,6 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="See backpropagation at work: a computational graph in pure NumPy.",
         epilog=_TOP,
     )
+    package = importlib.import_module("tinygrad_edu")
+    version = getattr(package, "__version__", "of a checkout, not installed")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
     commands = parser.add_subparsers(
         title="commands", dest="command", required=True, parser_class=_Parser
     )
