@@ -56,6 +56,39 @@ def test_parameters_that_do_not_fit_are_refused_by_fit(rng, options, text):
     assert not hasattr(estimator, "model_") or "validation" in text
 
 
+@pytest.mark.parametrize("kind", [te.NeuralNetClassifier, te.NeuralNetRegressor])
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [
+        ("hidden", " Did you mean hidden_layer_sizes? It takes hidden_layer_sizes, a"),
+        ("batchsize", " Did you mean batch_size? It takes "),
+        ("epochs", " It takes hidden_layer_sizes, activation, solver, "),
+    ],
+)
+def test_an_unknown_parameter_is_refused_by_the_class_with_the_nearest(
+    kind, given, near
+):
+    with pytest.raises(TypeError) as caught:
+        kind(alpha=0.1, **{given: 3})
+
+    told = f"{kind.__name__}: got an unexpected keyword argument {given!r}.{near}"
+    assert str(caught.value).startswith(told)
+    assert str(caught.value).endswith(", model, loss, callbacks")
+
+
+def test_too_many_positions_are_refused_by_the_class():
+    with pytest.raises(TypeError, match=r"^NeuralNetRegressor: too many positional "):
+        te.NeuralNetRegressor((3,), "relu", "adam")
+
+
+def test_a_subclass_is_named_itself():
+    class Mine(te.NeuralNetClassifier):
+        pass
+
+    with pytest.raises(TypeError, match=r"^Mine: got an unexpected .* 'hidden'"):
+        Mine(hidden=3)
+
+
 def test_a_model_function_must_return_a_layer(rng):
     with pytest.raises(TypeError, match="model= must return a Layer, got dict"):
         quick(model=lambda i, o: {}).fit(*blobs(rng))

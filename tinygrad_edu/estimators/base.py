@@ -22,7 +22,12 @@ from tinygrad_edu.estimators.examples import Examples, checked_weights, dense_ro
 from tinygrad_edu.estimators.lbfgs import minimized
 from tinygrad_edu.estimators.networks import network
 from tinygrad_edu.estimators.objective import Objective
-from tinygrad_edu.estimators.parameters import check_parameters, hidden_sizes, takes
+from tinygrad_edu.estimators.parameters import (
+    check_parameters,
+    hidden_sizes,
+    naming_its_class,
+    takes,
+)
 
 __all__ = ["NeuralNet", "solver_has_steps"]
 
@@ -35,6 +40,7 @@ class NeuralNet(BaseEstimator):
 
     _losses: tuple[str, ...]  # what loss= may be, besides None and a function
 
+    @naming_its_class
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from functools import wraps
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,10 +14,36 @@ import numpy as np
 
 from tinygrad_edu.estimators.networks import ACTIVATIONS
 
-__all__ = ["check_parameters", "hidden_sizes", "takes"]
+__all__ = ["check_parameters", "hidden_sizes", "naming_its_class", "takes"]
 
 #: Whether a value fits, and what it must be.
 Rule = tuple[Callable[[Any], bool], str]
+
+
+def naming_its_class(init: Callable[..., None]) -> Callable[..., None]:
+    """Let an ``__init__`` refuse what it does not take in the name of its class.
+
+    Python would name the base class. The signature, from which scikit-learn reads the
+    parameters, stays as it is.
+    """
+    signature = inspect.signature(init)
+    _, *known = signature.parameters
+
+    @wraps(init)
+    def call(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            signature.bind(self, *args, **kwargs)
+        except TypeError as error:
+            unknown = next((name for name in kwargs if name not in known), "")
+            near = [name for name in known if unknown and unknown in name]
+            near = near or get_close_matches(unknown, known)
+            hint = f". Did you mean {near[0]}?" if near else "."
+            raise TypeError(
+                f"{type(self).__name__}: {error}{hint} It takes {', '.join(known)}"
+            ) from None
+        init(self, *args, **kwargs)
+
+    return call
 
 
 def check_parameters(estimator: Any, losses: tuple[str, ...]) -> None:
