@@ -405,6 +405,25 @@ def test_result_of_many_numbers_has_no_gradients_and_says_so():
     assert graph.steps == ()
 
 
+def test_without_gradients_nothing_is_said_of_them():
+    layer = te.nn.Linear(2, 2, rng=0)
+    several = te.draw(layer, np.ones((3, 2)), backward="off", level="layer")
+    one = te.draw(te.sum(layer(np.ones((3, 2)))), backward="off", level="layer")
+    with te.no_grad():
+        unrecorded = te.draw(te.sum(layer(np.ones((3, 2)))), backward="off")
+
+    drawings = (several, one, unrecorded, te.draw(parameter() * 2.0, backward="off"))
+    assert [d.graph.notes for d in drawings] == [()] * 4
+    assert not any("gradient" in d.text() for d in drawings)
+
+
+def test_without_gradients_a_freed_graph_still_says_so():
+    y = te.sum(parameter() * 2.0)
+    y.backward()
+
+    assert "freed by an earlier backward" in graph_of(y, backward="off").notes[0]
+
+
 def test_freed_graph_says_so_and_how_to_keep_it():
     w = parameter(name="w")
     y = te.sum(w * w)

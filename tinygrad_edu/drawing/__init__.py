@@ -118,6 +118,8 @@ def draw(
     show = {show} if isinstance(show, str) else set(show)
     for part in show:
         _check("show", part, _SHOW)
+    if backward == "off":
+        show -= {"gradient"}
     if not isinstance(names, Mapping | None):
         raise TypeError(
             f"draw: names must be a mapping, such as locals(), got {names!r}"

@@ -111,15 +111,30 @@ class Graph:
             return replace(self, edges=tuple(replace(e, rule="") for e in self.edges))
         return replace(
             self,
-            boxes=tuple(replace(box, gradient="", norm=None) for box in self.boxes),
+            boxes=tuple(
+                replace(
+                    box,
+                    gradient="",
+                    norm=None,
+                    warnings=_without_reasons(box.warnings),
+                )
+                for box in self.boxes
+            ),
             edges=tuple(Edge(e.source, e.target, e.label) for e in self.edges),
             steps=(),
+            notes=_without_reasons(self.notes),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as dicts, lists, texts and numbers that JSON can hold."""
         found: dict[str, Any] = _plain(asdict(self))
         return found
+
+
+def _without_reasons(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out why there is no gradient, or there are none."""
+    reasons = ("no gradient: ", "no gradients: ")
+    return tuple(text for text in texts if not text.startswith(reasons))
 
 
 def _plain(x: Any) -> Any:
