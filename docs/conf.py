@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ziamath
 
@@ -21,6 +22,14 @@ author = copyright = "tinygrad_edu contributors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc", "mathml", "reference"]
 exclude_patterns = ["_build", "notebooks", "**.ipynb_checkpoints"]
 nitpicky = True  # every name that is referred to has to be there
+
+# Plots are SVG, sharp at any size. What the kernels read first, in place of settings of
+# one's own; the folder goes when the build ends.
+_kernels = TemporaryDirectory()
+_settings = Path(_kernels.name, "profile_default", "ipython_config.py")
+_settings.parent.mkdir()
+_settings.write_text("c.InlineBackend.figure_formats = {'svg'}\n", encoding="utf-8")
+os.environ["IPYTHONDIR"] = _kernels.name
 
 # Pages: Markdown, and notebooks in Markdown, whose every cell is run.
 myst_enable_extensions = ["amsmath", "dollarmath"]

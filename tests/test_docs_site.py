@@ -191,6 +191,28 @@ def test_the_site_is_read_without_a_network(site):
 
 
 @pytest.mark.slow
+def test_plots_are_sharp_at_any_size(site):
+    pictures = {
+        Path(unquote(urlsplit(link).path)).suffix
+        for path in (site / "lecture").glob("*.html")
+        for link in Page(path).loads
+        if "_images" in link
+    }
+
+    assert pictures == {".svg"}
+
+
+@pytest.mark.slow
+def test_no_signature_is_shown_of_what_is_not_called(site):
+    page = (site / "reference" / "tensors.html").read_text(encoding="utf-8")
+    heading = re.search(r'<dt[^>]* id="tinygrad_edu.Tensor">(.*?)</dt>', page, re.S)
+
+    assert "Tensor" in heading[1]
+    assert "sig-paren" not in heading[1]
+    assert "sig-paren" in page
+
+
+@pytest.mark.slow
 def test_every_public_name_can_be_looked_up(site, names):
     lines = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
     known = {

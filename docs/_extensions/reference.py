@@ -54,6 +54,13 @@ def described(name: str, value: Any) -> list[str]:
     ]
 
 
+def without_signature(
+    app: Sphinx, what: str, name: str, value: Any, *described: Any
+) -> tuple[str, None] | None:
+    """Leave out the signature of a class that is not made by calling it."""
+    return ("", None) if value is te.Tensor else None
+
+
 def leave_out(
     app: Sphinx, what: str, name: str, value: Any, skip: bool, options: Any
 ) -> bool | None:
@@ -68,5 +75,6 @@ def leave_out(
 def setup(app: Sphinx) -> dict[str, Any]:
     """Add the directive."""
     app.add_directive("public", Public)
+    app.connect("autodoc-process-signature", without_signature)
     app.connect("autodoc-skip-member", leave_out)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
