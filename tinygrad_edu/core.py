@@ -671,11 +671,11 @@ def op(function: Callable[..., Any] | None = None, **declaration: Any) -> Any:
     --------
     >>> import tinygrad_edu as te
     >>> @te.op(symbol="x³", elementwise=True, cases=[te.Case((2, 3))])
-    ... def cube(x):
+    ... def cubed(x):
     ...     return x**3
-    >>> cube.vjp(x=lambda g, out, x: g * 3 * x**2)
+    >>> cubed.vjp(x=lambda g, out, x: g * 3 * x**2)
     >>> x = te.tensor(2.0, requires_grad=True)
-    >>> te.gradients(cube(x), [x])
+    >>> te.gradients(cubed(x), [x])
     [array(12.)]
     """
     if function is None:
