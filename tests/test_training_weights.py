@@ -139,7 +139,9 @@ def test_other_readers_see_names_shapes_and_metadata(path):
     te.save(model, path)
 
     with safetensors.safe_open(str(path), framework="numpy") as file:
-        assert file.metadata() == {"format": "tinygrad_edu", "version": "1"}
+        metadata = file.metadata()
+        assert json.loads(metadata.pop("layers"))["layer"] == "Sequential"
+        assert metadata == {"format": "tinygrad_edu", "version": "1"}
         assert set(file.keys()) == model.state_dict().keys()
         found = file.get_tensor("2.inner.0.weight")
     np.testing.assert_array_equal(found, model[2].inner[0].weight.data)

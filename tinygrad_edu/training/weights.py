@@ -13,8 +13,10 @@ import numpy as np
 
 from tinygrad_edu.files import written_atomically
 from tinygrad_edu.nn import Layer
+from tinygrad_edu.training.architecture import built, described
+from tinygrad_edu.training.pytorch import from_pytorch, to_pytorch
 
-__all__ = ["DTYPES", "FORMAT", "VERSION", "checked_path", "load", "save"]
+__all__ = ["DTYPES", "FORMAT", "VERSION", "checked_path", "load", "rebuilt", "save"]
 
 FORMAT = "tinygrad_edu"  #: in the file's metadata, as "format"
 VERSION = "1"  #: of what the metadata mean, as "version"
@@ -54,8 +56,11 @@ def save(model: Layer, path: str | os.PathLike[str]) -> Path:
 
     Notes
     -----
-    The model's construction is not saved: to load, build it anew. How far an optimiser
-    had come is not, either; ``te.fit(..., checkpoint=folder)`` keeps that.
+    To load, build the model anew. The file names and arranges the numbers as PyTorch
+    does, so that a model of the same layers there takes them. Of a model that is made
+    of this library's layers alone, the header describes them, for ``tinygrad-edu
+    predict`` and ``export``. How far an optimiser had come is not saved;
+    ``te.fit(..., checkpoint=folder)`` keeps that.
 
     Examples
     --------
@@ -76,8 +81,11 @@ def save(model: Layer, path: str | os.PathLike[str]) -> Path:
     ]
     if strange:
         raise TypeError(f"save: no safetensors file holds such: {'; '.join(strange)}")
+    metadata = {"format": FORMAT, "version": VERSION}
+    if (layers := described(model)) is not None:
+        metadata["layers"] = layers
     with written_atomically(path) as file:
-        file.write(encoded(state, {"format": FORMAT, "version": VERSION}))
+        file.write(encoded(to_pytorch(model, state), metadata))
     return path
 
 
@@ -89,7 +97,8 @@ def load(model: AnyLayer, path: str | os.PathLike[str]) -> AnyLayer:
     model : Layer
         Built as the one that was saved. Its numbers are replaced.
     path : str or path
-        Written by :func:`save`, or by any other program that writes such files.
+        Written by :func:`save`, or by any other program that writes such files, with
+        our names or PyTorch's.
 
     Returns
     -------
@@ -119,15 +128,54 @@ def load(model: AnyLayer, path: str | os.PathLike[str]) -> AnyLayer:
     """
     _check_model("load", model)
     path = _no_folder("load", path)
-    state = _read(path)
+    _, state = _read(path)
     try:
-        model.load_state_dict(state)
+        model.load_state_dict(from_pytorch(model, state))
     except ValueError as error:
         told = str(error).partition(".load_state_dict: ")[2] or error
         raise ValueError(
             f"load: {path.name} does not fit the {type(model).__name__}: {told}"
         ) from None
     return model
+
+
+def rebuilt(path: str | os.PathLike[str]) -> Layer:
+    """Return the model that was saved into a file, layers and all.
+
+    Parameters
+    ----------
+    path : str or path
+        Written by :func:`save`.
+
+    Returns
+    -------
+    Layer
+
+    Raises
+    ------
+    ValueError
+        If the file does not describe the layers, or as for :func:`load`.
+    OSError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import nn
+    >>> rebuilt(save(nn.Linear(3, 2), getfixture("tmp_path") / "model.safetensors"))
+    Linear(3 -> 2)
+    """
+    path = _no_folder("load", path)
+    metadata, _ = _read(path)
+    if metadata.get("format") != FORMAT or "layers" not in metadata:
+        raise ValueError(
+            f"load: {path.name} holds weights, and not what layers they belong to: it "
+            "is of another program, or of layers that are not of this library"
+        )
+    try:
+        model = built(metadata["layers"])
+    except ValueError as error:
+        raise ValueError(f"load: {path.name}: {error}") from None
+    return load(model, path)
 
 
 def checked_path(who: str, path: str | os.PathLike[str]) -> Path:
@@ -159,8 +207,8 @@ def _check_model(who: str, model: object) -> None:
         )
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of a file by name."""
+def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """Return the metadata of a file, and its arrays by name."""
     import safetensors  # here, so that te imports quickly
 
     with open(path, "rb"):  # to say of a missing file what Python says
@@ -175,7 +223,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
                     f"load: {path.name} is of version {version}, but this is made for "
                     f"version {VERSION}; a newer tinygrad_edu reads it"
                 )
-            return {name: _array(file, name, path) for name in file.keys()}
+            return metadata, {name: _array(file, name, path) for name in file.keys()}
     except safetensors.SafetensorError as error:
         hint = "" if path.suffix == _SUFFIX else f" (its name ends in {path.suffix!r})"
         raise ValueError(
