@@ -41,7 +41,7 @@ docs: $(VENV)/.installed-docs ## build the site in docs/_build/html
 test: $(VENV)/.installed-test ## run the tests and docstring examples but the slow
 	$(PYTEST)
 
-test-all: test $(VENV)/.installed-docs ## run the tests, then the slow ones too
+test-all: test $(VENV)/.installed-test-all ## run the tests, then the slow ones too
 	$(PYTEST) -m slow || [ $$? -eq 5 ] # 5: there are no slow tests
 
 bench: $(VENV)/.installed-bench ## measure against peers, write docs/benchmarks.md

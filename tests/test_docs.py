@@ -14,6 +14,8 @@ from tinygrad_edu import cli
 
 DOCS = Path(te.__file__).parents[1] / "docs"
 GUIDES = sorted([DOCS / "adding-an-operation.md", *DOCS.glob("guides/*.md")])
+#: Guides that need packages beyond the tests' own: run by `make test-all`.
+NEEDS = {"exporting": ("onnx", "onnxruntime"), "distributed": ("distributed",)}
 BLOCK = re.compile(
     r"^```(?P<kind>python|sh)\n(?P<code>.*?)^```\n(?:\n?```text\n(?P<said>.*?)^```)?",
     flags=re.DOTALL | re.MULTILINE,
@@ -62,8 +64,18 @@ def run(kind, code, names):
 
 
 @pytest.mark.usefixtures("own_ops")
-@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "guide",
+    [
+        pytest.param(
+            path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in NEEDS)
+        )
+        for path in GUIDES
+    ],
+)
 def test_the_code_in_a_guide_prints_what_it_says(guide, capsys, tmp_path, monkeypatch):
+    for package in NEEDS.get(guide.stem, ()):
+        pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     text = guide.read_text(encoding="utf-8")
     names: dict[str, object] = {"__name__": "guide"}

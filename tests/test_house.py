@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import pkgutil
 import subprocess
 import sys
@@ -34,7 +35,7 @@ FLOORS = [
     {"explanations", "nn"},
     {"optim", "profiling"},
     {"training"},
-    {"estimators"},
+    {"estimators", "exporting"},
     {"lecture", "exercises"},
     {"cli"},
     {"__main__"},
@@ -153,15 +154,55 @@ def test_importing_the_package_pulls_in_nothing_heavy():
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
     heavy = {
+        "dask",
+        "distributed",
         "sklearn",
         "matplotlib",
         "scipy.special",
         "graphviz",
         "tqdm",
         "safetensors",
+        "onnx",
+        "PIL",
     }
     assert f"{NAME}.core" in loaded
     assert loaded & heavy == set()
+
+
+def test_on_one_machine_nobody_asks_for_the_engines_of_many(tmp_path):
+    """Installed or not: not even by an import that may fail."""
+    code = """
+import sys
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        engines = "dask", "distributed", "cloudpickle", "onnx", "onnxruntime"
+        if name.partition(".")[0] in engines:
+            print("asked for", name)
+
+sys.meta_path.insert(0, Watch())
+import numpy as np
+import tinygrad_edu as te
+
+model = te.nn.Sequential(te.nn.Linear(2, 1, rng=0))
+options = {"loss": te.nn.mse_loss, "epochs": 1, "batch_size": 2, "checkpoint": "runs"}
+options["optimizer"] = te.optim.SGD(model.parameters(), lr=0.1)
+te.fit(model, np.ones((4, 2)), np.ones((4, 1)), **options)
+te.evaluate(model, np.ones((4, 2)), np.ones((4, 1)), loss=te.nn.mse_loss)
+te.load(model, te.save(model, "model.safetensors"))
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT.parent)},
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("epoch 1/1: loss")
+    assert "asked for" not in done.stdout
 
 
 def test_every_exported_name_exists():

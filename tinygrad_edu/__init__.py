@@ -42,6 +42,7 @@ __all__ = [
     "draw",
     "evaluate",
     "explain",
+    "export_onnx",
     "fit",
     "grad",
     "gradcheck",
@@ -70,16 +71,21 @@ __all__ += ops.__all__
 
 if TYPE_CHECKING:
     from tinygrad_edu.estimators import NeuralNetClassifier, NeuralNetRegressor
+    from tinygrad_edu.exporting import export_onnx
 
     __version__: str
 else:
 
     def __getattr__(name: str) -> Any:
-        """Import what takes long, such as scikit-learn, when asked for it."""
+        """Import what is not always needed, such as scikit-learn, when asked for."""
         if name in ("NeuralNetClassifier", "NeuralNetRegressor"):
             from tinygrad_edu import estimators
 
             return getattr(estimators, name)
+        if name == "export_onnx":
+            from tinygrad_edu import exporting
+
+            return exporting.export_onnx
         if name == "__version__":
             from importlib import metadata
 

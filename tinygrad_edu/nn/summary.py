@@ -23,7 +23,7 @@ from tinygrad_edu.recording import RECORDING, RUN, Run, Scope
 if TYPE_CHECKING:
     from tinygrad_edu.nn.layer import Layer
 
-__all__ = ["kept_memory", "left_as_it_is", "parts_of", "summary"]
+__all__ = ["kept_memory", "left_as_it_is", "parts_of", "recorded", "summary"]
 
 
 Shape = tuple[int, ...]
@@ -119,6 +119,26 @@ def left_as_it_is(model: Layer, frozen: Sequence[Tensor] = ()) -> Iterator[None]
             set_state(x, state)
 
 
+@contextmanager
+def recorded(run: Run | None = None) -> Iterator[None]:
+    """Record a model on an example that it is not made for, whatever surrounds it.
+
+    Parameters
+    ----------
+    run : Run, optional
+        What notes the layers; without it, each outermost layer makes one.
+    """
+    running, recording = RUN.get(), RECORDING.get()
+    RUN.set(run)
+    RECORDING.set(True)
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        RUN.set(running)
+        RECORDING.set(recording)
+
+
 def _calls(
     model: Layer,
     shapes: Sequence[Shape],
@@ -128,15 +148,9 @@ def _calls(
 ) -> dict[tuple[str, int], _Call]:
     """Run the model; return the calls of layers by name, and which of that name."""
     inputs = [np.zeros((rows, *shape), dtype) for shape in shapes]
-    run, running, recording = Run(), RUN.get(), RECORDING.get()
-    RUN.set(run)
-    RECORDING.set(True)
-    try:
-        with np.errstate(all="ignore"):  # zeros are not what it is made for
-            outputs = list(parts_of(model(*inputs)))
-    finally:
-        RUN.set(running)
-        RECORDING.set(recording)
+    run = Run()
+    with recorded(run):
+        outputs = list(parts_of(model(*inputs)))
     known = {id(scope) for _, scope, _ in run.trail}
     products: Counter[int] = Counter()
     kept: Counter[int] = Counter()
