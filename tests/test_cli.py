@@ -892,3 +892,209 @@ def test_interrupting_a_check_is_no_traceback(capsys, monkeypatch):
     code, said = failed(capsys, "gradcheck", TANH)
 
     assert (code, said) == (130, "\n")
+
+
+# ---------------------------------------------------------- saved models elsewhere
+
+
+@pytest.fixture
+def reader(tmp_path):
+    """A network for digits of 8x8 that has learned a little, and its file."""
+    X, y, _, _ = te.data.load_digits()
+    model = te.nn.Sequential(te.nn.Linear(64, 10, rng=0))
+    te.fit(
+        model,
+        X,
+        y,
+        loss=te.nn.softmax_cross_entropy,
+        optimizer=te.optim.Adam(model.parameters(), lr=0.01),
+        epochs=5,
+        batch_size=32,
+        progress=False,
+        rng=0,
+    )
+    return te.save(model, tmp_path / "reader.safetensors")
+
+
+@pytest.fixture
+def zero(tmp_path):
+    """A picture of a zero of the test set, dark on light, twenty times as large."""
+    _, _, X, y = te.data.load_digits()
+    digit = np.kron(X[np.argmax(y == 0)].reshape(8, 8), np.ones((20, 20)))
+    image.imsave(tmp_path / "zero.png", 1 - np.pad(digit, 30), cmap="gray")
+    return tmp_path / "zero.png"
+
+
+def test_predict_shows_the_picture_the_probabilities_and_the_digit(
+    reader, zero, capsys
+):
+    assert main(["predict", str(reader), str(zero)]) == 0
+
+    *picture, blank, last = capsys.readouterr().out.splitlines()
+    picture, bars = picture[:8], [*picture[8:], blank]
+    assert last == "It is a 0."
+    assert {*"".join(picture)} <= {*" ░▒▓█"}
+    assert max(map(len, picture)) <= 16
+    assert [line.split()[0] for line in bars] == [*"0123456789"]
+    shares = [float(line.split()[1].strip("%")) for line in bars]
+    assert sum(shares) == pytest.approx(100, abs=0.1)
+    assert max(shares) == shares[0]
+    assert bars[0].count("█") == round(0.4 * shares[0])
+
+
+@pytest.mark.parametrize("end", [te.nn.Softmax(), te.nn.LogSoftmax()])
+def test_predict_takes_logits_and_probabilities(reader, zero, tmp_path, capsys, end):
+    model = te.load(te.nn.Sequential(te.nn.Linear(64, 10)), reader)
+    path = te.save(model.append(end), tmp_path / "ends.safetensors")
+
+    main(["predict", str(reader), str(zero)])
+    expected = capsys.readouterr().out
+    main(["predict", str(path), str(zero)])
+
+    assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize(
+    ("layers", "side"),
+    [
+        ([te.nn.Linear(784, 10, rng=0)], 28),
+        ([te.nn.Conv2d(1, 10, 28, rng=0), te.nn.Flatten()], 28),
+        ([te.nn.Flatten(), te.nn.Linear(64, 10, rng=0)], 8),
+    ],
+)
+def test_predict_makes_the_picture_as_the_model_takes_it(
+    zero, tmp_path, capsys, layers, side
+):
+    path = te.save(te.nn.Sequential(*layers), tmp_path / "m.safetensors")
+
+    assert main(["predict", str(path), str(zero)]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 11 + {28: 14, 8: 8}[side]
+
+
+def test_predict_asks_for_the_model_where_the_file_does_not_tell_it(
+    zero, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("my_network.py").write_text(
+        "import tinygrad_edu as te\n"
+        "class Mine(te.nn.Linear): pass\n"
+        "def build(): return Mine(64, 10, rng=0)\n"
+        "def wrong(): return 3\n"
+        "def fails(): return te.nn.Linear(0, 3)\n"
+    )
+    path = te.save(type("Mine", (te.nn.Linear,), {})(64, 10), "mine.safetensors")
+    arguments = ["predict", str(path), str(zero)]
+
+    def complaint(*more):
+        with pytest.raises(SystemExit) as caught:
+            main([*arguments, *more])
+        return caught.value.code, capsys.readouterr().err
+
+    code, said = complaint()
+    assert (code, said.count("\n")) == (1, 1)
+    assert "mine.safetensors holds weights, and not what layers" in said
+    assert "--model names what builds the model" in said
+    assert main([*arguments, "--model", "my_network:build"]) == 0
+    code, said = complaint("--model", "my_network:wrong")
+    assert (code, "returned int, not a Layer" in said) == (2, True)
+    code, said = complaint("--model", "my_network:fails")
+    assert (code, "must be positive integers" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("layers", "told"),
+    [
+        ([te.nn.Linear(3, 10)], "the model takes no digit: it must take rows"),
+        ([te.nn.Linear(64, 1)], "must return ten numbers for a picture"),
+    ],
+)
+def test_predict_refuses_a_model_that_reads_no_digits(
+    zero, tmp_path, capsys, layers, told
+):
+    path = te.save(te.nn.Sequential(*layers), tmp_path / "m.safetensors")
+
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", str(path), str(zero)])
+
+    said = capsys.readouterr().err
+    assert caught.value.code == 1
+    assert told in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["nowhere.png", "reader.safetensors"])
+def test_predict_refuses_what_is_no_picture(reader, capsys, name):
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", str(reader), str(reader.parent / name)])
+
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_export_without_onnx_says_how_to_get_it(reader, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+
+    with pytest.raises(SystemExit) as caught:
+        main(["export", str(reader), str(tmp_path / "m.onnx")])
+
+    assert caught.value.code == 1
+    assert "pip install 'tinygrad_edu[onnx]'" in capsys.readouterr().err
+
+
+@pytest.mark.slow  # as all that needs onnx
+@pytest.mark.parametrize(
+    ("layer", "arguments", "told"),
+    [
+        (te.nn.Linear(64, 10), [], "(64,)"),
+        (te.nn.Conv2d(1, 4, 5), [], "(1, 28, 28)"),
+        (te.nn.Linear(3, 2), ["--shape", "(5, 3)"], "(5, 3)"),
+        (te.nn.Embedding(7, 2), ["--shape", "(4,)", "--integers"], "(4,)"),
+    ],
+)
+def test_export_writes_a_model_for_rows_of_a_shape(
+    tmp_path, capsys, layer, arguments, told
+):
+    onnx = pytest.importorskip("onnx")
+    path = te.save(te.nn.Sequential(layer), tmp_path / "m.safetensors")
+    out = tmp_path / "m.onnx"
+
+    assert main(["export", str(path), str(out), *arguments]) == 0
+
+    assert capsys.readouterr().out == f"Written: {out}, for rows of shape {told}\n"
+    node, *_ = onnx.load(out).graph.node
+    assert node.name.startswith(f"0/{type(layer).__name__}/")
+
+
+def test_export_asks_for_a_shape_that_it_cannot_know(tmp_path, capsys):
+    path = te.save(te.nn.Linear(3, 2), tmp_path / "m.safetensors")
+
+    with pytest.raises(SystemExit) as caught:
+        main(["export", str(path), str(tmp_path / "m.onnx")])
+
+    assert caught.value.code == 2
+    assert "the model takes no digit: give --shape" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_export_refuses_a_model_of_two_inputs(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("onnx")
+    monkeypatch.chdir(tmp_path)
+    Path("two_inputs.py").write_text(
+        "import tinygrad_edu as te\n"
+        "class Sum(te.nn.Linear):\n"
+        "    def forward(self, a, b): return super().forward(a) + b\n"
+        "def build(): return Sum(3, 2, rng=0)\n"
+    )
+    te.save(te.nn.Linear(3, 2, rng=0), "sum.safetensors")
+    names = ["--model", "two_inputs:build", "--shape", "(3,)"]
+
+    with pytest.raises(SystemExit) as caught:
+        main(["export", "sum.safetensors", "sum.onnx", *names])
+
+    said = capsys.readouterr().err
+    assert caught.value.code == 1
+    assert "sum.safetensors: " in said
+    assert "missing 1 required positional argument" in said
+    assert said.count("\n") == 1

@@ -14,9 +14,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tinygrad_edu import exercises, lecture
+from tinygrad_edu import exercises, exporting, lecture, nn, ops
 from tinygrad_edu.checks import GradientCheckError, gradcheck
+from tinygrad_edu.data import pictures
 from tinygrad_edu.files import written_atomically
+from tinygrad_edu.training import load, predict
+from tinygrad_edu.training.weights import rebuilt
 
 __all__ = ["main"]
 
@@ -126,10 +129,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_draw(commands)
     _add_gradcheck(commands)
     _add_exercises(commands)
+    _add_export(commands)
+    _add_predict(commands)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
     except KeyboardInterrupt:
         parser.exit(130, "\n")
@@ -439,3 +444,136 @@ def _check_exercise(parser: _Parser, options: argparse.Namespace) -> int:
         parser.error(str(error))
     print(result)
     return 0 if result.passed else 1
+
+
+def _add_weights(parser: _Parser) -> None:
+    parser.add_argument(
+        "weights", type=Path, metavar="WEIGHTS", help="written by te.save"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="MODULE:FUNCTION",
+        help="what builds the model; not needed if the file describes its layers, as "
+        "te.save does where all of them are the library's",
+    )
+
+
+def _model(parser: _Parser, options: argparse.Namespace) -> nn.Layer:
+    """Return the model with its weights."""
+    if options.model is None:
+        try:
+            return rebuilt(options.weights)
+        except ValueError as error:
+            raise ValueError(f"{error}; --model names what builds the model") from None
+    build = _function(parser, options.model)
+    try:
+        model = build()
+    except (Exception, SystemExit) as error:  # of the function, whatever it does
+        parser.exit(1, f"{parser.prog}: {options.model}: {_in_one_line(error)}\n")
+    if not isinstance(model, nn.Layer):
+        parser.error(f"{options.model} returned {type(model).__name__}, not a Layer")
+    return load(model, options.weights)
+
+
+#: What a model may take of one picture of a digit: numbers in a row, or an image.
+_PICTURES = ((784,), (64,), (1, 28, 28), (1, 8, 8))
+
+
+def _picture_shape(model: nn.Layer) -> tuple[int, ...] | None:
+    """Return the shape in which the model takes a digit, if it takes one."""
+    for shape in _PICTURES:
+        try:
+            predict(model, np.zeros((1, *shape)))
+        except Exception:  # of layers of the user's own, whatever they do
+            continue
+        return shape
+    return None
+
+
+def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "export",
+        help="write a saved model as a file of ONNX",
+        description="Write a saved model as a file of ONNX, for any number of rows. It "
+        "needs the package onnx: pip install 'tinygrad_edu[onnx]'.",
+    )
+    _add_weights(parser)
+    parser.add_argument("out", type=Path, metavar="OUT", help="such as model.onnx")
+    parser.add_argument(
+        "--shape",
+        metavar="SHAPE",
+        help='of one example: "(3,)" (default: that of a digit, of 28x28 or 8x8)',
+    )
+    parser.add_argument(
+        "--integers",
+        action="store_true",
+        help="the input holds integers, such as the numbers of words",
+    )
+    parser.set_defaults(run=lambda options: _export(parser, options))
+
+
+def _export(parser: _Parser, options: argparse.Namespace) -> int:
+    shape: tuple[int, ...] | None = None
+    if options.shape is not None:
+        shape, *more = _shapes(parser, options.shape)
+        if more:
+            parser.error(f"--shape must be a single one, got {options.shape!r}")
+    model = _model(parser, options)
+    if shape is None:
+        shape = _picture_shape(model)
+    if shape is None:
+        parser.error('the model takes no digit: give --shape, such as "(3,)"')
+    dtype = np.int64 if options.integers else np.float32
+    try:
+        written = exporting.export_onnx(model, options.out, shape, dtype=dtype)
+    except TypeError as error:  # of the model, or of what it returns
+        raise ValueError(f"{options.weights.name}: {_in_one_line(error)}") from error
+    print(f"Written: {written}, for rows of shape {shape}")
+    return 0
+
+
+def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="read the digit in a picture",
+        description="Show a picture of a digit as a saved model gets it, and how "
+        "probable each digit is to it. The picture may be of any size, dark on light "
+        "or light on dark; the digit should be the only thing in it.",
+    )
+    _add_weights(parser)
+    parser.add_argument("picture", type=Path, metavar="PICTURE", help="a PNG or JPEG")
+    parser.set_defaults(run=lambda options: _predict(parser, options))
+
+
+def _predict(parser: _Parser, options: argparse.Namespace) -> int:
+    model = _model(parser, options)
+    shape = _picture_shape(model)
+    if shape is None:
+        wanted = ", ".join(map(str, _PICTURES))
+        raise ValueError(
+            f"{options.weights.name}: the model takes no digit: it must take rows of a "
+            f"shape among {wanted}"
+        )
+    side = 28 if 784 in shape or 28 in shape else 8
+    digit = pictures.read_digit(options.picture, side)
+    (output,) = predict(model, digit.reshape(1, *shape))
+    if output.shape != (10,):
+        raise ValueError(
+            f"{options.weights.name}: the model must return ten numbers for a picture, "
+            f"one for each digit, but returned {output.shape}"
+        )
+    probabilities = _probabilities(output)
+    print(pictures.in_characters(digit))
+    for number, probability in enumerate(probabilities):
+        bar = "█" * round(40 * probability)
+        print(f"{number} {probability:7.2%} {bar}".rstrip())
+    print(f"It is a {probabilities.argmax()}.")
+    return 0
+
+
+def _probabilities(output: np.ndarray) -> np.ndarray:
+    """Return probabilities from what a model ends with: them, or logits."""
+    output = np.asarray(output, float)
+    if output.min() >= 0 and abs(output.sum() - 1) < 1e-3:
+        return output
+    return np.asarray(ops.softmax(output))
