@@ -318,6 +318,15 @@ def test_batches_that_cannot_be_used_are_refused(changes, error, message):
         fit(classifier(), X, **changes)
 
 
+@pytest.mark.parametrize("in_chunks", [True, False])
+def test_what_has_no_rows_is_named_whether_the_loss_takes_chunks_or_not(in_chunks):
+    mean = te.nn.softmax_cross_entropy
+    loss = mean if in_chunks else lambda output, y: mean(output, y)
+
+    with pytest.raises(TypeError, match=r"X must be an array .* got float64"):
+        fit(classifier(), np.float64(3), np.ones(4, int), loss=loss)
+
+
 # --------------------------------------------------------------- modes and validation
 
 

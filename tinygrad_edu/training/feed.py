@@ -69,12 +69,13 @@ class ArrayFeed:
         self.X, self.y = X, y
         self.steps: int | None
         self.share = batch_size is None and chunks
+        self._shuffle = shuffle and batch_size is not None
+        # says at once what is wrong
+        batches(X, y, 1 if batch_size is None else batch_size, shuffle=False)
+        self.rows = len(X)
         self._size: Any = batch_size
         if batch_size is None:
-            self._size = CHUNK if self.share else max(len(X), 1)
-        self._shuffle = shuffle and batch_size is not None
-        batches(X, y, self._size, shuffle=False)  # says at once what is wrong
-        self.rows = len(X)
+            self._size = CHUNK if self.share else self.rows
         self.steps = -(-self.rows // int(self._size))
 
     def epoch(self, rng: Random) -> Iterator[tuple[Any, Any]]:

@@ -327,6 +327,9 @@ class Meter:
     >>> meter.clear()
     >>> meter.result(), other.result()
     ({}, {'accuracy': 0.6667})
+    >>> other.join(other.state_dict())  # as if all had come twice
+    >>> other.result()
+    {'accuracy': 0.6667}
     """
 
     def __init__(
@@ -397,6 +400,18 @@ class Meter:
     def state_dict(self) -> dict[str, Any]:
         """Return what was added so far, for a checkpoint."""
         return {"rows": self._rows, "sums": dict(self._sums), "kept": list(self._kept)}
+
+    def join(self, state: Mapping[str, Any]) -> None:
+        """Add what another meter's :meth:`state_dict` returned.
+
+        Parameters
+        ----------
+        state : mapping
+        """
+        self._rows += state["rows"]
+        for name, figure in state["sums"].items():
+            self._sums[name] = self._sums.get(name, 0.0) + figure
+        self._kept += state["kept"]
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on adding to what :meth:`state_dict` returned.

@@ -34,6 +34,14 @@ from tinygrad_edu.training.inference import Meter, evaluate
 from tinygrad_edu.training.progress import warn
 from tinygrad_edu.training.run import Training
 from tinygrad_edu.training.surroundings import in_training_mode, interruptible
+from tinygrad_edu.training.workers import (
+    RowNumbers,
+    Workers,
+    as_current,
+    check_client,
+    check_reached,
+    first,
+)
 
 __all__ = ["fit"]
 
@@ -56,6 +64,7 @@ def fit(
     progress: bool | str = True,
     checkpoint: str | os.PathLike[str] | None = None,
     rng: RandomSource = None,
+    client: Any = None,
 ) -> History:
     """Train a model.
 
@@ -110,6 +119,9 @@ def fit(
     rng : int, Generator, RandomState or None
         Where orders and the rows for validation are drawn from. The seed is a part of
         the run: a checkpoint of a run with another one is refused.
+    client : dask.distributed.Client, optional
+        Of a cluster on whose workers the rows lie and the gradients are computed; see
+        Notes. It takes ``pip install 'tinygrad_edu[distributed]'``.
 
     Returns
     -------
@@ -130,7 +142,8 @@ def fit(
         If the data do not fit together or the checkpoint belongs to another run: then
         training has not begun.
     OSError
-        If nothing can be written into ``checkpoint``: then training has not begun.
+        If nothing can be written into ``checkpoint``: then training has not begun. A
+        ``ConnectionError`` if the scheduler of ``client`` is lost.
 
     Warns
     -----
@@ -150,6 +163,15 @@ def fit(
     **Full batches.** A layer says by ``independent_rows`` that no row of its output
     depends on another row, and a loss by ``loss.mean_over_rows = True`` that it is a
     plain mean: those of ``te.nn`` do. A lambda does not, and runs as one graph.
+
+    **On a cluster**, arrays are sent to the workers once; dask arrays stay there; of
+    memory maps, and of other objects that pickle can send, each worker reads its rows
+    itself. In each step the workers add up the gradients of their rows, in an order
+    that depends on the number of rows and the batch size alone: whatever the number of
+    workers, the run has the same bits, and that without ``client`` the same numbers to
+    rounding. The optimiser, callbacks and the validation run here. Layers and losses
+    must be as for full batches above; others are refused. A worker that is lost costs
+    the time to send its rows to the others.
 
     **Checkpoints** hold all that the rest of the run depends on, so that a run that was
     killed at any moment ends, on the same machine, with the same bits: weights and
@@ -204,6 +226,8 @@ def fit(
         raise ValueError(
             f'fit: progress must be True, False or "bar", got {progress!r}'
         )
+    if client is not None:
+        check_client(client)
     loop = _Loop(
         model,
         optimizer,
@@ -213,6 +237,7 @@ def fit(
         callbacks=callbacks,
         rng=rng,
         progress=progress,
+        client=client,
     )
     return loop.run(
         (X, y, batch_size, shuffle),
@@ -229,7 +254,7 @@ class _Loop(Training):
         self, data: tuple[Any, ...], validation: Any, checkpoints: Checkpoints | None
     ) -> History:
         """Train, or go on training, and return the history."""
-        with in_training_mode(self.model):
+        with in_training_mode(self.model), as_current(self._client):
             found = self._prepare(data, validation, checkpoints)
             if found is not None:
                 self._restore(found)
@@ -281,7 +306,10 @@ class _Loop(Training):
             self._feed_now = self._feed.epoch(self._rng)
         self._begun = time.perf_counter()
         for X, y in self._feed_now:
-            self._learn(X, y)
+            if self._client is None:
+                self._learn(X, y)
+            else:
+                self._learn_on_workers(X)
             self.batch += 1
             for callback in self._every_batch:
                 callback(self)
@@ -328,7 +356,8 @@ class _Loop(Training):
         self.history.append(self.epoch, figures)
         self._done, steps = self.epoch, self.batch
         self.batch = 0
-        self._progress.epoch(self.epoch, figures, steps)
+        speed = "" if self._workers is None else self._workers.speed()
+        self._progress.epoch(self.epoch, figures, steps, speed)
         for callback in self._every_epoch:
             callback(self)
         if not self._reason and self._done == self.epochs:
@@ -364,6 +393,52 @@ class _Loop(Training):
         except Exception as error:
             self._say_where(error)
             raise
+
+    def _learn_on_workers(self, rows: Any) -> None:
+        """Make a step by the gradient that the workers compute."""
+        assert isinstance(self._feed, RowNumbers)
+        try:
+            if self._workers is None:
+                self._workers = Workers(
+                    self._client,
+                    self._feed,
+                    self.model,
+                    self.loss,
+                    self._meter,
+                    [*self.model.parameters(), *self._parts.others()],
+                )
+            moved = self._moved_by(first(rows)) if self._first else []
+            leaves = self._workers.learn(rows)
+            check_reached(moved)
+            for leaf in leaves:
+                if math.isfinite(leaf.loss) and leaf.is_finite:
+                    continue
+                X, y = self._feed.read(leaf.rows)
+                if not math.isfinite(leaf.loss):
+                    what = f"the loss is {leaf.loss}"
+                    raise self._not_finite(what, X, y, leaf.rows)
+                self._check_gradients(X, y, leaf.rows)
+            for leaf in leaves:
+                count = leaf.meter["rows"]
+                self._total += leaf.loss * count
+                self._rows += count
+                if self._metrics:
+                    self._meter.join(leaf.meter)
+            self._step(None, None)
+        except Exception as error:
+            self._say_where(error)
+            raise
+
+    def _moved_by(self, rows: Any) -> list[tuple[str, Tensor]]:
+        """Look at some rows here; return the parameters that have a gradient."""
+        assert isinstance(self._feed, RowNumbers)
+        X, y = self._feed.read(rows)
+        output = self.model(*X) if type(X) is tuple else self.model(X)
+        self._look(output, X, y)
+        loss = self.loss(output, y)
+        if math.isfinite(self._value(loss)):
+            loss.backward()
+        return [(name, p) for name, p in self._parts.trained() if p.grad is not None]
 
     def _step(self, X: Any, y: Any) -> None:
         """Move the parameters, unless a gradient is not finite."""
@@ -426,9 +501,14 @@ class _Loop(Training):
     def _place(self) -> str:
         return f"epoch {self.epoch}, batch {self.batch + 1}"
 
-    def _not_finite(self, what: str, X: Any, y: Any) -> NonFiniteError:
-        """Return the error for a batch after which training cannot go on."""
-        held = not_finite(X, y, self._rows_now())
+    def _not_finite(
+        self, what: str, X: Any, y: Any, rows: Any = None
+    ) -> NonFiniteError:
+        """Return the error for a batch after which training cannot go on.
+
+        ``rows`` are the numbers of a part of it, if X and y are no more than that.
+        """
+        held = not_finite(X, y, self._rows_now() if rows is None else rows)
         if held:
             told = f"{held}. Leave such rows out, or fill in what is missing"
         else:
@@ -450,11 +530,11 @@ class _Loop(Training):
             return f"{self.batch} steps in this epoch"
         return f"{count} step{'s' * (count != 1)}"
 
-    def _check_gradients(self, X: Any, y: Any) -> None:
+    def _check_gradients(self, X: Any, y: Any, rows: Any = None) -> None:
         """Refuse a step by gradients of which one is not finite."""
         what = gradient_not_finite(self._parts.trained())
         if what:
-            raise self._not_finite(what, X, y)
+            raise self._not_finite(what, X, y, rows)
 
     def _check_parameters(self) -> None:
         """Refuse to go on with parameters that are not finite."""

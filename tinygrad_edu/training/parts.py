@@ -14,7 +14,7 @@ from tinygrad_edu.randomness import Random, set_state, state_of
 from tinygrad_edu.training.checkpoints import differences
 from tinygrad_edu.training.moments import inner
 
-__all__ = ["Parts", "parameters_of"]
+__all__ = ["Parts", "name_of", "parameters_of"]
 
 
 class Parts:
@@ -59,7 +59,7 @@ class Parts:
         return {
             "model": _model_facts(self.model),
             "optimizer": _optimizer_facts(self.optimizer, self.callbacks),
-            "loss": _name_of(self.loss),
+            "loss": name_of(self.loss),
             "generators": {name: _kind_of(rng) for name, rng in self._generators},
         }
 
@@ -116,7 +116,7 @@ class Parts:
         return {
             "model": self.model.state_dict(),
             "requires_grad": [p.requires_grad for p in self.model.parameters()],
-            "others": [p.data for p in self._others()],
+            "others": [p.data for p in self.others()],
             "optimizer": self.optimizer.state_dict(),
             "optimizer_now": _optimizer_facts(self.optimizer, self.callbacks),
             "callbacks": [
@@ -133,7 +133,7 @@ class Parts:
             self.model.parameters(), state["requires_grad"], strict=True
         ):
             p.requires_grad = value
-        for p, data in zip(self._others(), state["others"], strict=True):
+        for p, data in zip(self.others(), state["others"], strict=True):
             p.data = data
         self.optimizer.load_state_dict(state["optimizer"])
         waiting = list(self._stateful)
@@ -147,7 +147,7 @@ class Parts:
         for name, rng in self._generators:
             set_state(rng, state["generators"][name])
 
-    def _others(self) -> list[Tensor]:
+    def others(self) -> list[Tensor]:
         """Return what the optimiser moves, but the model does not hold."""
         own = {id(p) for p in self.model.parameters()}
         return [p for p in parameters_of(self.optimizer) if id(p) not in own]
@@ -189,10 +189,11 @@ def _optimizer_facts(
     return {"class": type(optimizer).__name__, "group": groups}
 
 
-def _name_of(function: Any) -> str:
+def name_of(function: Any) -> str:
+    """Return what a function is called, and what one of ``functools.partial`` is of."""
     inner_function = getattr(function, "func", None)  # of functools.partial
     if inner_function is not None:
-        return f"partial of {_name_of(inner_function)}"
+        return f"partial of {name_of(inner_function)}"
     return str(getattr(function, "__qualname__", type(function).__name__))
 
 

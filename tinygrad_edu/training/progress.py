@@ -89,16 +89,19 @@ class Progress:
         if self._is_due():
             self._show(epoch, f"loss {loss:.4g}{self._figures}")
 
-    def epoch(self, epoch: int, figures: Mapping[str, float], steps: int) -> None:
+    def epoch(
+        self, epoch: int, figures: Mapping[str, float], steps: int, speed: str = ""
+    ) -> None:
         """Show the figures of an epoch that has ended, of ``steps`` batches."""
         if self.has_lines:
-            print(line(epoch, self.epochs, figures), flush=True)
+            print(line(epoch, self.epochs, figures, speed), flush=True)
         if self._bar is not None:
             self._figures = "".join(
                 f", {name} {x:.4g}"
                 for name, x in figures.items()
                 if name not in ("loss", "learning_rate", "seconds")
             )
+            self._figures += f", {speed}" * bool(speed)
             self._waiting += self._by_epochs
             if not self._by_epochs:
                 self._bar.total = steps * self.epochs
@@ -128,7 +131,7 @@ class Progress:
             self._bar, self._waiting = None, 0
 
 
-def line(epoch: int, epochs: int, figures: Mapping[str, float]) -> str:
+def line(epoch: int, epochs: int, figures: Mapping[str, float], speed: str = "") -> str:
     """Return the line of an epoch.
 
     Examples
@@ -142,7 +145,8 @@ def line(epoch: int, epochs: int, figures: Mapping[str, float]) -> str:
         if name not in ("learning_rate", "seconds")
     ]
     head = f"epoch {epoch:{len(str(epochs))}d}/{epochs}"
-    return f"{head}: {', '.join(told)} ({figures['seconds']:.1f} s)"
+    times = f"{figures['seconds']:.1f} s" + f", {speed}" * bool(speed)
+    return f"{head}: {', '.join(told)} ({times})"
 
 
 def warn(text: str, category: type[Warning]) -> None:

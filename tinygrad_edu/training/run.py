@@ -28,6 +28,7 @@ from tinygrad_edu.training.inference import Meter
 from tinygrad_edu.training.moments import begin_schedules, by_moment, checked, inner
 from tinygrad_edu.training.parts import Parts, parameters_of
 from tinygrad_edu.training.progress import Progress, warn
+from tinygrad_edu.training.workers import RowNumbers, Workers, check
 
 __all__ = ["Training"]
 
@@ -37,7 +38,7 @@ class Training:
 
     Parameters
     ----------
-    model, optimizer, loss, epochs, callbacks, rng, progress
+    model, optimizer, loss, epochs, callbacks, rng, progress, client
         As for :func:`tinygrad_edu.fit`, which makes it.
     meter : Meter
         Of the loss and the metrics.
@@ -83,6 +84,7 @@ class Training:
         callbacks: Iterable[Any],
         rng: RandomSource,
         progress: bool | str,
+        client: Any = None,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -119,6 +121,8 @@ class Training:
         self._written_at = 0.0
         self._failed: OSError | None = None  # why the last checkpoint was not written
         self._validation: tuple[Any, Any] | None = None
+        self._client = client
+        self._workers: Workers | None = None  # of the client
         self._first = True  # whether no batch has been learned from yet
         self._hint = ""  # how y would have the shape of the output
         self._watched = watched(parameters_of(optimizer))
@@ -139,11 +143,19 @@ class Training:
     ) -> Found | None:
         """Make the feed; return the checkpoint to go on from, if there is one."""
         X, y, batch_size, shuffle = data
-        X, y = rows_of(X) if y is not None else X, rows_of(y)
         chunks = self.model.independent_rows and getattr(
             self.loss, "mean_over_rows", False
         )
-        self._feed = feed_of(X, y, batch_size, shuffle=shuffle, chunks=bool(chunks))
+
+        def feed(X: Any, y: Any) -> ArrayFeed | BatchFeed:
+            if self._client is not None:
+                return RowNumbers(X, y, batch_size, shuffle=shuffle)
+            return feed_of(X, y, batch_size, shuffle=shuffle, chunks=bool(chunks))
+
+        if self._client is not None:
+            check(self.model, self.loss, X, y)
+        X, y = rows_of(X) if y is not None else X, rows_of(y)
+        self._feed = feed(X, y)
         share = validation_share(validation, y)
         if share is None and validation is not None:
             self._validation = validation_pair(validation)
@@ -166,7 +178,7 @@ class Training:
         if share is not None:
             X, y, *others = split_off(X, y, share, self._rng)
             self._validation = others[0], others[1]
-            self._feed = feed_of(X, y, batch_size, shuffle=shuffle, chunks=bool(chunks))
+            self._feed = feed(X, y)
         begin_schedules(
             self._callbacks, self.epochs, self._feed.steps, resumed=found is not None
         )
