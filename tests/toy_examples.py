@@ -21,6 +21,7 @@ SMALLER = {
     "12_damped_oscillator": ("0.05, 1000", "0.05, 10"),
     "14_mnist": ("epochs *= 1 if len(X) > 10_000 else 4", "epochs = 1"),
     "16_grid_search": ("SIZES, RATES = (4, 16, 64)", "SIZES, RATES = (4,)"),
+    "17_search": ("ROUNDS = 2, 6, 18", "ROUNDS = 1, 2"),
 }
 
 
