@@ -100,11 +100,12 @@ figure = Figure(figsize=(10, 3.6), layout="constrained")
 panels = figure.subplots(1, len(ACTIVATIONS), sharey=True)
 for ax, activation in zip(panels, ACTIVATIONS, strict=True):
     part = [[scores[activation, rate, width] for width in WIDTHS] for rate in RATES]
-    image = ax.imshow(100 * np.array(part), vmin=80, vmax=100, aspect="auto")
+    image = ax.imshow(100 * np.array(part), vmin=0, vmax=100, aspect="auto")
     for (row, column), score in np.ndenumerate(part):
         count = epochs[activation, RATES[row], WIDTHS[column]]
         text = f"{score:.0%}\n{count} epochs"
-        ax.text(column, row, text, ha="center", va="center", color="white")
+        colour = "white" if score < 0.6 else "black"
+        ax.text(column, row, text, ha="center", va="center", color=colour)
     ax.set_xticks(range(len(WIDTHS)), list(map(str, WIDTHS)))
     ax.set_yticks(range(len(RATES)), list(map(str, RATES)))
     ax.set(title=ACTIVATIONS[activation], xlabel="hidden units")
