@@ -39,18 +39,25 @@ def nothing_left_switched() -> Iterator[None]:
     assert run is None, f"the test left the layer {run.scope} open"
 
 
-@pytest.fixture
-def own_ops() -> Iterator[None]:
-    """Forget the operations that a test declares."""
-    tables = (OPS, FROM_NUMPY)
-    before = [dict(table) for table in tables]
-    attributes = dict(vars(Tensor))
-    yield
-    for table, entries in zip(tables, before, strict=True):
-        table.clear()
-        table.update(entries)
-    for name, value in dict(vars(Tensor)).items():
-        if name not in attributes:
-            delattr(Tensor, name)
-        elif value is not attributes[name]:
-            setattr(Tensor, name, attributes[name])
+class Everywhere:
+    """What holds for the examples in docstrings, too, which lie in another folder."""
+
+    @pytest.fixture(autouse=True)
+    def own_ops(self) -> Iterator[None]:
+        """Forget the operations that a test or an example declares."""
+        tables = (OPS, FROM_NUMPY)
+        before = [dict(table) for table in tables]
+        attributes = dict(vars(Tensor))
+        yield
+        for table, entries in zip(tables, before, strict=True):
+            table.clear()
+            table.update(entries)
+        for name, value in dict(vars(Tensor)).items():
+            if name not in attributes:
+                delattr(Tensor, name)
+            elif value is not attributes[name]:
+                setattr(Tensor, name, attributes[name])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Everywhere())
