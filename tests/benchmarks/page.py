@@ -1,4 +1,4 @@
-"""docs/benchmarks.md: its text stays, its measured sections are written anew."""
+"""Pages of docs/: their text stays, their measured sections are written anew."""
 
 from __future__ import annotations
 
@@ -10,16 +10,25 @@ from pathlib import Path
 
 import numpy as np
 
-PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
-PACKAGES = ("numpy", "torch", "jax", "autograd", "mygrad", "scikit-learn")
+DOCS = Path(__file__).parents[2] / "docs"
+PACKAGES = (
+    "numpy",
+    "torch",
+    "jax",
+    "autograd",
+    "mygrad",
+    "scikit-learn",
+    "distributed",
+)
 
 
-def write_section(name: str, text: str) -> None:
+def write_section(name: str, text: str, page: str = "benchmarks.md") -> None:
     """Replace what stands between the comments that begin and end a section."""
+    path = DOCS / page
     begin, end = f"<!-- {name}: measured -->", f"<!-- {name}: end -->"
-    before, rest = PAGE.read_text(encoding="utf-8").split(begin)
+    before, rest = path.read_text(encoding="utf-8").split(begin)
     _, after = rest.split(end)
-    PAGE.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
 def machine() -> str:

@@ -1,11 +1,11 @@
 """What a step of te.fit(client=...) costs: compute, bytes, latency.
 
-    python tests/benchmarks/scaling.py [--steps 24] [--rows 10000]
+    python tests/benchmarks/scaling.py [--steps 24] [--rows 10000] [--write]
 
-It prints the tables of docs/scaling.md: full-batch steps here, and on 1 and 2 processes
-of a LocalCluster, all with one BLAS thread; then what follows for more workers. Needs
-pip install 'tinygrad_edu[distributed]'. The fastest step of each kind counts, which
-other work on the machine disturbs least.
+It prints the tables of docs/scaling.md, and with --write puts them there: full-batch
+steps here, and on 1 and 2 processes of a LocalCluster, all with one BLAS thread; then
+what follows for more workers. Needs pip install 'tinygrad_edu[distributed]'. The
+fastest step of each kind counts, which other work on the machine disturbs least.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy, as the workers have it
 
 import numpy as np
 from distributed import Client, LocalCluster
-from page import machine
+from page import machine, write_section
 
 import tinygrad_edu as te
 
@@ -124,37 +124,91 @@ def model_of(found: dict[tuple[int, int, int], float], rows: int) -> Model:
     return Model(base[1], base[2] - base[1], byte, row)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=24)
-    parser.add_argument("--rows", type=int, default=10_000)
-    given = parser.parse_args()
-    jobs = [Job(hidden, rows) for hidden in HIDDEN for rows in (FEW, given.rows)]
-    found = measured(jobs, given.steps)
-    load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
-    print(f"{machine()} Load of the machine at the end: {load}.\n")
-    print("| network | rows | here | 1 worker | 2 workers | 2 workers gain |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+def times(found: dict[tuple[int, int, int], float], jobs: list[Job]) -> str:
+    """What was measured, as a table in Markdown."""
+    lines = [
+        "| network | rows | here | 1 worker | 2 workers | 2 workers gain |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
     for job in jobs:
         here, one, two = (found[job.hidden, job.rows, n] * 1e3 for n in (0, 1, 2))
-        print(
+        lines.append(
             f"| {FEATURES}-{job.hidden}-{CLASSES} | {job.rows:,} | {here:.1f} ms | "
             f"{one:.1f} ms | {two:.1f} ms | {here / two:.2f} |"
         )
-    model = model_of(found, given.rows)
-    print(
-        f"\nlatency {model.latency * 1e3:.1f} ms, {model.each * 1e3:.1f} ms for each "
-        f"further worker; {1e-6 / model.byte:.0f} MB/s for parameters and gradient "
-        f"together; {model.row * 1e12:.0f} ps for a row and a parameter\n"
-    )
-    print(f"| network | rows | {' | '.join(f'{n} workers' for n in AHEAD)} |")
-    print(f"| --- | ---: |{' ---: |' * len(AHEAD)}")
+    return "\n".join(lines)
+
+
+def constants(model: Model) -> str:
+    """The constants of the model, as a table in Markdown."""
+    rows = [
+        (
+            "`L`",
+            "latency of a step: a request goes out through the scheduler, an answer "
+            "comes back",
+            f"{model.latency * 1e3:.0f} ms",
+        ),
+        (
+            "`l`",
+            "for each further worker, which is one more request and one more answer",
+            f"{model.each * 1e3:.1f} ms",
+        ),
+        (
+            "`b`",
+            "time for a byte of parameters *and* its gradient, with each worker; all "
+            "go through the client",
+            f"{model.byte * 1e9:.1f} ns ({1e-6 / model.byte:.0f} MB/s)",
+        ),
+        (
+            "`c`",
+            "time for a row and a parameter, forward and backward: about 6 "
+            "operations, less what the first layer does not need",
+            f"{model.row * 1e12:.0f} ps",
+        ),
+        (
+            "`8 b / c`",
+            "rows that each worker needs, times the number of workers",
+            f"{8 * model.byte / model.row:.0f}",
+        ),
+    ]
+    lines = ["| constant | what it is | measured |", "| --- | --- | ---: |"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def gains(model: Model) -> str:
+    """How many times faster than here, by the model, as a table in Markdown."""
+    lines = [
+        f"| network | rows | {' | '.join(f'{n} workers' for n in AHEAD)} |",
+        f"| --- | ---: |{' ---: |' * len(AHEAD)}",
+    ]
     for hidden in HIDDEN:
         for rows in (10_000, 100_000, 1_000_000):
             size = Job(hidden, rows).parameters
             here = model.here(rows, size)
-            gains = [f"{here / model.step(rows, size, n):.1f}" for n in AHEAD]
-            print(f"| {FEATURES}-{hidden}-{CLASSES} | {rows:,} | {' | '.join(gains)} |")
+            found = [f"{here / model.step(rows, size, n):.1f}" for n in AHEAD]
+            network = f"{FEATURES}-{hidden}-{CLASSES}"
+            lines.append(f"| {network} | {rows:,} | {' | '.join(found)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--write", action="store_true", help="into docs/scaling.md")
+    given = parser.parse_args()
+    jobs = [Job(hidden, rows) for hidden in HIDDEN for rows in (FEW, given.rows)]
+    found = measured(jobs, given.steps)
+    model = model_of(found, given.rows)
+    sections = {
+        "times": f"{machine()}\n\n{times(found, jobs)}",
+        "constants": constants(model),
+        "gains": gains(model),
+    }
+    print("\n\n".join(sections.values()))
+    if given.write:
+        for name, text in sections.items():
+            write_section(name, text, "scaling.md")
 
 
 if __name__ == "__main__":
