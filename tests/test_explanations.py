@@ -67,7 +67,7 @@ def under_no_grad():
         (lambda: te.tensor([True]), "integer", "dtype bool"),
         (lambda: leaf(1.0, "w"), "backward-not-called", "te.explain(w, loss) says"),
         (lambda: leaf(1.0, "my w"), "backward-not-called", "te.explain(tensor, loss)"),
-        (lambda: with_grad([1.0, 0.0]), "fine", "a .grad of norm 1"),
+        (lambda: with_grad([1.0, 0.0]), "fine", "a .grad of norm 1, the sum of all"),
         (lambda: with_grad([0.0, 0.0]), "zero", "zeros only"),
         (lambda: with_grad([0.0, np.nan], [1.0, 1.0]), "nan", "in 1 of 2 entries"),
         (lambda: leaf(1.0, "w").detach(), "detached", "it is w after .detach()"),
@@ -580,6 +580,47 @@ def test_a_parameter_after_backward_with_a_kept_graph(model, rng):
 
     assert found.cause == "fine"
     assert "t4 → t3 → t2 → t1 → 0.weight" in said(found)
+
+
+def backwards(loss_of_now, times):
+    """Call backward without zero_grad; return the loss after the last."""
+    for _ in range(times):
+        loss_of_now().backward()
+    return loss_of_now()
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_earlier_backwards_have_left_is_told_of_a_loss(times):
+    w, v = leaf([3.0, 4.0], "w"), leaf(1.0, "v")
+
+    found = te.explain(backwards(lambda: te.sum(w * w) + v, times))
+
+    assert found.cause == "fine"
+    assert found.parameters[0].norm == 10
+    assert said(found).endswith(
+        f"Nothing goes wrong on the way. w.grad holds what earlier backwards have left "
+        f"(norm {10 * times}), as does 1 more: the next one adds to it, unless "
+        "optimizer.zero_grad() comes first."
+    )
+
+
+def test_what_earlier_backwards_have_left_is_told_of_a_parameter():
+    w = leaf([3.0, 4.0], "w")
+
+    loss = backwards(lambda: te.sum(w * w), 2)
+
+    assert "norm 10. w.grad holds what earlier backwards have left (norm 20): the" in (
+        said(te.explain(w, loss))
+    )
+
+
+def test_after_zero_grad_nothing_is_left():
+    w = leaf([3.0, 4.0], "w")
+    loss = backwards(lambda: te.sum(w * w), 2)
+
+    w.zero_grad()
+
+    assert "earlier backwards" not in said(te.explain(loss))
 
 
 def test_a_tensor_on_the_way_keeps_no_grad():

@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_edu as te
 from tinygrad_edu import nn
-from tinygrad_edu.training.advice import advise
+from tinygrad_edu.training.advice import advise, growth
 
 X = np.random.default_rng(0).standard_normal((8, 3))
 LABELS = np.arange(8) % 2
@@ -221,13 +221,129 @@ def test_pixels_that_the_model_scales_or_looks_up_are_right(model):
     ids=["0..1", "-1..1", "binary", "signed", "broken", "large", "0..15"],
 )
 def test_other_numbers_are_no_pixels(x):
-    assert advice_on(dense(size=64), nn.softmax_cross_entropy, x) == []
+    told = advice_on(dense(size=64), nn.softmax_cross_entropy, x)
+
+    assert "pixels" not in " ".join(told)
 
 
 def test_a_few_columns_are_no_picture():
     ages = np.random.default_rng(0).integers(0, 200, (8, 3))
 
-    assert advice_on(dense(), nn.softmax_cross_entropy, ages) == []
+    assert "pixels" not in " ".join(advice_on(dense(), nn.softmax_cross_entropy, ages))
+
+
+# ----------------------------------------------------------------------------- columns
+
+
+def table(*sizes, rows=8):
+    """A column for each pair of mean and deviation."""
+    x = np.random.default_rng(2).standard_normal((rows, len(sizes)))
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    means, deviations = np.transpose(sizes)
+    return means + deviations * x
+
+
+WEIGHT = table((0, 1), (5, 1), (1286, 290))
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, np.float32, np.int64, te.tensor])
+def test_a_column_of_large_numbers(wrap):
+    (told,) = advice_on(dense(), nn.softmax_cross_entropy, wrap(WEIGHT))
+
+    means = np.asarray(WEIGHT).astype(getattr(wrap(WEIGHT), "dtype", float)).mean(0)
+    assert told == (
+        f"in the first batch, column 2 of X has mean {means[2]:.4g} and deviation 290. "
+        "Networks learn better from small numbers: train on "
+        "(X - X.mean(axis=0)) / X.std(axis=0)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "column", "more"),
+    [
+        (((40, 12), (0, 1), (0, 1)), 0, ""),
+        (((0, 1), (-40, 12), (0, 1)), 1, ""),
+        (((0, 1), (0, 1), (1, 40)), 2, ""),
+        (((2000, 10), (0, 1), (0, 40)), 0, ", and 1 more is large"),
+        (((2000, 10), (30, 5), (5000, 40)), 2, ", and 2 more are large"),
+    ],
+)
+def test_the_largest_column_is_named_and_others_are_counted(sizes, column, more):
+    (told,) = advice_on(dense(), nn.softmax_cross_entropy, table(*sizes))
+
+    mean, deviation = sizes[column]
+    assert f"column {column} of X has mean {mean} and deviation {deviation}" in told
+    assert f"{more}. Networks" in told
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        table(*[(0, 1)] * 3, rows=100),
+        np.linspace(0, 1, 24).reshape(8, 3),
+        np.linspace(0, 16, 24).reshape(8, 3),
+        table((20, 10), (-20, 10), (0, 25)),
+        np.full((8, 3), 1e3),
+        WEIGHT[:1],
+        WEIGHT * 1e160,
+        WEIGHT * [1, 1, np.nan],
+    ],
+    ids=["standardised", "0..1", "0..16", "toy", "constant", "a row", "huge", "nan"],
+)
+def test_columns_that_are_small_or_have_no_deviation_are_left_alone(x):
+    assert advice_on(dense(), nn.softmax_cross_entropy, x) == []
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Sequential(nn.BatchNorm1d(3), dense()),
+        nn.Sequential(nn.LayerNorm(3), dense()),
+        Applied(dense(), before=lambda x: x / 1000),
+    ],
+    ids=["batch norm", "layer norm", "divided"],
+)
+def test_columns_that_the_model_scales_are_right(model):
+    assert advice_on(model, nn.softmax_cross_entropy, WEIGHT) == []
+
+
+def test_scaled_as_the_advice_says_the_column_is_learned_from():
+    figures = {}
+    y = np.arange(200) % 2
+    x = table((0, 1), (0, 1), (1286, 290), rows=200)
+    x[:, 2] += 580 * y
+    for scaled in (False, True):
+        rows = (x - x.mean(axis=0)) / x.std(axis=0) if scaled else x
+        model = dense()
+        optimizer = te.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(100):
+            loss = nn.softmax_cross_entropy(model(rows), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        figures[scaled] = loss.item()
+
+    assert figures[False] > 0.6
+    assert figures[True] < 0.45
+
+
+# ---------------------------------------------------------------------- the loss grows
+
+
+@pytest.mark.parametrize(
+    ("first", "mean"), [(2.3, 8993.0), (2.3, np.inf), (0.0, 101.0), (-3.0, 301.0)]
+)
+def test_a_loss_that_has_grown(first, mean):
+    told = growth(first, mean)
+
+    assert told.startswith(f"the loss grew from {first:.4g} to {mean:.4g}: try a tenth")
+
+
+@pytest.mark.parametrize(
+    ("first", "mean"), [(2.3, 229.0), (1e-9, 1.0), (-50.0, 200.0), (np.inf, np.inf)]
+)
+def test_a_loss_that_was_small_or_has_not_grown_much(first, mean):
+    assert growth(first, mean) == ""
 
 
 # --------------------------------------------------------------------------- precision

@@ -6,6 +6,7 @@ import gc
 import io
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -823,7 +824,32 @@ def test_what_is_not_finite_in_the_data_is_told_with_its_row(
             rng=2,
         )
 
-    assert f"{name} holds {value} in row 13, entry 1" in str(caught.value)
+    told = f"{name} holds {value} in row 13, entry 1. Leave such rows out"
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("batch_size", [None, 6])
+@pytest.mark.parametrize("name", ["X", "y"])
+def test_where_most_rows_are_not_finite_the_cause_lies_before(name, batch_size, rng):
+    rows = {"X": rng.standard_normal((18, 3)), "y": rng.standard_normal((18, 2))}
+    rows[name][13, 1] = np.nan
+    rows[name] = (rows[name] - rows[name].mean(axis=0)) / rows[name].std(axis=0)
+
+    with pytest.raises(NonFiniteError) as caught:
+        fit(
+            te.nn.Linear(3, 2, rng=0),
+            *rows.values(),
+            loss=te.nn.mse_loss,
+            batch_size=batch_size,
+            shuffle=False,
+        )
+
+    count = batch_size or 18
+    assert str(caught.value).endswith(
+        f"\n{name} holds nan in row 0, entry 1 ({count} of {count} rows: was a mean "
+        "taken over nan, or divided by a deviation of 0?). np.nanmean and np.nanstd "
+        "leave nan out"
+    )
 
 
 def test_no_checkpoint_is_written_of_what_is_broken(tmp_path, data):
@@ -1028,6 +1054,104 @@ def test_a_common_mistake_is_told_once_and_where_fit_was_called(data):
 
     assert len(told) == 1
     assert told[0].filename == __file__
+
+
+# a step that is too large: each makes the loss grow, and all numbers stay finite
+GROWING = {
+    "mini-batches": {"batch_size": 10},
+    "single rows": {"batch_size": 1},
+    "full batch in parts": {"batch_size": None},
+    "full batch": {"batch_size": None, "loss": lambda p, y: te.nn.mse_loss(p, y)},
+}
+
+
+@pytest.mark.parametrize("how", GROWING)
+def test_a_loss_that_grows_is_told_once(how, rng):
+    X = rng.standard_normal((20, 2))
+
+    with pytest.warns(UserWarning, match="fit: the loss grew from") as told:
+        fit(
+            te.nn.Linear(2, 1, rng=0),
+            *(X, X[:, :1]),
+            epochs=12,
+            lr=1.5,
+            **{"loss": te.nn.mse_loss} | GROWING[how],
+        )
+
+    assert len(told) == 1
+    assert re.search(r"from \S+ to \S+: try a tenth of the", str(told[0].message))
+
+
+def test_a_loss_that_grows_in_the_first_epoch_is_told(rng):
+    X = rng.standard_normal((200, 2))
+
+    with pytest.warns(UserWarning, match="fit: the loss grew from"):
+        fit(
+            te.nn.Linear(2, 1, rng=0),
+            *(X, X[:, :1]),
+            loss=te.nn.mse_loss,
+            batch_size=10,
+            epochs=1,
+            lr=1.5,
+        )
+
+
+def test_a_chance_first_row_does_not_make_the_loss_look_grown(rng):
+    """By batches of one row: the first is fitted, of the others 100 is the size."""
+    X = rng.standard_normal((20, 2))
+    y = np.full((20, 1), 20.0)
+    model = te.nn.Linear(2, 1, bias=False, rng=0)
+    y[0] = te.predict(model, X[:1])[0]
+
+    history = fit(
+        *(model, X, y),
+        loss=te.nn.mse_loss,
+        batch_size=1,
+        shuffle=False,
+        lr=1e-9,
+    )
+
+    assert history["loss"][0] > 100
+
+
+def test_after_a_resumption_the_loss_is_compared_with_what_it_was_there(tmp_path, rng):
+    X = rng.standard_normal((20, 2))
+
+    def run(epochs):
+        return fit(
+            te.nn.Linear(2, 1, rng=0),
+            *(X, X[:, :1]),
+            loss=te.nn.mse_loss,
+            epochs=epochs,
+            lr=1.5,
+            batch_size=20,
+            checkpoint=tmp_path,
+        )
+
+    with pytest.warns(UserWarning, match="the loss grew from"):
+        run(12)
+    run(13)
+    with pytest.warns(UserWarning, match="the loss grew from"):
+        run(30)
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        lambda X, y: fit(classifier(), X, y, lr=1e-6),
+        lambda X, y: te.NeuralNetClassifier((3,), max_iter=2).fit(X, y),
+    ],
+    ids=["fit", "estimator"],
+)
+@pytest.mark.filterwarnings("ignore:adam has not converged")
+def test_a_large_column_is_told_by_fit_and_by_the_estimators(train, data):
+    X, y = data
+
+    with pytest.warns(UserWarning, match="column 1 of X has mean") as told:
+        train(X + 1000 * np.eye(3)[1], y)
+
+    assert [w.category for w in told].count(UserWarning) == 1
+    assert {w.filename for w in told} == {__file__}
 
 
 # ------------------------------------------------------------------------- progress

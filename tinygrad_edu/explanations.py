@@ -204,8 +204,9 @@ def _leaf_alone(x: Tensor) -> Explanation:
         return Explanation("nan", _text(told, more))
     if not grad.any():
         return Explanation("zero", _text(f"{me} has a .grad of zeros only.", more))
+    told = f"{me} has a .grad of norm {_number(norm(grad))}"
     return Explanation(
-        "fine", _text(f"{me} has a .grad of norm {_number(norm(grad))}.")
+        "fine", _text(f"{told}, the sum of all backwards since the last zero_grad().")
     )
 
 
@@ -356,7 +357,7 @@ class _Graph:
             told.append(
                 f"It has shape {self.loss.shape}: these are the gradients of its sum."
             )
-        told += wrong.told if wrong else self.remarks()
+        told += wrong.told if wrong else [*self.remarks(), self.left_over(tracked)]
         cause, where = (wrong.cause, wrong.where) if wrong else ("fine", "")
         return Explanation(cause, _text(*told), where, True, reached)
 
@@ -398,9 +399,10 @@ class _Graph:
                 ". But .grad holds nan or infinity from an earlier backward, and "
                 "backward adds to it: call zero_grad() first"
             )
-        return Explanation(
-            cause, _text(*told, f"{found}.", *self.remarks(x)), "", True, reached
-        )
+        told += [f"{found}.", *self.remarks(x)]
+        if cause == "fine":
+            told.append(self.left_over([x]))
+        return Explanation(cause, _text(*told), "", True, reached)
 
     # -- names
     def full_name(self, x: Tensor) -> str:
@@ -814,6 +816,20 @@ class _Graph:
         return norm(self.gradients[x]) / math.sqrt(max(x.size, 1))
 
     # -- what else is worth a look
+    def left_over(self, leaves: list[Tensor]) -> str:
+        """Say which leaves have a ``.grad`` already; empty if none has."""
+        norms = {x: norm(x.grad) for x in leaves if x.op is None and x.grad is not None}
+        if not norms:
+            return ""
+        most = max(norms, key=norms.__getitem__)
+        count = len(norms) - 1
+        others = f", as {'do' if count > 1 else 'does'} {count:,} more" * (count > 0)
+        return (
+            f"{self.full_name(most)}.grad holds what earlier backwards have left (norm "
+            f"{_number(norms[most])}){others}: the next one adds to it, unless "
+            "optimizer.zero_grad() comes first."
+        )
+
     def remarks(self, x: Tensor | None = None) -> list[str]:
         """Return what is not right on the way, though the gradients are."""
         wanted = set(self.nodes) if x is None else leading_to([x], self.nodes)

@@ -1,4 +1,4 @@
-"""Common mistakes, spoken out: what can be seen of them in the first batch."""
+"""Common mistakes, spoken out: what the first batch, or an epoch, gives away."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from tinygrad_edu import nn, ops
 from tinygrad_edu.core import Tensor, nodes_of, tensor
 from tinygrad_edu.training.inference import bare_function
 
-__all__ = ["advise"]
+__all__ = ["advise", "growth"]
 
 _LISTED = 4  # parameters
 _PIXELS = 16  # inputs of an example, from which on they may be a picture
+_LARGE = 30.0  # the root mean square of a column
+_ROWS = 1000  # that are looked at
+_GROWN = 100.0  # times the first loss, or times 1 if that is nearer to 0
 
 #: Operations that only arrange numbers anew.
 _ARRANGING = {
@@ -60,6 +63,13 @@ def advise(
     seen what it does: if the shapes are suspicious, or the model ends in a softmax, it
     is called once more on the same numbers, and what it recorded is looked at.
 
+    A column of X is called large if the root mean square of its numbers is above 30 and
+    it meets weights as it is; the first 1,000 rows are looked at. Columns of mean 0 and
+    deviation 1, numbers in 0..1 and grey levels in 0..16 are far below. With a mean of
+    30 and a deviation of 12 in one of five columns, SGD at a rate of 0.1 learned
+    nothing any more, and Adam at 0.01 was right in 79 %, not 93 % (16 hidden units, two
+    classes). A column without deviation is left alone.
+
     Examples
     --------
     >>> import numpy as np
@@ -75,7 +85,7 @@ def advise(
     found = [
         *_twice_squashed(loss, prediction, y),
         *_broadcast(loss, prediction, y),
-        *_pixels(prediction),
+        *_unscaled(X, prediction),
         *_doubled(model, X, prediction),
         *_not_held(model, optimizer),
         *_never_trained(model, optimizer),
@@ -194,8 +204,8 @@ def _arranged(x: Any) -> Any:
 # ----------------------------------------------------------------------------- the data
 
 
-def _pixels(prediction: Tensor) -> Iterator[str]:
-    """Say that numbers meet weights as they are in a picture: whole, up to 255."""
+def _unscaled(X: Any, prediction: Tensor) -> Iterator[str]:
+    """Say that large numbers meet weights: those of a picture, or a column of X."""
     for node in nodes_of([prediction]):
         if node.op.name not in _PRODUCTS:
             continue
@@ -210,6 +220,10 @@ def _pixels(prediction: Tensor) -> Iterator[str]:
                     "ones: train on X / 255"
                 )
                 return
+            told = _of_large_columns(array)
+            if told and array.shape == getattr(X, "shape", ()):
+                yield told
+                return
 
 
 def _look_like_pixels(x: np.ndarray) -> bool:
@@ -220,6 +234,31 @@ def _look_like_pixels(x: np.ndarray) -> bool:
         and bool(x.min() >= 0)
         and bool(128 <= x.max() <= 255)
         and (x.dtype.kind != "f" or bool((x == np.round(x)).all()))
+    )
+
+
+def _of_large_columns(x: np.ndarray) -> str:
+    """Say which column of a table is the largest; empty if none is large."""
+    if x.dtype.kind not in "iuf" or x.ndim != 2:
+        return ""
+    rows = x[:_ROWS].astype(np.float64)
+    with np.errstate(all="ignore"):
+        means, deviations = rows.mean(axis=0), rows.std(axis=0)
+        sizes = np.hypot(means, deviations)
+        usable = (deviations > 0) & np.isfinite(sizes)  # to divide by
+        large = np.flatnonzero(usable & (sizes > _LARGE))
+    if not large.size:
+        return ""
+    worst = large[sizes[large].argmax()]
+    more = ""
+    if large.size > 1:
+        more = (
+            f", and {large.size - 1:,} more {'are' if large.size > 2 else 'is'} large"
+        )
+    return (
+        f"in the first batch, column {worst} of X has mean {means[worst]:.4g} and "
+        f"deviation {deviations[worst]:.4g}{more}. Networks learn better from small "
+        "numbers: train on (X - X.mean(axis=0)) / X.std(axis=0)"
     )
 
 
@@ -307,3 +346,35 @@ def _not_zeroed(optimizer: Any) -> Iterator[str]:
 def _held_by(optimizer: Any) -> set[Tensor]:
     groups = getattr(optimizer, "param_groups", [])
     return {p for group in groups for p in group["params"]}
+
+
+# ---------------------------------------------------------------------------- the epoch
+
+
+def growth(first: float, mean: float) -> str:
+    """Say that the loss has grown beyond what chance and a small loss explain.
+
+    Parameters
+    ----------
+    first : float
+        The loss that training began with, in the loss's unit.
+    mean : float
+        The mean loss of an epoch, in the same unit.
+
+    Returns
+    -------
+    str
+        Empty unless ``mean`` is more than 100 times ``first`` (of a negative one, its
+        absolute value), and more than 100: a loss near 0 may grow a thousandfold.
+
+    Examples
+    --------
+    >>> growth(2.3, 8993.0)
+    'the loss grew from 2.3 to 8993: try a tenth of the learning rate'
+    >>> growth(1e-9, 0.5)
+    ''
+    """
+    if not mean > _GROWN * max(abs(first), 1.0):
+        return ""
+    grew = f"the loss grew from {first:.4g} to {mean:.4g}"
+    return f"{grew}: try a tenth of the learning rate"

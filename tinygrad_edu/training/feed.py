@@ -284,11 +284,19 @@ def arrays_not_finite(X: Any, y: Any) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def not_finite(X: Any, y: Any, rows: Any) -> str:
-    """Say where a batch holds nan or infinity; empty if it does not."""
+    """Say where a batch holds nan or infinity, and what to do; empty if it does not."""
     for which, array in arrays_not_finite(X, y):
-        row, *inner = np.argwhere(~np.isfinite(array))[0].tolist()
+        wrong = ~np.isfinite(array)
+        row, *inner = np.argwhere(wrong)[0].tolist()
         where = f", entry {inner if len(inner) > 1 else inner[0]}" if inner else ""
-        return f"{which} holds {array[(row, *inner)]} in {place(rows, row)}{where}"
+        told = f"{which} holds {array[(row, *inner)]} in {place(rows, row)}{where}"
+        count, total = int(wrong.reshape(len(wrong), -1).any(axis=1).sum()), len(wrong)
+        if 2 * count > total > 1:
+            return (
+                f"{told} ({count:,} of {total:,} rows: was a mean taken over nan, or "
+                "divided by a deviation of 0?). np.nanmean and np.nanstd leave nan out"
+            )
+        return f"{told}. Leave such rows out, or fill in what is missing"
     return ""
 
 

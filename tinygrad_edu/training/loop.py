@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_edu import nn, optim
 from tinygrad_edu.core import Tensor
 from tinygrad_edu.randomness import RandomSource, set_state, state_of
-from tinygrad_edu.training.advice import advise, as_the_output
+from tinygrad_edu.training.advice import advise, as_the_output, growth
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.diagnosis import (
     NonFiniteError,
@@ -46,6 +46,7 @@ from tinygrad_edu.training.workers import (
 __all__ = ["fit"]
 
 SECONDS_BETWEEN = 60.0  # from one checkpoint to the next inside an epoch
+_FEW = 8  # rows of which the loss is too much a matter of chance
 
 
 def fit(
@@ -149,7 +150,9 @@ def fit(
     -----
     UserWarning
         Of common mistakes, once, as of a schedule whose number of steps is not that of
-        the training; of a damaged checkpoint, which is passed over.
+        the training, or of columns of X that are large; of a loss whose mean over an
+        epoch is more than 100 times that of the first batch; of a damaged checkpoint,
+        which is passed over.
     RuntimeWarning
         If a checkpoint cannot be written, since the disk is full. Training goes on, and
         tries again with the next one: its result is in the model in any case.
@@ -310,6 +313,10 @@ class _Loop(Training):
                 self._learn(X, y)
             else:
                 self._learn_on_workers(X)
+            if not self._feed.share and (
+                self._first_loss is None or (not self._done and self._rows <= _FEW)
+            ):
+                self._first_loss = self._mean()
             self.batch += 1
             for callback in self._every_batch:
                 callback(self)
@@ -358,6 +365,7 @@ class _Loop(Training):
         self.batch = 0
         speed = "" if self._workers is None else self._workers.speed()
         self._progress.epoch(self.epoch, figures, steps, speed)
+        self._look_at_growth(figures["loss"])
         for callback in self._every_epoch:
             callback(self)
         if not self._reason and self._done == self.epochs:
@@ -482,6 +490,15 @@ class _Loop(Training):
         for text in advise(self.model, self.loss, self.optimizer, X, y, output):
             warn(f"fit: {text}", UserWarning)
 
+    def _look_at_growth(self, loss: float) -> None:
+        """Warn, once, if the loss of an epoch is far above that of the beginning."""
+        if self._first_loss is None:  # of a full batch in parts, the first is the whole
+            self._first_loss = loss
+        told = growth(self._first_loss, loss)
+        if told:
+            self._first_loss = math.inf
+            warn(f"fit: {told}", UserWarning)
+
     def _rows_now(self) -> Any:
         """Return which rows of the data the batch consists of; None if unknown."""
         rows = getattr(self._feed_now, "rows", None)
@@ -508,10 +525,8 @@ class _Loop(Training):
 
         ``rows`` are the numbers of a part of it, if X and y are no more than that.
         """
-        held = not_finite(X, y, self._rows_now() if rows is None else rows)
-        if held:
-            told = f"{held}. Leave such rows out, or fill in what is missing"
-        else:
+        told = not_finite(X, y, self._rows_now() if rows is None else rows)
+        if not told:
             told = explain_nonfinite(self.model, self.loss, X, y)
         return self._end_with(f"{what} in {self._place()}", told)
 

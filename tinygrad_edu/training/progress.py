@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
 import warnings
@@ -150,8 +149,9 @@ def line(epoch: int, epochs: int, figures: Mapping[str, float], speed: str = "")
 
 
 def warn(text: str, category: type[Warning]) -> None:
-    """Warn, as if the line that called ``fit`` had."""
-    outside = (os.path.dirname(__file__), contextlib.__file__)
+    """Warn, as if the line that called ``fit``, of an estimator too, had."""
+    here = Path(__file__).parent
+    outside = (str(here), str(here.parent / "estimators"), contextlib.__file__)
     frame: Any = sys._getframe(0)
     level = 0
     while frame is not None and frame.f_code.co_filename.startswith(outside):

@@ -124,6 +124,7 @@ class Training:
         self._client = client
         self._workers: Workers | None = None  # of the client
         self._first = True  # whether no batch has been learned from yet
+        self._first_loss: float | None = None  # that training began with
         self._hint = ""  # how y would have the shape of the output
         self._watched = watched(parameters_of(optimizer))
 
