@@ -1,13 +1,12 @@
 """A network for a table of your own: from a CSV file to an error on a test set.
 
+Call it with a file and the column to predict: numbers are predicted, words are classes.
 The first line names the columns, each further line is an example; commas, semicolons or
-tabs stand between. A column of words becomes one of zeros and ones for each word. The
-target is named by its column: numbers are predicted, words are classes. Without a file
-wines are taken, whose proline, an amino acid, is to be told from the rest.
-
-python examples/13_your_own_csv.py file.csv target_column
+tabs stand between. A column of words becomes one of zeros and ones for each word.
+Without a file wines are taken, whose proline, an amino acid, is to be predicted.
 """
 
+import argparse
 import csv
 import sys
 import tempfile
@@ -42,8 +41,7 @@ def read(path):
         sys.exit(f"{path}: the first line must name the columns, each differently")
     for line, row in rows:
         if len(row) != len(names):
-            told = f"{len(row)} columns, but the first line names {len(names)}"
-            sys.exit(f"{path}, line {line}: {told}")
+            sys.exit(f"{path}, line {line}: {len(row)} columns, not {len(names)}")
     columns = {}
     for name, *texts in zip(names, *(row for _, row in rows), strict=True):
         gone = np.array([text.lower() in MISSING for text in texts], dtype=bool)
@@ -68,14 +66,18 @@ def network(hidden):
     return TransformedTargetRegressor(model, transformer=StandardScaler())
 
 
-path, target = sys.argv[1:] or (FOLDER / "wines.csv", "proline")
-if not sys.argv[1:]:
+parser = argparse.ArgumentParser(description="Pass a file and the column to predict.")
+parser.add_argument("file", nargs="?", type=Path, default=FOLDER / "wines.csv")
+parser.add_argument("target", nargs="?", default="proline")
+path, target = vars(parser.parse_args()).values()
+if len(sys.argv) == 1:
     wines = load_wine()
     table = np.column_stack([wines.data.astype(str), wines.target_names[wines.target]])
     table[8, 4], table[98, 0] = "", "NA"  # two measurements are missing
     header = ",".join([*wines.feature_names, "cultivar"])
     np.savetxt(path, table, "%s", ",", header=header, comments="")
-
+if len(sys.argv) == 2 or not path.is_file():
+    parser.error("pass a file that is there, and the column to predict")
 columns = read(path)
 if target not in columns:
     sys.exit(f"{path}: there is no column {target!r}, but {', '.join(columns)}")
@@ -99,7 +101,6 @@ for name, column in columns.items():
 if not features:
     sys.exit("there is no column to predict from")
 print(f"{len(known)} examples; features: {', '.join(features)}")
-
 X = np.stack([*features.values()], axis=1)  # nan where a number is missing
 shuffled = np.random.default_rng(0).permutation(known)
 train, test = np.split(shuffled, [round(0.8 * len(known))])
@@ -115,6 +116,5 @@ for name, model in models.items():
     else:
         print(f"  {name}: {mean**0.5:.4g} ± {spread / 2 / mean**0.5:.2g}")
 
-fitted = (model if classes else model.regressor_)[-1]
-picture = te.plots.save(fitted.history_.plot(), FOLDER / "13_your_own_csv.png")
-print("picture:", picture)
+history = (model if classes else model.regressor_)[-1].history_
+print("picture:", te.plots.save(history.plot(), FOLDER / "13_your_own_csv.png"))

@@ -103,7 +103,7 @@ def test_what_is_missing_or_left_out_is_told_with_its_place(run, flowers):
 @pytest.mark.parametrize(
     ("text", "target", "told"),
     [
-        ("a,b\n1,2\n3\n", "a", "line 3: 1 columns, but the first line names 2"),
+        ("a,b\n1,2\n3\n", "a", "line 3: 1 columns, not 2"),
         ("a,b\n1,2\n", "c", "there is no column 'c', but a, b"),
         ("a,b\n1,2\n", "a", "1 examples with a a are too few"),
         ("a,b\n" + "1,2\n" * 30, "a", "no column to predict from"),
@@ -117,6 +117,28 @@ def test_a_table_that_will_not_do_is_refused(run, tmp_path, text, target, told):
 
     with pytest.raises(SystemExit, match=re.escape(told)):
         run("13_your_own_csv.py", path, target)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--help"], 0, "the column to predict"),
+        (["{there}"], 2, "pass a file that is there, and the column to predict"),
+        (["nowhere.csv", "a"], 2, "pass a file that is there"),
+    ],
+)
+def test_a_wrong_call_is_answered_with_how_it_goes(
+    run, flowers, capsys, arguments, code, told
+):
+    arguments = [x.format(there=flowers) for x in arguments]
+
+    with pytest.raises(SystemExit) as ended:
+        run("13_your_own_csv.py", *arguments)
+
+    said = "".join(capsys.readouterr())
+    assert ended.value.code == code
+    assert said.startswith("usage: 13_your_own_csv.py [-h] [file] [target]\n")
+    assert told in said
 
 
 def test_the_oscillator_is_fitted_as_by_scipy(run):
