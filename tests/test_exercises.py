@@ -41,6 +41,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+UNDONE = "# tinygrad-edu exercise: neuron\n"
+
+
 def solution(name):
     return (SOLUTIONS / f"{name}.py").read_text("utf-8")
 
@@ -528,6 +531,22 @@ def test_a_round_on_the_command_line(folder, capsys):
 
     assert command("check", "renamed.py") == 0
     assert capsys.readouterr().out.startswith("sum_to: 3 of 3 points\n  1 of 1  axes")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [(solution("neuron"), 0), (UNDONE, 1), ("a = 1", 2), (None, 2)]
+)
+def test_the_help_tells_the_exit_codes_that_there_are(folder, capsys, text, code):
+    if text is not None:
+        (folder / "a.py").write_text(text, "utf-8")
+
+    ended = command("check", "a.py")
+    command("check", "--help")
+
+    assert ended == code
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Exit code 0 if it gets all points, 1 if not, 2 if there is no such" in told
+    assert str(code) in told.partition("Exit code")[2]
 
 
 def test_the_module_runs_it_too(folder):

@@ -409,7 +409,8 @@ def _add_exercises(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="get points and a hint",
         description="Run a file, give points for each part, and a hint for the first\n"
         "part that is wrong. The file may be called anything, as long as it\n"
-        "keeps the starter's first line. Exit code 0 if it gets all points, else 1.",
+        "keeps the starter's first line. Exit code 0 if it gets all points, 1 if not,\n"
+        "2 if there is no such file or it lacks that line.",
         epilog="example:\n  tinygrad-edu exercises check sigmoid.py",
     )
     checking.add_argument(
