@@ -105,6 +105,8 @@ class Methods:
     ) -> Tensor:
         """What a kernel sees, weighted by a result of the convolution, and summed
         up."""
+    def copy(self) -> Tensor:
+        """The same numbers in memory of their own."""
     def copysign(self, b: Any) -> Tensor:
         """``a`` with the sign of ``b``, elementwise with broadcasting."""
     def cos(self) -> Tensor:

@@ -765,6 +765,7 @@ _WRITERS: dict[str, Callable[[Tensor, list[_Form], bool], _Form | None]] = {
     "add": lambda node, operands, top: _sum(operands[0], operands[1], "+"),
     "astype": _as_it_is,
     "broadcast_to": _repeated,
+    "copy": _as_it_is,
     "divide": _divide,
     "einsum": _einsum,
     "getitem": _picked,

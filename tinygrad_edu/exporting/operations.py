@@ -341,6 +341,7 @@ OPERATIONS: Mapping[Op, Writer] = {
     ops.concatenate: _concatenate,
     ops.conv1d: _convolution,
     ops.conv2d: _convolution,
+    ops.copy: _named("Identity"),
     ops.cos: _named("Cos"),
     ops.cosh: _named("Cosh"),
     ops.divide: _named("Div"),

@@ -16,6 +16,7 @@ __all__ = [
     "add",
     "cbrt",
     "clip",
+    "copy",
     "copysign",
     "divide",
     "floor_divide",
@@ -336,6 +337,36 @@ def positive(x: Any) -> Any:
 
 
 positive.vjp(x=lambda g, out, x: g)
+
+
+@op(numpy=np.copy, elementwise=True, cases=[Case((2, 3)), Case(())])
+def copy(x: Any) -> Any:
+    """The same numbers in memory of their own.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of ``x``'s shape.
+
+    Notes
+    -----
+    x; dL/dx = g. The copy of a Tensor is recorded; ``copy.deepcopy`` makes a leaf.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> x = te.tensor([1.0, 2.0], requires_grad=True)
+    >>> x.copy().at[0].set(5.0)
+    tensor([5., 2.], op=set_at)
+    """
+    return np.copy(x)
+
+
+copy.vjp(x=lambda g, out, x: g)
 
 
 @op(
