@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as te
+from tinygrad_edu import errors
 
 
 def leaf(data, **kwargs):
@@ -191,6 +192,104 @@ def test_numbers_come_out_of_one_element_tensors():
         [10, 20][te.tensor(1.0)]
 
 
+def test_a_format_of_more_than_one_number_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"format '\.3f'.* of shape \(2,\)") as caught:
+        f"{te.tensor([1.0, 2.0]):.3f}"
+
+    assert "np.array2string(t.detach().numpy(), precision=3)" in str(caught.value)
+    assert f"{te.tensor([1.0, 2.0])}" == "tensor([1., 2.])"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("tolist", "a Tensor has no tolist; write t.detach().numpy().tolist()"),
+        ("nbytes", "write t.detach().numpy().nbytes"),
+        ("round", r"write np.round(t), which gives plain numbers"),
+        ("real", "write t: all its numbers are real"),
+        ("view", "write t.reshape(shape)"),
+        ("clone", "write t.copy()"),
+        ("cuda", "write t: every tensor lies in"),
+    ],
+)
+def test_what_arrays_have_and_tensors_have_not_says_what_to_write(name, told):
+    t = te.tensor([1.0, 2.0])
+
+    with pytest.raises(AttributeError) as caught:
+        getattr(t, name)
+
+    assert told in str(caught.value)
+    assert not hasattr(t, name)
+    assert not hasattr(te.Tensor, name)
+    assert name not in dir(t)
+    assert "reshape" in dir(t)
+
+
+@pytest.mark.parametrize("name", ["__array_interface__", "_data_", "no_such_thing"])
+def test_other_names_that_are_not_there_are_python_s_to_refuse(name):
+    with pytest.raises(AttributeError) as caught:
+        getattr(te.tensor(1.0), name)
+
+    assert str(caught.value) == f"'Tensor' object has no attribute {name!r}"
+
+
+#: Of an array's names, those of its memory, which nobody looks for in a Tensor.
+OF_MEMORY = """
+    base byteswap ctypes getfield partition setfield setflags to_device
+""".split()
+
+
+def test_of_an_array_s_public_names_none_is_forgotten():
+    t = te.tensor(np.ones((2, 2)))
+    missing = {n for n in dir(np.ndarray) if not n.startswith("_")} - {*dir(t)}
+
+    assert missing - errors.INSTEAD.keys() - {*OF_MEMORY} == set()
+    assert [name for name in errors.INSTEAD if hasattr(t, name)] == []
+
+
+INSTEAD = {
+    name: told
+    for name, told in errors.INSTEAD.items()
+    if not any(word in told for word in (" = ", "...", "loss", "{", ", which", ": "))
+}
+
+
+@pytest.mark.parametrize("name", INSTEAD)
+def test_what_is_told_to_be_written_runs(name):
+    t = te.tensor([[1.0, 2.0], [3.0, 4.0]])
+    known = {
+        **{
+            "t": t,
+            "te": te,
+            "np": np,
+            "other": t,
+            "p": 2,
+            "x": t,
+            "y": t,
+            "value": 0.0,
+        },
+        **{
+            "axis": 1,
+            "axes": (1, 0),
+            "shape": (2, 2),
+            "indices": np.zeros((2, 1), int),
+        },
+        **{"mask": t > 1, "condition": t > 1},
+    }
+
+    assert eval(INSTEAD[name].format(name), known) is not None
+
+
+def test_an_operation_of_ones_own_may_have_such_a_name(own_ops):
+    @te.op
+    def cuda(x):
+        return x * 1.0
+
+    y = te.tensor(2.0).cuda()
+
+    assert y.data == 2.0
+
+
 @pytest.mark.parametrize(
     "made",
     [
@@ -215,7 +314,7 @@ def test_an_array_cannot_be_given_a_number_that_is_recorded(made, dtype):
 
     cause = caught.value.__cause__
     assert isinstance(cause, TypeError)
-    assert "Write array[i] = float(x) for the number; te.stack" in str(cause)
+    assert str(cause).index("z = z.at[i].set(x)") < str(cause).index("float(x)")
     assert not z.any()
 
 

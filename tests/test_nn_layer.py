@@ -445,6 +445,16 @@ def test_loading_a_state_that_does_not_fit_says_so_and_changes_nothing(kind):
     assert_same(numbers(model), before)
 
 
+def test_loading_the_name_of_a_file_says_te_load():
+    with pytest.raises(TypeError) as caught:
+        nn.ReLU().load_state_dict("model.safetensors")
+
+    assert str(caught.value) == (
+        "ReLU.load_state_dict: state must be a mapping of names to arrays, got str. Of "
+        "a file: te.load(model, path)"
+    )
+
+
 def test_loading_names_everything_that_is_wrong_at_once():
     model = small_model()
     state = model.state_dict()

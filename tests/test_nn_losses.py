@@ -699,6 +699,42 @@ def test_labels_of_another_form_are_told_what_to_write(loss, labels, hint):
     assert told == (hint and f"{hint} if they are numbers of classes")
 
 
+@pytest.mark.parametrize("loss", [nn.softmax_cross_entropy, nn.nll_loss])
+@pytest.mark.parametrize(
+    ("labels", "hint"),
+    [
+        ([0.0, np.nan, 0.5], "The labels hold nan in row 1: leave such rows out"),
+        ([[0.0], [1.0], [np.inf]], "The labels hold inf in row 2: leave such rows out"),
+        ([0.0, 1.0, 2.5], "The labels hold 2.5 in row 2, which is no number of a"),
+        ([-0.5, 1.0, 2.0], "The labels hold -0.5 in row 0, which is no number of a"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("made", [np.array, te.tensor])
+def test_labels_that_hold_nan_or_fractions_are_not_to_be_cut_off(
+    loss, labels, hint, made
+):
+    with pytest.raises(ValueError, match="labels must be integers") as caught:
+        loss(np.zeros((3, 4)), made(labels))
+
+    assert hint in str(caught.value)
+    assert "astype" not in str(caught.value)
+
+
+@pytest.mark.parametrize("loss", [nn.softmax_cross_entropy, nn.nll_loss])
+@pytest.mark.parametrize("labels", [np.array([0, 3, 1]), np.eye(4)[:3]], ids=str)
+@pytest.mark.parametrize("tracked", [True, False])
+def test_swapped_arguments_are_asked_for(loss, labels, tracked):
+    logits = te.tensor(np.arange(12.0).reshape(3, 4), requires_grad=tracked)
+    asked = labels.ndim == 1 or (tracked and loss is nn.softmax_cross_entropy)
+
+    with pytest.raises(ValueError, match=loss.__name__) as caught:
+        loss(labels, logits)
+
+    swapped = "re the arguments swapped? Labels come second"
+    assert (swapped in str(caught.value)) == asked
+
+
 @pytest.mark.parametrize("reduction", ["average", None])
 def test_softmax_cross_entropy_refuses_an_unknown_reduction(reduction):
     with pytest.raises(ValueError, match=f"mean, sum or none, got {reduction!r}"):

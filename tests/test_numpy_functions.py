@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
-
 import numpy as np
 import pytest
 from scipy import special
 
 import tinygrad_edu as te
-from tinygrad_edu.dispatch import _ANSWERS_PLAINLY, FROM_NUMPY
+from tinygrad_edu.dispatch import FROM_NUMPY, NEAR
 
 
 def leaf(data, **kwargs):
@@ -62,6 +60,7 @@ CALLS = {
         lambda x: np.concatenate([x, np.ones((2, 1))], 1),
         te.concatenate,
     ),
+    "np.copy": (np.copy, te.copy),
     "np.linalg.inv": (lambda x: np.linalg.inv(np.matmul(x, x.T) + np.eye(2)), te.inv),
 }
 
@@ -105,6 +104,7 @@ METHODS = {
     "transpose((1, 0))": lambda t: t.transpose((1, 0)),
     "transpose(-1, 0)": lambda t: t.transpose(-1, 0),
     "T": lambda t: t.T,
+    "copy()": lambda t: t.copy(),
     "astype": lambda t: t.astype(np.float32),
     "astype by name": lambda t: t.astype(dtype="float16"),
 }
@@ -155,36 +155,56 @@ def test_functions_without_derivative_give_plain_numbers(f, x):
 
 
 @pytest.mark.parametrize(
-    ("f", "name", "nearest"),
+    ("f", "name", "near"),
     [
-        (lambda x: np.heaviside(x, 1.0), "numpy.heaviside", None),
-        (lambda x: np.float_power(x, 2.0), "numpy.float_power", None),
-        (lambda x: np.fmod(x, 2.0), "numpy.fmod", None),
-        (lambda x: np.subtract.reduce(x), "numpy.subtract.reduce", "subtract"),
-        (lambda x: np.add.outer(x, x), "numpy.add.outer", "add"),
-        (lambda x: np.add.at(np.ones(3), [0], x), "numpy.add.at", "add"),
-        (lambda x: np.nansum(x), "numpy.nansum", "sum"),
-        (lambda x: np.nanmax(x), "numpy.nanmax", None),
-        (lambda x: np.linalg.cond(x), "numpy.linalg.cond", None),
-        (lambda x: np.linalg.lstsq(x, x), "numpy.linalg.lstsq", None),
+        (lambda x: np.heaviside(x, 1.0), "numpy.heaviside", ""),
+        (lambda x: np.float_power(x, 2.0), "numpy.float_power", "te.power"),
+        (lambda x: np.fmod(x, 2.0), "numpy.fmod", "te.remainder"),
+        (lambda x: np.subtract.reduce(x), "numpy.subtract.reduce", "numpy.subtract"),
+        (lambda x: np.add.outer(x, x), "numpy.add.outer", "numpy.add"),
+        (lambda x: np.add.at(np.ones(3), [0], x), "numpy.add.at", "numpy.add"),
+        (lambda x: np.equal.outer(x, x), "numpy.equal.outer", ""),  # no derivative
+        (lambda x: np.nansum(x), "numpy.nansum", "te.sum"),
+        (lambda x: np.nanmax(x), "numpy.nanmax", "te.max"),
+        (lambda x: np.average(x), "numpy.average", "te.mean"),
+        (lambda x: np.convolve(x[0], x[1]), "numpy.convolve", "te.conv1d"),
+        (lambda x: np.cov(x), "numpy.cov", ""),
+        (lambda x: np.quantile(x, 0.5), "numpy.quantile", ""),
+        (lambda x: np.delete(x, 0), "numpy.delete", ""),
+        (lambda x: np.gradient(x), "numpy.gradient", ""),
+        (lambda x: np.linalg.cond(x), "numpy.linalg.cond", ""),
+        (lambda x: np.linalg.lstsq(x, x), "numpy.linalg.lstsq", "te.pinv"),
         (lambda x: np.fft.fft(x), "numpy.fft.fft", ""),
-        (lambda x: np.copyto(np.ones((2, 3)), x), "numpy.copyto", None),
-        (lambda x: special.exp10(x), "exp10", "expm1"),
+        (lambda x: np.copyto(np.ones((2, 3)), x), "numpy.copyto", ""),
+        (lambda x: special.exp10(x), "exp10", "te.exp"),
     ],
 )
-def test_an_unknown_function_is_named_with_the_nearest_operation(f, name, nearest, x):
+def test_of_an_unknown_function_is_told_what_to_do(f, name, near, x):
     with pytest.raises(TypeError) as error:
         f(x)
 
-    text = str(error.value)
-    assert text.startswith(f"{name} has no operation behind it")
-    assert "t.detach().numpy()" in text
-    assert "te.OPS" in text
-    told = text.partition("the nearest that has one is ")[2].partition(". ")[0]
-    if told:
-        answer = FROM_NUMPY[attrgetter(told.removeprefix("numpy."))(np)]
-        assert answer not in _ANSWERS_PLAINLY
-    assert nearest is None or told == (nearest and f"numpy.{nearest}")
+    hint = f" ({near} is near)" if near else ""
+    assert str(error.value) == (
+        f"{name} has no operation behind it, so it cannot be differentiated. For "
+        f"gradients write its formula with the operations in te.OPS{hint}, or declare "
+        "one of your own with @te.op: docs/adding-an-operation.md. For the plain "
+        f"numbers alone: {name}(t.detach().numpy())"
+    )
+
+
+@pytest.mark.parametrize(("name", "near"), NEAR.items())
+def test_what_is_near_is_there_and_the_function_has_no_operation(name, near):
+    rooms = [room for room in (np, np.linalg, special) if hasattr(room, name)]
+
+    assert rooms
+    assert all(getattr(room, name) not in FROM_NUMPY for room in rooms)
+    assert callable(getattr(te, near.removeprefix("te.")))
+
+
+def test_a_copy_has_memory_of_its_own(x):
+    for y in (x.copy(), np.copy(x), te.copy(x.data)):
+        numbers = y.data if isinstance(y, te.Tensor) else y
+        assert not np.shares_memory(numbers, x.data)
 
 
 @pytest.mark.parametrize(

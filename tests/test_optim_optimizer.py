@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import math
 import pickle
+import re
 from functools import partial
 
 import numpy as np
@@ -109,13 +111,28 @@ def test_gradients_add_up_until_zero_grad(make):
     assert frozen.grad is None
 
 
-def test_a_step_without_any_gradient_changes_nothing(make):
+def test_a_step_without_any_gradient_changes_nothing_and_says_so(make):
     model = network()
     before = model.state_dict()
+    optimizer = make(model.parameters())
 
-    make(model.parameters()).step()
+    told = f"{type(optimizer).__name__}.step: no parameter has a gradient; call loss"
+    with pytest.warns(UserWarning, match=re.escape(told)) as caught:
+        optimizer.step()
 
+    assert caught[0].filename == __file__
     assert_equal(model.state_dict(), before)
+
+
+def test_a_step_of_some_parameters_says_nothing(make):
+    p, q = leaf(1.0), leaf(2.0)
+    p.grad, q.grad = 1.0, None
+
+    make([p, q]).step()  # warnings are errors
+    p.requires_grad = False
+    make([p, q]).step()  # it has a gradient, though it is frozen
+
+    assert q.data == 2.0
 
 
 def test_a_step_writes_into_the_array_that_is_there(make):
@@ -435,6 +452,29 @@ def test_the_dicts_given_for_groups_are_left_alone():
     optimizer.lr = 0.5
 
     assert given.keys() == {"params"}
+
+
+@pytest.mark.parametrize("kind", [SGD, RMSProp, Adam, AdamW, Optimizer])
+def test_an_option_without_its_name_is_told_how_to_be_written(kind):
+    with pytest.raises(TypeError) as caught:
+        kind([leaf(1.0)], 0.1)
+
+    assert str(caught.value) == (
+        f"{kind.__name__}: only params come without a name; write lr=0.1"
+    )
+    assert list(inspect.signature(kind).parameters)[:2] == ["params", "lr"]
+
+
+def test_an_optimiser_of_ones_own_may_take_options_by_position():
+    class Halving(Optimizer):
+        def __init__(self, params, lr):
+            super().__init__(params, lr=lr)
+
+    optimizer = Halving([leaf(1.0)], 0.5)
+
+    assert optimizer.lr == 0.5
+    with pytest.raises(TypeError, match="takes 3 positional arguments but 4"):
+        Halving([leaf(1.0)], 0.5, 0.9)
 
 
 def test_a_group_may_be_empty_but_not_all_of_them():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -286,9 +287,14 @@ def test_only_one_suffix_is_written(tmp_path, name):
 
 
 @pytest.mark.parametrize("function", [te.save, te.load])
-def test_a_folder_is_no_file(tmp_path, function):
-    with pytest.raises(IsADirectoryError, match=r"is a folder; name a file in it"):
-        function(nn.ReLU(), tmp_path)
+def test_a_folder_is_no_file(tmp_path, function, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    for folder in (tmp_path, Path()):
+        with pytest.raises(IsADirectoryError, match="is a folder") as caught:
+            function(nn.ReLU(), folder)
+        told = str(caught.value).partition("name a file in it, such as ")[2]
+        assert Path(told) == folder / "model.safetensors"
 
 
 @pytest.mark.parametrize("function", [te.save, te.load])

@@ -6,7 +6,7 @@ import inspect
 import operator as operators
 from collections.abc import Iterator
 from opcode import opmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -94,6 +94,8 @@ class ArrayLike(Methods):
         return bool(self._data)
 
     def __format__(self, spec: str) -> str:
+        if spec and self.size != 1:
+            raise errors.no_format(self, spec)
         return format(self.item() if spec else str(self), spec)
 
     def __len__(self) -> int:
@@ -103,6 +105,9 @@ class ArrayLike(Methods):
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if hasattr(self, name)]
 
     def __repr__(self) -> str:
         if isinstance(self._data, tuple):  # the node of an operation of several results
@@ -141,6 +146,23 @@ class ArrayLike(Methods):
         self, function: Any, types: Any, args: Any, kwargs: Any
     ) -> Any:
         return dispatch(function, args, kwargs)
+
+
+class _Absent:
+    """What a Tensor has not, and says what to write for; ``hasattr`` finds nothing.
+
+    A ``__getattr__`` would make each ``x.shape`` take three times as long.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, tensor: object, owner: object) -> NoReturn:
+        raise errors.no_attribute(self.name)
+
+
+for _name in errors.INSTEAD:
+    setattr(ArrayLike, _name, _Absent(_name))
 
 
 def _is_being_stored() -> bool:

@@ -964,7 +964,11 @@ def _walk(
             raise errors.freed()
         g = found[node] if node in kept else found.pop(node)
         pull = _pull_recording if create_graph else node.op.pull
-        pull(node, g, wanted, deliver)
+        try:
+            pull(node, g, wanted, deliver)
+        except Exception as error:
+            errors.rule_failed(node, error)
+            raise
         if free:
             node.inputs, node._saved = (), None
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +29,43 @@ FROM_SCIPY: dict[str, Callable[..., Any]] = {}
 #: Those among the answers that are no operation.
 _ANSWERS_PLAINLY: set[Callable[..., Any]] = set()
 
+#: What is near to a function without operation, by the function's name.
+NEAR: dict[str, str] = {
+    "average": "te.mean",
+    "block": "te.concatenate",
+    "choose": "te.where",
+    "convolve": "te.conv1d",
+    "correlate": "te.conv1d",
+    "diagflat": "te.diag",
+    "dsplit": "te.split",
+    "eig": "te.eigh",
+    "eigvals": "te.eigvalsh",
+    "exp10": "te.exp",
+    "float_power": "te.power",
+    "fmod": "te.remainder",
+    "hsplit": "te.split",
+    "lstsq": "te.pinv",
+    "matvec": "te.matmul",
+    "nancumprod": "te.cumprod",
+    "nancumsum": "te.cumsum",
+    "nanmax": "te.max",
+    "nanmean": "te.mean",
+    "nanmedian": "te.median",
+    "nanmin": "te.min",
+    "nanprod": "te.prod",
+    "nanstd": "te.std",
+    "nansum": "te.sum",
+    "nanvar": "te.var",
+    "rollaxis": "te.moveaxis",
+    "select": "te.where",
+    "tensorinv": "te.inv",
+    "tensorsolve": "te.solve",
+    "vecdot": "te.einsum",
+    "vecmat": "te.matmul",
+    "vector_norm": "te.norm",
+    "vsplit": "te.split",
+}
+
 Adapter = Callable[..., tuple[Sequence[Any], dict[str, Any]]]
 
 
@@ -54,17 +90,17 @@ def _from_scipy(function: Callable[..., Any]) -> Callable[..., Any] | None:
 
 def unsupported(function: Callable[..., Any], method: str = "") -> TypeError:
     """Return the error for a NumPy function that has no operation behind it."""
-    known = {  # of two names, such as numpy.linalg.outer, the one declared first
-        f.__name__: f
-        for f, call in reversed(FROM_NUMPY.items())
-        if call not in _ANSWERS_PLAINLY
-    }
-    near = difflib.get_close_matches(function.__name__, known, n=1)
-    hint = f"; the nearest that has one is {_full_name(known[near[0]])}" if near else ""
+    call = FROM_NUMPY.get(function)
+    near = NEAR.get(function.__name__)
+    if call is not None and call not in _ANSWERS_PLAINLY:  # but its method has none
+        near = _full_name(function)
     name = f"{_full_name(function)}{method}"
     return TypeError(
-        f"{name} has no operation behind it, so it cannot be differentiated{hint}. For "
-        f"the plain numbers use {name}(t.detach().numpy()); te.OPS lists all operations"
+        f"{name} has no operation behind it, so it cannot be differentiated. For "
+        "gradients write its formula with the operations in te.OPS"
+        f"{f' ({near} is near)' if near else ''}, or declare one of your own with "
+        "@te.op: docs/adding-an-operation.md. For the plain numbers alone: "
+        f"{name}(t.detach().numpy())"
     )
 
 

@@ -6,6 +6,7 @@ without the prose. ``x`` is a Tensor throughout.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +18,49 @@ if TYPE_CHECKING:
     from tinygrad_edu.core import Op, Tensor
 
 Shape = tuple[int, ...]
+
+_CORE = "tinygrad_edu.core"
+_PLAIN = "np.{0}(t), which gives plain numbers"
+_DETACHED = "t.detach().numpy().{0}"
+_NOT_NEEDED = "t: every tensor lies in the computer's memory, as NumPy's arrays do"
+_REAL = "t: all its numbers are real"
+
+#: What a Tensor has not, though an array or PyTorch's tensor has: what to write for it.
+INSTEAD: dict[str, str] = {
+    **dict.fromkeys(("all", "any", "nonzero", "round", "searchsorted"), _PLAIN),
+    **dict.fromkeys(("flags", "itemsize", "nbytes", "strides"), _DETACHED),
+    **dict.fromkeys(("dumps", "tobytes", "tolist"), f"{_DETACHED}()"),
+    **dict.fromkeys(("argpartition", "dump", "tofile"), f"{_DETACHED}(...)"),
+    **dict.fromkeys(("conj", "conjugate", "real"), _REAL),
+    **dict.fromkeys(("contiguous", "cpu", "cuda", "device", "to"), _NOT_NEEDED),
+    "abs": "abs(t)",
+    "add_": "t = t + other",
+    "choose": "te.where(condition, x, y)",
+    "clone": "t.copy()",
+    "compress": "t[mask]",
+    "dim": "t.ndim",
+    "double": "t.astype(np.float64)",
+    "expand": "te.broadcast_to(t, shape)",
+    "fill": "te.tensor(np.full(t.shape, value))",
+    "flat": "t.ravel()",
+    "gather": "te.take_along_axis(t, indices, axis)",
+    "half": "t.astype(np.float16)",
+    "imag": "np.zeros(t.shape): complex numbers are not supported",
+    "mT": "te.swapaxes(t, -1, -2)",
+    "masked_fill": "te.where(mask, value, t)",
+    "mm": "t @ other",
+    "mul_": "t = t * other",
+    "numel": "t.size",
+    "permute": "t.transpose(axes)",
+    "pow": "t ** p",
+    "register_hook": "te.draw(loss) or te.explain(loss), which show every gradient",
+    "requires_grad_": "t.requires_grad = True",
+    "resize": "t.reshape(shape)",
+    "retain_grad": "te.gradients(loss, [t])",
+    "t": "t.T",
+    "unsqueeze": "te.expand_dims(t, axis)",
+    "view": "t.reshape(shape)",
+}
 
 
 def called(x: Any) -> str:
@@ -75,8 +119,20 @@ def leaves_the_graph(x: Any) -> TypeError:
 def stored_in_array(x: Any) -> TypeError:
     return TypeError(
         f"{called(x)} requires gradients, and an array that it is written into holds "
-        "its number alone, without the graph. Write array[i] = float(x) for the "
-        "number; te.stack, te.concatenate and tensor.at[i].set(x) keep the graph"
+        "its number alone, without the graph. For gradients: z = te.tensor(array), "
+        "then z = z.at[i].set(x); or te.stack of a list. For the number alone: "
+        "array[i] = float(x)"
+    )
+
+
+def no_attribute(name: str) -> AttributeError:
+    return AttributeError(f"a Tensor has no {name}; write {INSTEAD[name].format(name)}")
+
+
+def no_format(x: Any, spec: str) -> ValueError:
+    return ValueError(
+        f"format {spec!r}: a tensor of shape {x.shape} is no single number. Format its "
+        "entries, or write np.array2string(t.detach().numpy(), precision=3)"
     )
 
 
@@ -90,14 +146,27 @@ def item_assignment() -> TypeError:
 def grad_of_no_leaf(x: Tensor) -> str:
     return (
         f"only leaves collect .grad, and {called(x)} was computed by "
-        f"{x.op.name if x.op else None}. Use te.gradients(output, [tensor]) instead"
+        f"{x.op.name if x.op else None}. Use te.gradients(output, [tensor]) instead. "
+        "To update a parameter: w.data -= lr * w.grad"
     )
 
 
 def wrong_rules(op: Op, given: Iterable[str]) -> TypeError:
+    given, hint = list(given), ""
+    if given and set(given) < set(op.arguments):
+        others = [n for n in op.arguments if n not in given]
+        parameters = inspect.signature(op.forward).parameters
+        options = [str(p) for name, p in parameters.items() if name not in given]
+        what = "are options, put them"
+        if len(others) == 1:
+            what = "is an option, not an array, put it"
+        hint = (
+            f". If {' and '.join(others)} {what} behind a *: "
+            f"def {op.name}({', '.join([*given, '*', *options])})"
+        )
     return TypeError(
         f"{op.name}.vjp: expected a rule (or None) for each of "
-        f"{', '.join(op.arguments)}, got {', '.join(given) or 'none'}"
+        f"{', '.join(op.arguments)}, got {', '.join(given) or 'none'}{hint}"
     )
 
 
@@ -137,9 +206,7 @@ def forward_failed(op: Op, error: Exception, inputs: Sequence[Any]) -> Exception
     if op.elementwise and "could not be broadcast" in text:
         text = f"{op.name}: {_do_not_broadcast(op.arguments, inputs)}"
     elif not text.startswith(f"{op.name}: "):
-        names = op.arguments if not op.variadic else map(str, range(len(inputs)))
-        shapes = [f"{n} is {np.shape(x)}" for n, x in zip(names, inputs, strict=False)]
-        text = f"{op.name}: {text} ({', '.join(shapes)})"
+        text = f"{op.name}: {text} ({_shapes(op, inputs)})"
     scope = current_scope()
     if scope is not None:
         text = f"{text}, in layer {scope}"
@@ -152,6 +219,26 @@ def forward_failed(op: Op, error: Exception, inputs: Sequence[Any]) -> Exception
         except TypeError:  # an exception that is not made from a text
             told = (ValueError if isinstance(error, ValueError) else TypeError)(text)
     return drawable(told, op.name, inputs)
+
+
+def _shapes(op: Op, inputs: Sequence[Any]) -> str:
+    names = op.arguments if not op.variadic else map(str, range(len(inputs)))
+    told = [f"{n} is {np.shape(x)}" for n, x in zip(names, inputs, strict=False)]
+    return ", ".join(told)
+
+
+def rule_failed(node: Tensor, error: Exception) -> None:
+    """Note on the error of a rule whose it is; the engine's own say so themselves."""
+    traceback = error.__traceback__  # of the walk, of pull, and then of the rule
+    for _ in range(2):
+        traceback = traceback and traceback.tb_next
+    if traceback is None or traceback.tb_frame.f_globals.get("__name__") == _CORE:
+        return
+    op = cast("Op", node.op)
+    where = f" in layer {node.scope}" if node.scope else ""
+    error.add_note(
+        f"in a rule of {op.name}{where}, on the way back: {_shapes(op, node.inputs)}"
+    )
 
 
 def _do_not_broadcast(names: Sequence[str], inputs: Sequence[Any]) -> str:
@@ -213,8 +300,9 @@ def input_without_grad(x: Any, position: int) -> RuntimeError:
 
 def freed() -> RuntimeError:
     return RuntimeError(
-        "the graph was freed by an earlier backward. To walk through it again, call "
-        "the earlier one as backward(retain_graph=True)"
+        "the graph was freed by an earlier backward. Compute the loss again, inside "
+        "the loop; or, to walk through the same graph again, call the earlier one as "
+        "backward(retain_graph=True)"
     )
 
 

@@ -265,10 +265,18 @@ class Layer:
 
         Raises
         ------
+        TypeError
+            If ``state`` is no mapping, such as the name of a file.
         ValueError
             If names are missing or unexpected, shapes differ, or numbers are of another
             kind. Then nothing is changed.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"{type(self).__name__}.load_state_dict: state must be a mapping of "
+                f"names to arrays, got {type(state).__name__}. Of a file: "
+                "te.load(model, path)"
+            )
         own: dict[str, Any] = dict(self.named_parameters()) | dict(self.named_buffers())
         arrays = {name: np.asarray(value) for name, value in state.items()}
         wrong = [f"missing {name}" for name in own if name not in arrays]

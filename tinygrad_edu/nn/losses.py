@@ -403,12 +403,12 @@ def _classes(name: str, labels: Any, scores: Any, ignored: int | None) -> Any:
     *rows, classes = scores.shape if scores.ndim else (1, 0)
     if scores.size == 0:
         raise ValueError(f"{name}: no rows in scores of shape {scores.shape}")
-    labels = np.asarray(labels)
+    labels = np.asarray(_numbers(labels))
     if labels.shape != tuple(rows) or labels.dtype.kind not in "iu":
         raise ValueError(
             f"{name}: labels must be integers of shape {tuple(rows)} for scores of "
             f"shape {scores.shape}, got {labels.dtype} of shape {labels.shape}"
-            f"{meant_labels(labels, tuple(rows))}"
+            f"{meant_labels(labels, (*rows, classes))}"
         )
     wrong = (labels < 0) | (labels >= classes)
     if ignored is not None:
@@ -583,8 +583,12 @@ def _distributions(name: str, labels: Any, logits: Any) -> Any:
         raise ValueError(
             f"{name}: labels must be integers of shape {logits.shape[:-1]}, or one-hot "
             f"of shape {logits.shape}, got {labels.dtype} of shape {labels.shape}"
-            f"{meant_labels(labels, logits.shape[:-1])}"
+            f"{meant_labels(labels, logits.shape)}"
         )
+    hint = "of several yeses in a row, use binary_cross_entropy_with_logits"
+    tracked = [getattr(x, "requires_grad", False) for x in (logits, labels)]
+    if tracked == [False, True]:
+        hint = "are the arguments swapped? Labels come second"
     if labels.dtype != logits.dtype:
         labels = ops.astype(labels, logits.dtype)
     numbers = _numbers(labels)
@@ -592,8 +596,7 @@ def _distributions(name: str, labels: Any, logits: Any) -> Any:
     _refuse_where(
         np.abs(totals - 1) > 1e-3,  # the rounding of many classes
         totals,
-        f"{name}: each row of labels must add up to 1 (of several yeses in a row, use "
-        "binary_cross_entropy_with_logits)",
+        f"{name}: each row of labels must add up to 1 ({hint})",
     )
     _refuse_where(numbers < 0, numbers, f"{name}: labels must not be negative")
     return labels

@@ -104,16 +104,28 @@ def _checked_labels(labels: Any, shape: tuple[int, ...]) -> Any:
         raise ValueError(
             f"softmax_cross_entropy: labels must be integers of shape {shape[:-1]}, or "
             f"one-hot of shape {shape}, got {labels.dtype} of shape {labels.shape}"
-            f"{meant_labels(labels, shape[:-1])}"
+            f"{meant_labels(labels, shape)}"
         )
     return labels
 
 
 def meant_labels(labels: Any, shape: tuple[int, ...]) -> str:
-    """Say how ``labels`` would become integers of ``shape``; empty if they cannot."""
-    if labels.size != math.prod(shape):
+    """Say what was likely meant by ``labels`` of scores of ``shape``, or nothing."""
+    rows = shape[:-1]
+    if labels.ndim > 1 and labels.shape[:-1] == shape:
+        return ". Are the arguments swapped? Labels come second"
+    if labels.size != math.prod(rows):
         return ""
-    steps = f".reshape{shape}" if labels.shape != shape else ""
+    if labels.dtype.kind == "f":
+        numbers = np.ravel(np.asarray(getattr(labels, "data", labels)))
+        for row in np.flatnonzero(~np.isfinite(numbers))[:1]:
+            return f". The labels hold {numbers[row]} in row {row}: leave such rows out"
+        for row in np.flatnonzero(numbers != np.rint(numbers))[:1]:
+            return (
+                f". The labels hold {numbers[row]:g} in row {row}, which is no number "
+                "of a class: they count from 0, in whole steps"
+            )
+    steps = f".reshape{rows}" if labels.shape != rows else ""
     steps += ".astype(int)" if labels.dtype.kind not in "iu" else ""
     return f". Write labels{steps} if they are numbers of classes"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AnySet
 from math import inf
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,7 +21,24 @@ Group = dict[str, Any]  #: "params", a list, and the options that hold for them
 State = dict[str, Any]  #: of one parameter: "step", "scratch" and the arrays kept
 
 
-class Optimizer:
+class _OptionsByName:
+    """Says of an option without its name how to write it.
+
+    A base of its own, so that signatures are those of ``__init__``.
+    """
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        if len(args) > 1:
+            for p in [*inspect.signature(cls.__init__).parameters.values()][2:3]:
+                if p.kind is p.KEYWORD_ONLY:
+                    raise TypeError(
+                        f"{cls.__name__}: only params come without a name; write "
+                        f"{p.name}={args[1]!r}"
+                    )
+        return super().__new__(cls)
+
+
+class Optimizer(_OptionsByName):
     """Base of the optimisers. One's own needs only an :meth:`update`.
 
     Parameters
@@ -197,7 +216,14 @@ class Optimizer:
 
     # -- what everybody calls
     def step(self) -> None:
-        """Move every parameter that requires gradients and has one."""
+        """Move every parameter that requires gradients and has one.
+
+        Warns
+        -----
+        UserWarning
+            If no parameter at all has a gradient.
+        """
+        state = None
         for group in self.param_groups:
             lr = group["lr"]
             if type(lr) is not float or not 0 <= lr < inf:
@@ -217,6 +243,17 @@ class Optimizer:
                     x -= change
                 except (TypeError, ValueError) as error:
                     raise self._wrong_change(p, change) from error
+        if state is None and not self._has_gradients():  # none was moved
+            warnings.warn(
+                f"{type(self).__name__}.step: no parameter has a gradient; call "
+                "loss.backward() first",
+                stacklevel=2,
+            )
+
+    def _has_gradients(self) -> bool:
+        return any(
+            p._grad is not None for group in self.param_groups for p in group["params"]
+        )
 
     def zero_grad(self) -> None:
         """Forget the gradient of every parameter."""

@@ -194,7 +194,7 @@ def _no_folder(who: str, path: str | os.PathLike[str]) -> Path:
     if path.is_dir():
         raise IsADirectoryError(
             f"{who}: {path} is a folder; name a file in it, such as "
-            f"{path.name}/model{_SUFFIX}"
+            f"{path / f'model{_SUFFIX}'}"
         )
     return path
 
