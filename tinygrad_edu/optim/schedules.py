@@ -76,8 +76,10 @@ class Schedule:
     >>> optimizer = te.optim.SGD([w], lr=0.5)
     >>> schedule = Schedule(optimizer, StepDecay(2, gamma=0.1))
     >>> for _ in range(4):
-    ...     print(optimizer.lr)
+    ...     optimizer.zero_grad()
+    ...     (w * w).backward()
     ...     optimizer.step()
+    ...     print(optimizer.lr)
     ...     schedule.step()
     0.5
     0.5
