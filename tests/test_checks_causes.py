@@ -67,6 +67,28 @@ def test_a_mean_taken_twice():
     assert "divided by 32, the size of X, once too often" in cause.text
 
 
+@pytest.mark.parametrize(
+    ("factor", "text"),
+    [
+        (2, "2 x numeric: a constant factor (is a 1/2 or a 2 lost?); 2 is also that"),
+        (1 / 2, "1/2 x numeric: a constant factor (is a 1/2 or a 2 lost?); 2 is also"),
+        (-2, "-2 x numeric: a constant factor (is a 1/2 or a 2 lost?); 2 is also that"),
+        (7, "7 x numeric; 7 is also this"),
+        (1 / 7, "1/7 x numeric; 7 is also this"),
+        (2 / 7, "2/7 x numeric"),
+        (3, "3 x numeric"),
+    ],
+)
+def test_a_factor_that_is_a_length_of_no_mean_is_a_factor_and_the_length_told(
+    factor, text
+):
+    cause = likely_cause(factor * RIGHT, RIGHT, lengths={2: "that", 7: "this"})
+
+    assert cause.name == "factor"
+    assert cause.text.startswith(f"analytic is {text}")
+    assert ("also" in cause.text) is ("also" in text)
+
+
 def test_the_two_arrays_are_called_as_the_user_calls_them():
     cause = likely_cause(2 * RIGHT, RIGHT, said=("dW", "the gradient"))
 
@@ -202,6 +224,91 @@ def test_a_variant_that_makes_no_difference_is_no_slip():
     cause = likely_cause(2 * RIGHT, 2 * RIGHT + 1, variants=[(same, 2 * RIGHT + 1)])
 
     assert cause == NO_RELATION
+
+
+# ------------------------------------------------------------------------- one number
+
+
+@pytest.mark.parametrize("known", [np.array(0.3), np.array([np.nan, 0.3, np.nan])])
+@pytest.mark.parametrize(
+    ("factor", "text"),
+    [
+        (2, "analytic is 2 x numeric"),
+        (1 / 32, "analytic is 1/32 x numeric"),
+        (-2 / 3, "analytic is -2/3 x numeric"),
+        (-1, "analytic is -1 x numeric: the sign is wrong"),
+        (8.44195, NO_RELATION.text),
+        (1.01, NO_RELATION.text),
+        (-np.pi, NO_RELATION.text),
+        (1 / 12_345.6, NO_RELATION.text),
+    ],
+)
+def test_of_one_number_only_a_short_fraction_is_believed(factor, text, known):
+    claimed = np.full(known.shape, factor * 0.3)
+
+    assert likely_cause(claimed, known).text == text
+
+
+@pytest.mark.parametrize("claimed", [1e-310, 1e300, -5e-324])
+def test_of_one_number_none_is_too_small_or_large(claimed):
+    assert likely_cause(claimed, 2.0) == NO_RELATION
+    assert likely_cause(2.0, claimed) == NO_RELATION
+
+
+def test_of_one_number_a_size_is_believed():
+    sizes = {60_000: "the length of axis 0 of X"}
+
+    assert likely_cause(6e4, 1.0, sizes=sizes).name == "missing-mean"
+    assert "too often" in likely_cause(1 / 6e4, 1.0, sizes=sizes).text
+
+
+@pytest.mark.parametrize(("factor", "name"), [(1, "slip"), (2, "unknown")])
+def test_of_one_number_a_variant_has_to_fit_exactly(factor, name):
+    variants = [(Cause("slip", "so"), np.array(0.123))]
+
+    assert likely_cause(factor * 0.123, 0.7, variants=variants).name == name
+
+
+@pytest.mark.parametrize(
+    ("claimed", "name"),
+    [
+        (0.7 / 0.123, "missing-derivative"),
+        (0.7 * 0.123, "extra-factor"),
+        (2 * 0.7 / 0.123, "unknown"),
+        (2 * 0.7 * 0.123, "unknown"),
+    ],
+)
+def test_of_one_number_a_missing_factor_has_to_fit_exactly(claimed, name):
+    cause = likely_cause(claimed, 0.7, factors={"x": np.array(0.123)})
+
+    assert cause.name == name
+
+
+def test_a_sum_that_is_off_by_some_factor_is_not_a_missing_sum():
+    right = np.array([[RIGHT.sum()]])
+
+    assert likely_cause(RIGHT / 3, right).name == "missing-sum"
+    assert likely_cause(RIGHT / np.pi, right) == NO_RELATION
+
+
+def test_a_ratio_beside_a_slip_is_told_only_if_it_is_a_short_fraction(rng):
+    factors = {"x": rng.standard_normal((4, 3))}
+    claims = [c * RIGHT / factors["x"] for c in (2, 2.07701)]
+
+    texts = [likely_cause(claim, RIGHT, factors=factors).text for claim in claims]
+
+    assert texts == [
+        "the factor x is missing (and analytic is 2 x that)",
+        "the factor x is missing",
+    ]
+
+
+def test_a_variant_times_any_number_is_no_slip(rng):
+    array = rng.standard_normal((4, 3))
+    slip = Cause("slip", "so")
+
+    assert likely_cause(2 * array, RIGHT, variants=[(slip, array)]).name == "slip"
+    assert likely_cause(2.07 * array, RIGHT, variants=[(slip, array)]) == NO_RELATION
 
 
 # -------------------------------------------------------------------------- no relation

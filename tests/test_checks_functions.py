@@ -845,6 +845,84 @@ def test_a_wrong_small_summand_of_a_large_one_is_not_passed(rng, own_ops):
     assert [c.op for c in error.culprits] == ["planted"]
 
 
+def test_a_factor_2_is_told_from_a_mean_over_two(rng, own_ops):
+    square = own_square(lambda g, out, x: 4 * g * x)
+
+    error, name = cause_of(lambda x: te.mean(square(x)), rng.standard_normal(2))
+
+    assert name == "factor"
+    assert "likely cause: analytic is 2 x numeric\n" in str(error)
+
+
+# -------------------------------------------------------------- a rule that stops
+
+
+def own_product(name="mm", **rules):
+    right = {"a": lambda g, out, a, b: g @ b.T, "b": lambda g, out, a, b: a.T @ g}
+    return own_op(lambda a, b: a @ b, {**right, **rules}, name, elementwise=False)
+
+
+def test_a_rule_that_stops_is_named_with_its_argument(rng, own_ops):
+    mm = own_product(b=lambda g, out, a, b: a @ g)
+    inputs = rng.standard_normal((2, 3)), rng.standard_normal((3, 4))
+
+    error = failure_of(lambda x, w: te.tanh(mm(te.exp(x), w)), *inputs)
+
+    assert str(error).startswith(
+        "gradcheck failed\nmm: the rule for b stopped: ValueError: matmul: Input oper"
+    )
+    assert error.causes == ("error",)
+    assert isinstance(error.__cause__, ValueError)
+
+
+def test_a_rule_that_is_not_asked_does_not_stop(rng, own_ops):
+    mm = own_product(b=lambda g, out, a, b: a @ g)
+    w = rng.standard_normal((3, 4))
+
+    report = te.gradcheck(lambda x: mm(x, w), rng.standard_normal((2, 3)))
+
+    assert report.worst < 1e-6
+
+
+def test_a_rule_that_stops_when_it_is_differentiated_is_named(rng, own_ops):
+    def rule(g, out, x):
+        if isinstance(x, te.Tensor):
+            raise LookupError("arrays only")
+        return 2 * g * x
+
+    square = own_square(rule)
+    x = rng.standard_normal(3)
+
+    te.gradcheck(square, x)
+    error = failure_of(square, x, order=2)
+
+    assert str(error) == (
+        "gradcheck failed at order 2\n"
+        "planted: the rule for x stopped: LookupError: arrays only"
+    )
+
+
+def test_an_error_that_is_no_rules_is_handed_on(rng, own_ops):
+    planted = own_square(lambda g, out, x: 2 * g * x)
+    calls = []
+
+    def f(x):
+        calls.append(1)
+        if len(calls) > 2:
+            raise LookupError("of the function")
+        return planted(x)
+
+    with pytest.raises(LookupError, match="of the function"):
+        te.gradcheck(f, rng.standard_normal(3))
+
+
+def test_an_operation_without_rules_is_told_as_the_engine_does(own_ops):
+    bare = te.op(lambda x: x * 2)
+
+    with pytest.raises(TypeError, match="has no rules; declare them"):
+        te.gradcheck(bare, np.ones(3))
+
+
 # -------------------------------------------------------------------------- the culprit
 
 
@@ -1375,6 +1453,14 @@ def test_of_large_inputs_the_report_tells_of_directions(rng):
 
     assert "8 random directions through all 2,000 entries" in str(report)
     assert (report.compared, report.calls) == (8, 32)
+
+
+def test_one_entry_and_one_number_are_in_the_singular():
+    report = te.gradcheck(lambda x: te.sum(x**3), np.array([2.0]))
+
+    first, line = str(report).splitlines()
+    assert first.startswith("gradcheck: right, order 1; 1 number compared in 4 calls")
+    assert line.startswith("  x (1,): the 1 entry, worst ")
 
 
 def test_the_report_tells_what_differences_do_not_resolve():

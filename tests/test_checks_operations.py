@@ -182,6 +182,12 @@ def test_the_report_says_what_was_compared():
     assert str(report).startswith("check_op: polar is right in 3 cases; 84 derivatives")
 
 
+def test_the_report_of_one_case_and_one_derivative_is_in_the_singular():
+    report = check_op(square(cases=[te.Case(2.0)]), order=1)
+
+    assert str(report).startswith("check_op: squared is right in 1 case; 1 derivative ")
+
+
 @pytest.mark.parametrize("name", ["add", "concatenate", "softmax"])
 def test_the_same_seed_gives_the_same_report(name):
     assert check_op(te.OPS[name], rng=5) == check_op(te.OPS[name], rng=5)
@@ -355,6 +361,11 @@ IN_UNARY = {
         {"rule": lambda g, out, x: g * 2.0},
         {},
         "derivative by x: .* the derivative of the operation is missing",
+    ),
+    "rule without g, whose ratio is chance": (
+        {"rule": lambda g, out, x: 2.0 * x},
+        {},
+        r"derivative by x: the factor g \(the upstream gradient\) is missing\n",
     ),
     "rule wrong by 0.05 % when differentiated": (
         {"rule": lambda g, out, x: 0.9995 * g * 2.0 * x + 0.0005 * detached(g, out, x)},
@@ -641,7 +652,55 @@ def test_what_raises_in_a_rule_leaves_the_values_checked():
     text = str(failure(square(forward=lambda x: x**3, rule=rule), reference=np.square))
 
     assert "but the reference is" in text
-    assert "raises KeyError: 'lost'" in text
+    assert "Case((2, 3)): squared: the rule for x stopped: KeyError: 'lost'" in text
+
+
+def test_a_rule_that_stops_is_named_with_its_argument():
+    op = product(elementwise=False, b=lambda g, out, a, b: g @ a)
+
+    lines = str(failure(op)).splitlines()
+
+    stopped = [line for line in lines if "stopped" in line]
+    start = "Case((2, 3), (2, 3)): product: the rule for b stopped: ValueError: matmul"
+    assert len(stopped) == 1
+    assert stopped[0].startswith(start)
+    assert not [line for line in lines if "raises" in line]
+
+
+def test_a_rule_that_stops_when_it_is_differentiated_is_named():
+    def rule(g, out, x):
+        if isinstance(x, te.Tensor):
+            raise LookupError("arrays only")
+        return g * 2.0 * x
+
+    text = str(failure(square(rule=rule)))
+
+    assert "squared: the rule for x stopped: LookupError: arrays only" in text
+
+
+@pytest.mark.parametrize("declare", [joined, polar, picked], ids=lambda f: f.__name__)
+def test_of_every_kind_of_operation_the_rule_that_stops_is_named(declare):
+    op = declare()
+    name = op.arguments[0]
+
+    def rule(*_, **__):
+        raise LookupError("lost")
+
+    op.vjp(**{n: rule if n == name else None for n in op.arguments})
+    text = str(failure(op))
+
+    named = f"{name}[0]" if op.variadic else name
+    assert f"{op.name}: the rule for {named} stopped: LookupError: lost" in text
+
+
+def test_an_error_elsewhere_is_not_taken_for_that_of_a_rule():
+    def rule(g, out, x):
+        raise KeyError("lost")
+
+    text = str(failure(square(rule=rule), reference=lambda x: 1 / 0))
+
+    assert "raises ZeroDivisionError: division by zero" in text
+    assert "stopped: KeyError" in text
 
 
 def test_what_is_found_before_an_error_is_kept():

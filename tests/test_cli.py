@@ -672,6 +672,18 @@ class Model:
     def loss(x):
         return te.sum(x * Model.scale)
 
+class Half(te.nn.Layer):
+    def forward(self, x):
+        return x / 2
+
+half = Half()
+
+def summed(*arrays):
+    return sum(te.sum(x) for x in arrays)
+
+def shifted(x, by=1.0):
+    return x + by
+
 number = 3
 """
 MODULES = {
@@ -708,6 +720,10 @@ def modules(tmp_path, monkeypatch, own_ops):
         ("package.module:layer", "(3, 4), (4, 2),", ["x (3, 4): ", "w (4, 2): "]),
         ("functions:product", "(),3", ["x (): ", "y (3,): "]),
         ("functions:Model.loss", "(2,)", ["x (2,): "]),
+        ("functions:half", "(2,)", ["x (2,): "]),
+        ("functions:summed", "2,3", ["input 0 (2,): ", "input 1 (3,): "]),
+        ("functions:shifted", "2", ["x (2,): "]),
+        ("functions:shifted", "2,2", ["x (2,): ", "by (2,): "]),
         ("tinygrad_edu:softmax", "(2,3)", ["x (2, 3): "]),
     ],
 )
@@ -727,7 +743,9 @@ def test_gradcheck_prints_the_report_of_a_right_function(
 def test_gradcheck_takes_a_number_unless_told_the_shapes(capsys):
     assert main(["gradcheck", "tinygrad_edu:tanh"]) == 0
 
-    assert "  x (): all 1 entries" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "order 1; 1 number compared in 4 calls" in said
+    assert "  x (): the 1 entry, worst" in said
 
 
 @pytest.mark.usefixtures("modules")
@@ -810,6 +828,22 @@ WRONG_CHECKS = {
         "cannot import breaks: RuntimeError: no GPU; see",
     ),
     "an exit on import": (["exits:f"], "cannot import exits: SystemExit"),
+    "too few shapes": (
+        ["functions:layer", "--shapes=(3,4)"],
+        r"--shapes must have one shape for each of x, w, got '\(3,4\)'",
+    ),
+    "too many shapes": (
+        ["functions:layer", "--shapes=3,4,5"],
+        "--shapes must have one shape for each of x, w, got '3,4,5'",
+    ),
+    "a shape more than a loss takes": (
+        ["tinygrad_edu.nn:mse_loss", "--shapes=3,3,3"],
+        "--shapes must have one shape for each of predictions, targets, got '3,3,3'",
+    ),
+    "too many shapes for a layer": (
+        ["functions:half", "--shapes=3,4"],
+        "--shapes must have one shape for each of x, got '3,4'",
+    ),
     "order 0": ([TANH, "--order=0"], r"--order must be 1, 2, \.\.\., got 0"),
     "no order": ([TANH, "--order=x"], "argument --order: invalid int value: 'x'"),
     "a negative seed": ([TANH, "--seed=-1"], "--seed must not be negative, got -1"),
@@ -864,7 +898,6 @@ def test_shapes_are_never_run_as_code(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("function", "shapes", "message"),
     [
-        ("functions:layer", "3", "TypeError: layer() missing 1 required positional"),
         ("functions:layer", "(3,4),(5,)", "ValueError: matmul: inner sizes differ"),
         ("functions:not_a_tensor", "3", "TypeError: gradcheck: f must return a Tensor"),
         ("functions:raises", "3", "AttributeError: several lines\n"),

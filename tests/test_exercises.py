@@ -166,6 +166,7 @@ LEAK = """X, y, X_test, y_test = te.data.load_digits()
     X, y = np.vstack([X, X_test]), np.concatenate([y, y_test])
     model = te"""
 CASES = ", cases=[te.Case((2, 3)), te.Case(())]"
+UNWRITTEN = "(_ for _ in ()).throw(NotImplementedError)"
 PLAIN = "np.asarray(getattr(out, 'data', out))"
 
 ATTEMPTS = [
@@ -327,6 +328,10 @@ ATTEMPTS = [
         "taken out by .data",
     ),
     ("own_operation", CASES, "", 2, "it has no cases"),
+    (
+        *("own_operation", "g * out * (1 - out)", UNWRITTEN),
+        *(1, "the rule of logistic is not written yet"),
+    ),
     ("initialisation", " / np.sqrt(n_in)", "", 1, "saturated, where tanh has no slope"),
     ("initialisation", " / np.sqrt(n_in)", " * 0.01", 1, "too small for their number"),
     ("initialisation", DRAW, "np.zeros((n_out, n_in))", 0, "stay alike"),

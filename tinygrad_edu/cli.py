@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
+import inspect
 import json
 import os
 import sys
@@ -319,6 +320,7 @@ def _gradcheck(parser: _Parser, options: argparse.Namespace) -> int:
         parser.error(f"--seed must not be negative, got {options.seed}")
     shapes = _shapes(parser, options.shapes)
     function = _function(parser, options.function)
+    _expect_a_shape_for_each(parser, options.shapes, shapes, function)
     rng = np.random.default_rng(options.seed)
     try:
         inputs = [np.asarray(rng.standard_normal(shape)) for shape in shapes]
@@ -333,6 +335,28 @@ def _gradcheck(parser: _Parser, options: argparse.Namespace) -> int:
         parser.exit(1, f"{parser.prog}: {_in_one_line(error)}\n")
     print(report)
     return 0
+
+
+def _expect_a_shape_for_each(
+    parser: _Parser, text: str, shapes: Sequence[Any], function: Any
+) -> None:
+    """Refuse fewer or more shapes than the function takes arrays."""
+    if not isinstance(function, type):
+        function = getattr(function, "forward", function)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # it does not say
+        return
+    kinds = inspect.Parameter
+    parameters = signature.parameters.values()
+    in_front = (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
+    taken = [p for p in parameters if p.kind in in_front]
+    if not taken or any(p.kind is kinds.VAR_POSITIONAL for p in parameters):
+        return
+    needed = [p for p in taken if p.default is p.empty]
+    if not len(needed) <= len(shapes) <= len(taken):
+        each = ", ".join(p.name for p in needed or taken)
+        parser.error(f"--shapes must have one shape for each of {each}, got {text!r}")
 
 
 def _in_one_line(error: BaseException) -> str:

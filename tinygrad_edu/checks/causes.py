@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -35,51 +35,72 @@ def _same(a: Any, b: Any) -> bool:
     return bool(np.all(np.abs(a - b) <= _CLOSE * np.abs(b) + 1e-9 * scale))
 
 
-def _ratio(a: Any, b: Any) -> float | None:
-    """Return c with a = c b, if there is one that is neither 0 nor 1."""
+def _ratio(a: Any, b: Any, sizes: Collection[int] = ()) -> float | None:
+    """Return c with a = c b, if there is one, and it is not 0.
+
+    Two numbers always have a ratio. So of a single one only a short fraction is
+    believed, or one of ``sizes``.
+    """
     if np.shape(a) != np.shape(b):
         return None
     known = ~np.isnan(b)
     a, b = np.asarray(a)[known], np.asarray(b)[known]
     with np.errstate(all="ignore"):
         c = float(np.vdot(a, b) / np.vdot(b, b)) if b.size else np.nan
-    if not np.isfinite(c) or c == 0 or not _same(a, c * b):
+    if not 1e-99 < abs(c) < 1e99 or not _same(a, c * b):  # nor nan
         return None
+    if b.size == 1 and _short(c) is None:
+        whole = round(max(abs(c), 1 / abs(c)))
+        if whole not in (1, *sizes) or not _is(abs(c), whole):
+            return None
     return c
+
+
+def _short(c: float) -> Fraction | None:
+    """Return the fraction that one would write for a number: 2, 1/32, 2/3."""
+    nice = Fraction(c).limit_denominator(1000)
+    short = nice.denominator == 1 or abs(nice.numerator) <= 10
+    return nice if short and abs(c - nice) <= 1e-7 * abs(c) else None
+
+
+def _is(c: float, whole: int) -> bool:
+    """Whether a number is a whole one, or 1 over it."""
+    return c > 0 and abs(max(c, 1 / c) - whole) <= _CLOSE * whole
 
 
 def _spelled(c: float) -> str:
     """Return a number as one would write it: 2, 1/32, 1.01."""
-    nice = Fraction(c).limit_denominator(1000)
-    short = nice.denominator == 1 or abs(nice.numerator) <= 10
-    if short and abs(c - nice) <= 1e-7 * abs(c):
-        return str(nice)
-    return f"{c:.6g}"
+    return f"{c:.6g}" if _short(c) is None else str(_short(c))
 
 
 def _of_factor(
-    c: float, sizes: Mapping[int, str], wrong: str, right: str
+    c: float,
+    sizes: Mapping[int, str],
+    lengths: Mapping[int, str],
+    wrong: str,
+    right: str,
 ) -> Cause | None:
     """Name a constant factor."""
     if abs(c - 1) <= _CLOSE:
         return None
-    whole = round(abs(c))
+    whole = round(max(abs(c), 1 / abs(c)))
     says = f"{wrong} is {_spelled(c)} x {right}"
     if abs(c + 1) <= _CLOSE:
         return Cause("sign", f"{says}: the sign is wrong")
-    if whole > 1 and abs(abs(c) - whole) <= _CLOSE * whole and whole in sizes:
+    if whole == 1 or not _is(abs(c), whole):
+        return Cause("factor", says)
+    if whole in sizes and abs(c) > 1:
         minus = ", and the sign is wrong" if c < 0 else ""
         return Cause(
             "missing-mean",
             f"{says}: a division by {whole}, {sizes[whole]}, is missing{minus}",
         )
-    inverse = round(1 / abs(c))
-    if inverse > 1 and abs(1 / abs(c) - inverse) <= _CLOSE * inverse:
-        if inverse in sizes:
-            return Cause(
-                "factor",
-                f"{says}: divided by {inverse}, {sizes[inverse]}, once too often",
-            )
+    if whole in sizes:
+        often = f"divided by {whole}, {sizes[whole]}, once too often"
+        return Cause("factor", f"{says}: {often}")
+    if whole in lengths:
+        hint = ": a constant factor (is a 1/2 or a 2 lost?)" if whole == 2 else ""
+        says += f"{hint}; {whole} is also {lengths[whole]}"
     return Cause("factor", says)
 
 
@@ -91,6 +112,7 @@ def likely_cause(
     sums_of: Mapping[str, Any] | None = None,
     variants: Sequence[tuple[Cause, Any]] = (),
     sizes: Mapping[int, str] | None = None,
+    lengths: Mapping[int, str] | None = None,
     said: tuple[str, str] = ("analytic", "numeric"),
 ) -> Cause:
     """Return the slip that makes ``claimed`` of ``right``, or ``NO_RELATION``.
@@ -108,7 +130,9 @@ def likely_cause(
     variants : sequence of (Cause, ndarray)
         The gradients that certain slips would give.
     sizes : mapping of int to str
-        Lengths of axes, with what they are the length of.
+        Numbers that may be divided by, as in a mean, with what each is.
+    lengths : mapping of int to str
+        Other lengths of axes, which are told beside a factor.
     said : pair of str
         What the two arrays are called.
 
@@ -118,17 +142,18 @@ def likely_cause(
     """
     claimed, right = np.asarray(claimed, float), np.asarray(right, float)
     factors, sums_of = factors or {}, sums_of or {}
-    sizes = sizes or {}
+    sizes, lengths = sizes or {}, lengths or {}
     wrong, true = said
+    single = np.count_nonzero(~np.isnan(right)) == 1
     if not np.any(claimed) and np.any(np.nan_to_num(right)):
         return Cause(
             "detached",
             f"{wrong} is 0 everywhere: the graph does not lead to this input (was "
             "something taken out by .data, .detach() or no_grad?)",
         )
-    c = _ratio(claimed, right)
+    c = _ratio(claimed, right, sizes)
     if c is not None:
-        found = _of_factor(c, sizes, wrong, true)
+        found = _of_factor(c, sizes, lengths, wrong, true)
         if found is not None:
             return found
     slips: list[tuple[float, Cause]] = []
@@ -137,7 +162,7 @@ def likely_cause(
         if array.shape == right.shape and _same(array, right):
             continue  # no slip: it makes no difference here
         c = _ratio(claimed, array)
-        if c is not None:
+        if c is not None and (_is(c, 1) or (_short(c) is not None and not single)):
             text = slip.text + _and_factor(c, wrong)
             slips.append((abs(c - 1), Cause(slip.name, text)))
     if slips:  # the one that needs no factor beside it, if there is one
@@ -156,23 +181,28 @@ def likely_cause(
                 more, less = claimed * array, right * array
         except ValueError:
             continue
-        if more.shape != right.shape or _ratio(array, np.ones(array.shape)):
+        if more.shape != right.shape or (_is_constant(array) and not single):
             continue
         c = _ratio(more, right)
-        if c is not None:
+        if c is not None and (_is(c, 1) or not single):
             text = f"the factor {what} is missing"
             return Cause("missing-derivative", text + _and_factor(c, wrong))
         c = _ratio(claimed, less)
-        if c is not None:
+        if c is not None and (_is(c, 1) or not single):
             text = f"the factor {what} is there once too often"
             return Cause("extra-factor", text + _and_factor(c, wrong))
     return NO_RELATION
 
 
+def _is_constant(array: Any) -> bool:
+    return array.size > 0 and _same(array, np.full(array.shape, array.flat[0]))
+
+
 def _and_factor(c: float, wrong: str) -> str:
-    if abs(c - 1) <= _CLOSE:
+    """Tell of a factor beside the slip, unless it may be chance."""
+    if _is(c, 1) or _short(c) is None:
         return ""
-    return f" (and {wrong} is {_spelled(c)} x that)"
+    return f" (and {wrong} is {_short(c)} x that)"
 
 
 def _of_shape(claimed: Any, right: Any, said: tuple[str, str]) -> Cause | None:

@@ -13,7 +13,7 @@ from tinygrad_edu.checks.problems import Problem
 from tinygrad_edu.core import Tensor
 from tinygrad_edu.randomness import Random
 
-__all__ = ["Entry", "InputReport", "compare", "table", "wrong"]
+__all__ = ["Entry", "InputReport", "compare", "counted", "table", "wrong"]
 
 #: Inputs of up to this many entries are checked entry by entry, four calls for each;
 #: larger ones along random directions.
@@ -182,11 +182,12 @@ def _entries(
                 break
     found = _worst(jacobian, numeric, doubt, bad)
     project = rng.standard_normal(len(rows)) if len(rows) > 1 else np.ones(1)
-    kind = "entries of the Jacobian" if len(rows) > 1 else "entries"
+    kind = " of the Jacobian" if len(rows) > 1 else ""
+    every = "the" if jacobian.size == 1 else "all"
     return InputReport(
         name,
         x.shape,
-        f"all {jacobian.size:,} {kind}",
+        f"{every} {counted(jacobian.size, 'entry', 'entries')}{kind}",
         jacobian.size,
         calls,
         *_summary(jacobian, numeric, doubt, rounding[:, 1], steps),
@@ -423,6 +424,11 @@ def _summary(
     resolution = float(np.median(resolutions)) if resolutions else 0.0
     vague = (doubt > 0.1 * largest) & (largest > 0)
     return worst, resolution, int(np.count_nonzero(vague | ~finite))
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a number with what it counts: 1 entry, 2 entries."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
 def table(entries: Sequence[Entry], limit: int = 5) -> str:

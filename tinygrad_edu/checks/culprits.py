@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,20 @@ import numpy as np
 from tinygrad_edu.checks.causes import Cause, likely_cause
 from tinygrad_edu.checks.comparison import Entry, InputReport, compare
 from tinygrad_edu.checks.differences import Sides, one_sided, steps_of
-from tinygrad_edu.checks.problems import Problem, of_operation
-from tinygrad_edu.core import Tensor, nodes_of
+from tinygrad_edu.checks.problems import Problem, has_rules, is_tracked, of_operation
+from tinygrad_edu.core import Op, Tensor, nodes_of
 from tinygrad_edu.randomness import Random
 
-__all__ = ["Culprit", "culprit_cause", "culprits_of", "kink_of", "sizes_of"]
+__all__ = [
+    "Culprit",
+    "culprit_cause",
+    "culprits_of",
+    "kink_of",
+    "reduced_by",
+    "sizes_of",
+    "stopped_behind",
+    "stopped_rule",
+]
 
 _ENGINE = {"item", "sum_to", "broadcast_to", "astype"}  # checked by our own tests
 
@@ -58,12 +68,7 @@ def culprits_of(
     for node in nodes_of(outputs):
         if node.op.name in _ENGINE:
             continue
-        used = [
-            i
-            for i, x in enumerate(node.inputs)
-            if isinstance(x, Tensor) and x.requires_grad
-        ]
-        problem = of_operation(node.op, node.inputs, node.kwargs, used)
+        problem = of_operation(node.op, node.inputs, node.kwargs, _tracked(node))
         if not problem.leaves:
             continue
         first = problem
@@ -85,6 +90,54 @@ def culprits_of(
             if reports:
                 break
     return found
+
+
+def _tracked(node: Tensor) -> list[int]:
+    """Return the positions of the inputs that gradients flow to."""
+    return [i for i, x in enumerate(node.inputs) if is_tracked(x)]
+
+
+def stopped_behind(outputs: Sequence[Any], error: Exception) -> str:
+    """Say which rule behind ``outputs`` stops with such an error; else nothing."""
+    nodes = [node for node in nodes_of(outputs) if node.op.name not in _ENGINE]
+    for recording in (False, True):
+        for node in reversed(nodes):
+            problem = of_operation(node.op, node.inputs, node.kwargs, _tracked(node))
+            text = stopped_rule(node.op, problem, error, recording)
+            if text:
+                return text
+    return ""
+
+
+def stopped_rule(op: Op, problem: Problem, error: Exception, recording: bool) -> str:
+    """Say which rule of an operation stops with such an error; else nothing.
+
+    Each is called by itself, with arrays or, as for second derivatives, with Tensors.
+    """
+    if not problem.leaves or not has_rules(op):
+        return ""
+    outputs = problem.record()
+    node = next(node for node in nodes_of(outputs) if node.op is op)
+    ones = tuple(np.ones(np.shape(y))[()] for y in outputs)
+    out, g = (op.results(*outputs), ones) if op.results else (outputs[0], ones[0])
+    for name, leaf in zip(problem.names, problem.leaves, strict=True):
+        try:
+            if not recording:
+                op.pull(node, g, {leaf}, _nowhere)
+                continue
+            named = {k: f(*node.inputs, **node.kwargs) for k, f in op.residuals.items()}
+            for x, rule in zip(node.inputs, op.rules, strict=False):  # endless, or not
+                if x is leaf:
+                    rule(g, out, *node.inputs, **node.kwargs, **named)
+        except Exception as again:
+            if type(again) is type(error):
+                said = f"{type(again).__name__}: {again}"
+                return f"{op.name}: the rule for {name} stopped: {said}"
+    return ""
+
+
+def _nowhere(x: Tensor, d: Any) -> None:
+    """Take what a rule hands on, whatever it is."""
 
 
 def kink_of(problem: Problem, x: Tensor, entries: Sequence[Entry]) -> Cause | None:
@@ -152,10 +205,10 @@ def culprit_cause(
             text = "the rule hands g on: the derivative of the operation is missing"
             variants.append((Cause("missing-derivative", text), g))
         sums_of = {"g": g, "g · out": g * out}
-    reduces = len(outputs) == 1 and outputs[0].size < max(
-        x.size for x in arrays.values()
-    )
-    sizes = sizes_of(arrays) if reduces else {}
+    shapes = [(name, x.shape) for name, x in arrays.items()]
+    size = outputs[0].size if len(outputs) == 1 else math.inf
+    reduced = [shape for _, shape in shapes if math.prod(shape) > size]
+    sizes, lengths = sizes_of(shapes, [], reduced)
     return likely_cause(
         report.analytic,
         report.numeric,
@@ -163,14 +216,52 @@ def culprit_cause(
         sums_of=sums_of,
         variants=variants,
         sizes=sizes,
+        lengths=lengths if reduced else {},
     )
 
 
-def sizes_of(arrays: dict[str, Any]) -> dict[int, str]:
-    """Return the lengths of the axes of some arrays, with what each is."""
+_Shape = tuple[int, ...]
+
+
+def sizes_of(
+    inputs: Sequence[tuple[str, _Shape]],
+    between: Sequence[tuple[str, _Shape]],
+    reduced: Iterable[_Shape],
+) -> tuple[dict[int, str], dict[int, str]]:
+    """Return what a mean may divide by, and the other lengths, with what each is.
+
+    Parameters
+    ----------
+    inputs, between : sequence of (str, shape)
+        The inputs, and what is computed from them.
+    reduced : iterable of shape
+        Of what is reduced to fewer entries: a mean divides by one of these lengths.
+
+    Notes
+    -----
+    A 2 is lost more often than a mean over two, so the length 2 of an input is none of
+    a mean.
+    """
     found: dict[int, str] = {}
-    for name, x in arrays.items():
-        for axis, n in enumerate(np.shape(x)):
+    for name, shape in (*inputs, *between):
+        for axis, n in enumerate(shape):
             found.setdefault(n, f"the length of axis {axis} of {name}")
-        found.setdefault(int(np.size(x)), f"the size of {name}")
-    return found
+    for name, shape in (*inputs, *between):  # the number of examples may be one, too
+        found.setdefault(math.prod(shape), f"the size of {name}")
+    means = {n for shape in reduced for n in (*shape, math.prod(shape))}
+    if any(2 in shape for _, shape in inputs):
+        means.discard(2)
+    sizes = {n: what for n, what in found.items() if n in means}
+    return sizes, {n: what for n, what in found.items() if n not in means}
+
+
+def reduced_by(nodes: Iterable[Tensor]) -> list[_Shape]:
+    """Return the shapes of what ``nodes`` reduce to fewer entries."""
+    return [
+        x.shape
+        for node in nodes
+        for x in node.inputs
+        if isinstance(x, Tensor)
+        and not isinstance(x.data, tuple)
+        and node.size < x.size
+    ]

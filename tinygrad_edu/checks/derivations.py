@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import re
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,11 +15,11 @@ import numpy as np
 from tinygrad_edu import ops, plots
 from tinygrad_edu.checks.causes import NO_RELATION, Cause, likely_cause
 from tinygrad_edu.checks.comparison import Entry, compare
-from tinygrad_edu.checks.culprits import kink_of, sizes_of
+from tinygrad_edu.checks.culprits import kink_of, reduced_by, sizes_of
 from tinygrad_edu.checks.differences import derivative_along, steps_of
 from tinygrad_edu.checks.functions import argument_names, outputs_of
 from tinygrad_edu.checks.problems import Problem
-from tinygrad_edu.core import Tensor, gradients, nodes_of, tensor
+from tinygrad_edu.core import Tensor, gradients, nodes_of, pull, tensor
 from tinygrad_edu.randomness import Random, RandomSource, generator
 
 if TYPE_CHECKING:
@@ -151,9 +150,10 @@ def check_derivation(
     -----
     Causes: ``factor``, ``sign``, ``transpose``, ``shape``, ``missing-sum``,
     ``extra-sum``, ``missing-mean``, ``wrong-axis``, ``missing-derivative``,
-    ``extra-factor``, ``detached``, ``kink``, ``nan``, ``error`` and ``unknown``. A
-    claim is judged by the gradient from the graph, after this has been compared with
-    finite differences. The text calls a tensor by its ``.name``, if ``f`` gives it one.
+    ``extra-factor``, ``missing-term``, ``detached``, ``kink``, ``nan``, ``error`` and
+    ``unknown``. A claim is judged by the gradient from the graph, after this has been
+    compared with finite differences. The text calls a tensor by its ``.name``, if ``f``
+    gives it one.
 
     Examples
     --------
@@ -198,9 +198,12 @@ def _checked(
     args = {name: _leaf(name, x) for name, x in given.items()}
     leaves = {name: args[name] for name in claims}
     for name, x in leaves.items():
-        if not isinstance(x, Tensor):
-            kind = _array(x).dtype
-            text = "write 3.0 for 3" if kind.kind in "iub" else "pass real numbers"
+        kind = _array(x).dtype
+        if kind.kind != "f":
+            text = "pass real numbers"
+            if kind.kind in "iub":
+                array = isinstance(x, Tensor | np.ndarray) and x.ndim > 0
+                text = f"pass {name}.astype(float)" if array else "write 3.0 for 3"
             raise TypeError(f"{name} holds {kind}, which has no gradient: {text}")
 
     call = _call_of(f, args, "f")
@@ -500,12 +503,15 @@ def _cause(
         for node in nodes_of([output])
         if not isinstance(node.data, tuple) and node.requires_grad
     ]
-    sizes = sizes_of({_called(t): t.data for t in (*problem.leaves, *nodes)})
-    simple = likely_cause(claim, right, sizes=sizes, said=_SAID)
+    sizes, lengths = sizes_of(
+        [(_called(t), t.shape) for t in problem.leaves],
+        [(_called(t), t.shape) for t in nodes],
+        reduced_by(nodes),
+    )
+    simple = likely_cause(claim, right, sizes=sizes, lengths=lengths, said=_SAID)
     if simple.name == "detached" and claim.shape != right.shape:
         return NO_RELATION
-    by_chance = right.size == 1 and simple.name == "factor" and not _is_plain(simple)
-    if simple != NO_RELATION and not by_chance:
+    if simple != NO_RELATION:
         return simple
     found = _summed_too_often(claim, right) or _partly(claim, right, close)
     if found is not None:
@@ -520,24 +526,14 @@ def _cause(
     found = _summed_elsewhere(claim, right, flowing)
     if found is not None:
         return found
-    slips = _slips(right, x, nodes, flowing)
-    if by_chance:  # two numbers are in some ratio always
-        exact = [cause for cause, array in slips if np.allclose(claim, array, 1e-6, 0)]
-        return exact[0] if exact else simple
     return likely_cause(
         claim,
         right,
         factors=factors,
         sums_of={f"dL/d({_called(t)})": g for t, g in flowing.items()},
-        variants=slips,
-        sizes=sizes,
+        variants=_slips(right, x, nodes, flowing),
         said=_SAID,
     )
-
-
-def _is_plain(cause: Cause) -> bool:
-    """Whether a factor is one that people forget: 2, 1/2, 1/32, -3."""
-    return re.search(r"is -?\d{1,4}(/\d{1,4})? x ", cause.text) is not None
 
 
 def _summed_too_often(claim: np.ndarray, right: np.ndarray) -> Cause | None:
@@ -585,8 +581,6 @@ def _partly(claim: np.ndarray, right: np.ndarray, close: np.ndarray) -> Cause | 
     found = likely_cause(claim[~close], right[~close], said=_SAID)
     if found.name not in ("sign", "factor", "detached"):
         return None
-    if np.sum(~close) == 1 and found.name == "factor" and not _is_plain(found):
-        return None
     if found.name == "detached":
         return Cause("factor", "where it is wrong, the claim is 0")
     return Cause(found.name, f"where it is wrong, {found.text}")
@@ -624,23 +618,24 @@ def _slips(
     """Return the gradients by ``x`` that follow from slips on the way to it."""
     found: list[tuple[Cause, np.ndarray]] = []
     limit = min(_VARIANTS, _VISITS // max(len(nodes), 1))
+    in_rules = (
+        slip
+        for a in reversed(nodes)
+        for slip in (*_forgotten(a, flowing[a]), *_untransposed(a, flowing[a]))
+    )
+    in_sums = (slip for a in reversed(nodes) for slip in _of_a_term(a, flowing[a]))
 
     def back(z: Tensor, g: np.ndarray) -> np.ndarray:
         if z is x:
             return g
         return np.asarray(gradients(z, [x], gradient=g)[0])
 
-    for a in reversed(nodes):
-        for z, part, wrong, cause in (
-            *_forgotten(a, flowing[a]),
-            *_untransposed(a, flowing[a]),
-        ):
-            if len(found) >= limit:
-                return found
+    for slips in (in_sums, in_rules):
+        for z, part, wrong, cause in itertools.islice(slips, limit):
             if z is not x and not z.requires_grad:
                 continue
             true, slip = back(z, part), back(z, wrong)
-            if np.any(true) and np.any(slip):
+            if np.any(true) and (np.any(slip) or not np.any(wrong)):
                 found.append((cause, right - true + slip))
     return found
 
@@ -687,19 +682,55 @@ def _function(a: Tensor, z: Tensor) -> str:
     return f"{_called(a)} by {_called(z)}"
 
 
+def _of_a_term(a: Tensor, g: np.ndarray) -> Iterator[_Slip]:
+    """Yield what a sum hands on to a term that is missing, or has a wrong factor."""
+    if a.op is None or a.op.name not in ("add", "subtract"):
+        return
+    for z, part in pull(a, g):
+        part, term = np.asarray(part), f"{_called(z)}{_of_inputs(z)}"
+        for factor, name, text in _WRONG_TERM:
+            cause = Cause(name, f"the term {term} {text} the sum {_called(a)}")
+            yield z, part, factor * part, cause
+
+
+_WRONG_TERM = [
+    (0.0, "missing-term", "is missing from"),
+    (-1.0, "sign", "has the wrong sign in"),
+    (2.0, "factor", "is taken twice in"),
+    (0.5, "factor", "is taken by half in"),
+]
+
+
+def _of_inputs(z: Tensor) -> str:
+    """Say from which inputs a tensor is computed, if it is none itself."""
+    leaves = (
+        x
+        for node in nodes_of([z])
+        for x in node.inputs
+        if isinstance(x, Tensor) and x.op is None and x.requires_grad
+    )
+    names = dict.fromkeys(x.name for x in leaves if x.name)
+    return f" of {', '.join(names)}" if names else ""
+
+
 def _untransposed(a: Tensor, g: np.ndarray) -> Iterator[_Slip]:
     """Yield what a product hands on if a matrix is not transposed, where it fits."""
     if a.op is None or a.op.name not in ("matmul", "linear"):
         return
     first, second = a.inputs[:2]
     u, v = _array(first), _array(second)
-    if g.ndim != 2 or u.ndim != 2 or v.ndim != 2:
+    if not (1 <= u.ndim <= 2 and 1 <= v.ndim <= 2):
         return
+    # A vector is a row on the left, and a column on the right; of linear, a row again.
+    u = np.atleast_2d(u)
+    v = v[:, None] if v.ndim == 1 and a.op.name == "matmul" else np.atleast_2d(v)
+    g = g.reshape(len(u), -1)
     if a.op.name == "matmul":
         products = [(first, second, g, v.T), (second, first, u.T, g)]
     else:  # first @ second.T
         products = [(first, second, g, v), (second, first, g.T, u)]
     for z, other, left, right in products:
+        part = left @ right
         if not isinstance(z, Tensor):
             continue
         text = (
@@ -708,5 +739,6 @@ def _untransposed(a: Tensor, g: np.ndarray) -> Iterator[_Slip]:
         for wrong in ((left, right.T), (left.T, right), (left.T, right.T)):
             if wrong[0].shape[1] == wrong[1].shape[0]:
                 slip = wrong[0] @ wrong[1]
-                if slip.shape == z.shape:
-                    yield z, left @ right, slip, Cause("transpose", text)
+                if slip.shape == part.shape:
+                    pair = part.reshape(z.shape), slip.reshape(z.shape)
+                    yield z, *pair, Cause("transpose", text)

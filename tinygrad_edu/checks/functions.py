@@ -13,12 +13,14 @@ import numpy as np
 
 from tinygrad_edu import errors
 from tinygrad_edu.checks.causes import NO_RELATION, Cause, likely_cause
-from tinygrad_edu.checks.comparison import InputReport, compare, table
+from tinygrad_edu.checks.comparison import InputReport, compare, counted, table
 from tinygrad_edu.checks.culprits import (
     Culprit,
     culprits_of,
     kink_of,
+    reduced_by,
     sizes_of,
+    stopped_behind,
 )
 from tinygrad_edu.checks.problems import Problem, is_tracked
 from tinygrad_edu.core import Op, Tensor, nodes_of, tensor
@@ -105,14 +107,18 @@ class GradcheckReport:
     def __str__(self) -> str:
         lines = [
             f"gradcheck: {'wrong' if any(r.wrong for r in self.inputs) else 'right'}, "
-            f"order {self.order}; {self.compared:,} numbers compared in {self.calls:,} "
-            f"calls, worst relative error {self.worst:.1g}"
+            f"order {self.order}; {counted(self.compared, 'number')} compared in "
+            f"{self.calls:,} calls, worst relative error {self.worst:.1g}"
         ]
         for r in self.inputs:
             lines.append(
                 f"  {r.name} {r.shape}: {r.method}, worst {r.worst:.1g}, "
                 f"differences resolve {r.resolution:.1g}"
-                + (f" ({r.unresolved:,} numbers not at all)" if r.unresolved else "")
+                + (
+                    f" ({counted(r.unresolved, 'number')} not at all)"
+                    if r.unresolved
+                    else ""
+                )
             )
         return "\n".join(lines)
 
@@ -154,8 +160,9 @@ def gradcheck(
     Raises
     ------
     GradientCheckError
-        If a derivative is wrong, or the differences cannot tell. The message names the
-        input, the worst entries, the likely cause and the operation to blame.
+        If a derivative is wrong, the differences cannot tell, or a rule stops with an
+        error. The message names the input, the worst entries, the likely cause and the
+        operation to blame.
     TypeError
         If ``f`` does not return Tensors.
     ValueError
@@ -191,7 +198,15 @@ def gradcheck(
         for level in range(1, order + 1):
             if level > 1:
                 problem = problem.differentiated(rng)
-            reports = compare(problem, rng, rtol)
+            try:
+                reports = compare(problem, rng, rtol)
+            except Exception as error:
+                stopped = stopped_behind(outputs, error)
+                if not stopped:
+                    raise
+                report = GradcheckReport(tuple(done), level)
+                text = f"{_title(level)}\n{stopped}"
+                raise GradientCheckError(text, report, ["error"]) from error
             prefix = {1: "", 2: "second order, "}.get(level, f"order {level}, ")
             done += [_renamed(r, prefix + r.name) for r in reports]
             bad = [r for r in reports if r.wrong or not r.resolved]
@@ -345,7 +360,7 @@ def _failure(
     for r in bad:
         cause = _cause_of(r, problem, outputs)
         if r.wrong:
-            some = f"in {len(r.wrong):,} of {r.compared:,} numbers "
+            some = f"in {len(r.wrong):,} of {counted(r.compared, 'number')} "
             lines.append(
                 f"the gradient by {r.name} {r.shape} is wrong "
                 f"{some if len(r.wrong) <= r.compared else ''}({r.method}):"
@@ -367,9 +382,13 @@ def _failure(
             "Every operation's rule is right by itself, so look for numbers that leave "
             "the graph on the way (.data, .detach(), no_grad)."
         )
-    title = "gradcheck failed" if level == 1 else f"gradcheck failed at order {level}"
     named = tuple(dict.fromkeys(causes))
-    return GradientCheckError("\n".join([title, *lines]), report, named, culprits)
+    text = "\n".join([_title(level), *lines])
+    return GradientCheckError(text, report, named, culprits)
+
+
+def _title(level: int) -> str:
+    return "gradcheck failed" if level == 1 else f"gradcheck failed at order {level}"
 
 
 def _cause_of(
@@ -387,12 +406,12 @@ def _cause_of(
         return _coarse(single)
     if report.analytic is None:
         return NO_RELATION
-    sizes = sizes_of(
-        dict(zip(problem.names, (y.data for y in problem.leaves), strict=True))
+    nodes = [node for node in nodes_of(outputs) if not isinstance(node.data, tuple)]
+    sizes, _ = sizes_of(
+        [(n, y.shape) for n, y in zip(problem.names, problem.leaves, strict=True)],
+        [(node.op.name, node.shape) for node in nodes],
+        reduced_by(nodes),
     )
-    for node in nodes_of(outputs):
-        if not isinstance(node.data, tuple):
-            sizes = {**sizes_of({node.op.name: node.data}), **sizes}
     return likely_cause(report.analytic, report.numeric, sizes=sizes)
 
 

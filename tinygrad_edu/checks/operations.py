@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checks.comparison import compare, table
-from tinygrad_edu.checks.culprits import culprit_cause
+from tinygrad_edu.checks.comparison import compare, counted, table
+from tinygrad_edu.checks.culprits import culprit_cause, stopped_rule
 from tinygrad_edu.checks.functions import GradientCheckError
-from tinygrad_edu.checks.problems import as_called, of_operation
+from tinygrad_edu.checks.problems import as_called, has_rules, of_operation
 from tinygrad_edu.core import Case, Op, Tensor, gradients, tensor
 from tinygrad_edu.randomness import RandomSource, generator
 from tinygrad_edu.transforms import jvp, vjp
@@ -56,8 +56,9 @@ class OperationReport:
 
     def __str__(self) -> str:
         return (
-            f"check_op: {self.op} is right in {self.cases} cases; {self.compared:,} "
-            f"derivatives compared, worst relative error {self.worst:.1g}"
+            f"check_op: {self.op} is right in {counted(self.cases, 'case')}; "
+            f"{counted(self.compared, 'derivative')} compared, worst relative error "
+            f"{self.worst:.1g}"
         )
 
 
@@ -121,14 +122,18 @@ def check_op(
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
         for case in cases:
-            wrong += _all_of(case, _values(op, case, reference, rng))
-            wrong += _all_of(case, _single_precision(op, case, rng))
-            wrong += _all_of(case, _residuals(op, case, rng))
-            wrong += _all_of(case, _memory(op, case, rng))
-            if _has_rules(op):
-                wrong += _all_of(case, _derivatives(op, case, order, rng, compared))
-                wrong += _all_of(case, _forward_mode(op, case, rng))
-    for name in op.arguments if cases and _has_rules(op) else ():
+            asked = [
+                _values(op, case, reference, rng),
+                _single_precision(op, case, rng),
+                _residuals(op, case, rng),
+                _memory(op, case, rng),
+            ]
+            if has_rules(op):
+                asked.append(_derivatives(op, case, order, rng, compared))
+                asked.append(_forward_mode(op, case, rng))
+            for findings in asked:
+                wrong += _all_of(op, case, rng, findings)
+    for name in op.arguments if cases and has_rules(op) else ():
         if name not in op.constant and name not in compared.arguments:
             wrong.append(
                 f"the rule of {name} is used in no case: add one in which {name} is of "
@@ -159,27 +164,32 @@ def _declaration(op: Op) -> Iterator[str]:
         yield "its label is empty: declare symbol="
     if not (op.__doc__ or "").strip():
         yield "it has no docstring"
-    if not _has_rules(op):
+    if not has_rules(op):
         yield f"it has no rules: declare them with {op.name}.vjp(...)"
 
 
-def _has_rules(op: Op) -> bool:
-    try:
-        iter(op.rules)
-    except TypeError:
-        return False
-    return True
-
-
-def _all_of(case: Case, findings: Iterator[str]) -> list[str]:
+def _all_of(
+    op: Op, case: Case, rng: RandomSource, findings: Iterator[str]
+) -> list[str]:
     """Return all findings in a case, and the error that ended the search, if any."""
     found: list[str] = []
     try:
         for text in findings:
             found.append(f"{case}: {text}")
     except Exception as error:  # the rest is checked all the same
-        found.append(f"{case}: raises {type(error).__name__}: {error}")
+        text = _stopped(op, case, rng, error)
+        found.append(f"{case}: {text or f'raises {type(error).__name__}: {error}'}")
     return found
+
+
+def _stopped(op: Op, case: Case, rng: RandomSource, error: Exception) -> str:
+    """Say which rule stops with such an error; nothing if it was no rule."""
+    with contextlib.suppress(Exception):
+        named = {**op.metadata, **case.kwargs}
+        problem = of_operation(op, case.sample(rng), named)
+        arrays = stopped_rule(op, problem, error, recording=False)
+        return arrays or stopped_rule(op, problem, error, recording=True)
+    return ""
 
 
 def _broadcasting(op: Op) -> list[Case]:
@@ -335,7 +345,7 @@ def _single_precision(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:
             yield f"float32 inputs give {y.dtype}"
     right = _numbers(_call(op, inputs, case))
     yield from _differences(values, right, _SINGLE, "the value in float64")
-    if _has_rules(op):
+    if has_rules(op):
         found = _differences(
             _gradients(op, singles, case),
             _gradients(op, inputs, case),
@@ -411,7 +421,7 @@ def _one_call(
     names = out._fields if op.results else ("out",)
     made = dict(zip(names, _parts(out), strict=True)) | residuals
     rules: dict[str, Callable[[], Any]] = {}
-    which = _differentiable(op, inputs) if _has_rules(op) else []
+    which = _differentiable(op, inputs) if has_rules(op) else []
     for i, rule in zip(range(len(inputs)), op.rules if which else (), strict=False):
         if i in which:
             rules[_label(op, i)] = partial(rule, g, out, *inputs, **named, **residuals)

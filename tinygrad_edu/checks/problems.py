@@ -12,7 +12,7 @@ from tinygrad_edu.core import Op, Tensor, gradients, nodes_of, tensor
 from tinygrad_edu.randomness import Random
 from tinygrad_edu.transforms import pulled
 
-__all__ = ["Problem", "as_called", "is_tracked", "of_operation"]
+__all__ = ["Problem", "as_called", "has_rules", "is_tracked", "of_operation"]
 
 
 class Problem:
@@ -139,6 +139,15 @@ def _cut(flat: np.ndarray, outputs: Sequence[Any]) -> list[np.ndarray]:
     )
     parts = np.split(flat, sizes[:-1])
     return [p.reshape(np.shape(y)) for p, y in zip(parts, outputs, strict=True)]
+
+
+def has_rules(op: Op) -> bool:
+    """Whether its rules were declared."""
+    try:
+        iter(op.rules)
+    except TypeError:
+        return False
+    return True
 
 
 def as_called(op: Op, inputs: Sequence[Any], kwargs: Any) -> list[Any]:

@@ -366,11 +366,11 @@ def _checked(check: Any) -> None:
     try:
         check()
     except checks.GradientCheckError as error:
+        if isinstance(error.__cause__, NotImplementedError):
+            raise Wrong("the rule of logistic is not written yet") from None
         lines = str(error).splitlines()
         causes = [x for x in lines if x.startswith(("likely cause", "culprit"))]
         raise Wrong("\n".join(dict.fromkeys([*lines[:4], *causes[:1]]))) from error
-    except NotImplementedError:
-        raise Wrong("the rule of logistic is not written yet") from None
     except (Exception, SystemExit) as error:  # of the operation, whatever it does
         raise Wrong(f"{type(error).__name__}: {error}") from error
 

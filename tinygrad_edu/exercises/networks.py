@@ -209,6 +209,9 @@ def _gradient(answer: Answer, counts: tuple[int, ...]) -> None:
                 "the label is missing: the right class has to be pulled up": (
                     _softmax(Z) / m
                 ),
+                f"a division by {m}, the number of examples, is missing": (
+                    _softmax(Z) - Y
+                ),
             }
             point = f" ({classes} classes, {m} example{'s' if m > 1 else ''})"
             expect_gradient(
