@@ -43,7 +43,7 @@ class Everywhere:
     """What holds for the examples in docstrings, too, which lie in another folder."""
 
     @pytest.fixture(autouse=True)
-    def own_ops(self) -> Iterator[None]:
+    def declared_operations_forgotten(self) -> Iterator[None]:
         """Forget the operations that a test or an example declares."""
         tables = (OPS, FROM_NUMPY)
         before = [dict(table) for table in tables]

@@ -347,7 +347,7 @@ SLIGHT = 1.0005  # 0.05 %
 @pytest.mark.parametrize("factor", [SLIGHT, 1 / SLIGHT, -1.0, 0.0])
 @pytest.mark.parametrize("size", [(), (3, 4), (1500,)], ids=str)
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
-def test_a_wrong_first_derivative_fails(factor, size, scale, rng, own_ops):
+def test_a_wrong_first_derivative_fails(factor, size, scale, rng):
     square = own_square(lambda g, out, x: g * 2 * x * factor)
     x = scale * rng.standard_normal(size)
 
@@ -369,9 +369,7 @@ def first_is_right(factor):
 
 @pytest.mark.parametrize("factor", [SLIGHT, 1 / SLIGHT, 2.0, -1.0, 0.0])
 @pytest.mark.parametrize("size", [(), (3, 4), (1500,)], ids=str)
-def test_a_wrong_second_derivative_fails_only_at_second_order(
-    factor, size, rng, own_ops
-):
+def test_a_wrong_second_derivative_fails_only_at_second_order(factor, size, rng):
     square = own_square(first_is_right(factor))
     x = rng.uniform(0.5, 2, size)
 
@@ -396,7 +394,7 @@ def test_a_wrong_second_derivative_fails_only_at_second_order(
     ids=["of the output", "of the input", "of the upstream gradient"],
 )
 @pytest.mark.parametrize("size", [(3,), (1500,)], ids=str)
-def test_a_rule_that_reads_numbers_is_found_at_second_order(rule, size, rng, own_ops):
+def test_a_rule_that_reads_numbers_is_found_at_second_order(rule, size, rng):
     tanh = own_op(lambda x: np.tanh(x), {"x": rule})
     x = rng.standard_normal(size)
 
@@ -407,7 +405,7 @@ def test_a_rule_that_reads_numbers_is_found_at_second_order(rule, size, rng, own
     assert all(c.order == 2 for c in error.culprits)
 
 
-def test_a_detached_upstream_gradient_is_the_culprits_argument(rng, own_ops):
+def test_a_detached_upstream_gradient_is_the_culprits_argument(rng):
     double = own_op(lambda x: 2.0 * x, {"x": lambda g, out, x: raw(g) * 2.0})
 
     error = failure_of(lambda x: te.exp(double(x)), rng.standard_normal(3), order=2)
@@ -417,7 +415,7 @@ def test_a_detached_upstream_gradient_is_the_culprits_argument(rng, own_ops):
     assert culprit.cause.name == "detached"
 
 
-def test_third_order(rng, own_ops):
+def test_third_order(rng):
     def rule(g, out, x):  # 4x³, whose second derivative is right and third is not
         constant = raw(x)
         return g * (4 * constant**3 + 12 * constant**2 * (x - constant))
@@ -445,7 +443,7 @@ def test_third_order(rng, own_ops):
         (12_345, np.inf),
     ],
 )
-def test_one_wrong_entry_among_50_000_is_found(factor, where, rng, own_ops):
+def test_one_wrong_entry_among_50_000_is_found(factor, where, rng):
     index = tuple(map(int, np.unravel_index(where, (250, 200))))
 
     def rule(g, out, x):
@@ -465,7 +463,7 @@ def test_one_wrong_entry_among_50_000_is_found(factor, where, rng, own_ops):
     assert error.culprits[0].entry.index == index
 
 
-def test_one_wrong_entry_among_few_is_the_only_one_listed(rng, own_ops):
+def test_one_wrong_entry_among_few_is_the_only_one_listed(rng):
     def rule(g, out, x):
         d = np.array(g * 2 * x)
         d[2, 1] += 0.5
@@ -481,7 +479,7 @@ def test_one_wrong_entry_among_few_is_the_only_one_listed(rng, own_ops):
     assert error.causes == ("unknown",)
 
 
-def test_the_worst_entries_come_first(rng, own_ops):
+def test_the_worst_entries_come_first(rng):
     off = np.array([0.0, 0.1, -0.3, 0.0, 0.2])
     square = own_square(lambda g, out, x: g * (2 * x + off))
 
@@ -491,7 +489,7 @@ def test_the_worst_entries_come_first(rng, own_ops):
     assert [e.index for e in wrong] == [(2,), (4,), (1,)]
 
 
-def test_every_wrong_input_is_listed_and_no_right_one(rng, own_ops):
+def test_every_wrong_input_is_listed_and_no_right_one(rng):
     f = own_op(
         lambda a, b, c: a * b * c,
         {
@@ -508,7 +506,7 @@ def test_every_wrong_input_is_listed_and_no_right_one(rng, own_ops):
     assert "the gradient by q" not in str(error)
 
 
-def test_of_several_outputs_the_wrong_one_is_named(rng, own_ops):
+def test_of_several_outputs_the_wrong_one_is_named(rng):
     square = own_square(lambda g, out, x: 3 * g * x)
 
     error = failure_of(lambda x: (te.exp(x), square(x)), rng.uniform(1, 2, 2))
@@ -540,7 +538,7 @@ def cause_of(f, *inputs, **options):
     ],
 )
 @pytest.mark.parametrize("size", [(3, 4), (1500,)], ids=str)
-def test_a_constant_factor_is_named(factor, cause, text, size, rng, own_ops):
+def test_a_constant_factor_is_named(factor, cause, text, size, rng):
     square = own_square(lambda g, out, x: factor * g * 2 * x)
 
     error, name = cause_of(lambda x: te.sum(square(x)), rng.standard_normal(size))
@@ -554,7 +552,7 @@ def own_mean(rule):
     return own_op(lambda x: np.mean(x), {"x": rule}, elementwise=False)
 
 
-def test_a_forgotten_mean_is_named(rng, own_ops):
+def test_a_forgotten_mean_is_named(rng):
     mean = own_mean(lambda g, out, x: g * np.ones(x.shape))
 
     error, name = cause_of(lambda x: mean(te.exp(x)), rng.standard_normal(7))
@@ -564,7 +562,7 @@ def test_a_forgotten_mean_is_named(rng, own_ops):
     assert "culprit: planted, argument x: analytic is 7 x numeric" in str(error)
 
 
-def test_a_mean_taken_twice_is_named(rng, own_ops):
+def test_a_mean_taken_twice_is_named(rng):
     mean = own_mean(lambda g, out, x: g * np.ones(x.shape) / x.size**2)
 
     error, name = cause_of(lambda x: mean(te.exp(x)), rng.standard_normal((7, 3)))
@@ -573,7 +571,7 @@ def test_a_mean_taken_twice_is_named(rng, own_ops):
     assert "divided by 21, the size of x, once too often" in str(error)
 
 
-def test_a_transposition_is_named(rng, own_ops):
+def test_a_transposition_is_named(rng):
     product = own_op(
         lambda a, b: a @ b,
         {
@@ -591,7 +589,7 @@ def test_a_transposition_is_named(rng, own_ops):
     assert [c.argument for c in error.culprits] == ["a"]
 
 
-def test_of_a_rectangle_the_engine_itself_refuses_a_transposition(rng, own_ops):
+def test_of_a_rectangle_the_engine_itself_refuses_a_transposition(rng):
     product = own_op(
         lambda a, b: a @ b,
         {
@@ -613,7 +611,7 @@ def own_affine(rule):
     )
 
 
-def test_a_sum_over_the_wrong_axis_is_named(rng, own_ops):
+def test_a_sum_over_the_wrong_axis_is_named(rng):
     add = own_affine(lambda g, out, x, b: g.sum(axis=1))
     x, b = rng.standard_normal((3, 3)), rng.standard_normal(3)
 
@@ -623,7 +621,7 @@ def test_a_sum_over_the_wrong_axis_is_named(rng, own_ops):
     assert "argument b: g was summed over axis 1 instead of 0" in str(error)
 
 
-def test_a_missing_sum_over_a_broadcast_axis_is_refused_by_the_engine(rng, own_ops):
+def test_a_missing_sum_over_a_broadcast_axis_is_refused_by_the_engine(rng):
     add = own_affine(lambda g, out, x, b: g)
 
     message = r"planted: a rule returned shape \(4, 3\) for b, .* of shape \(3,\)"
@@ -631,7 +629,7 @@ def test_a_missing_sum_over_a_broadcast_axis_is_refused_by_the_engine(rng, own_o
         te.gradcheck(add, rng.standard_normal((4, 3)), rng.standard_normal(3))
 
 
-def test_a_mean_instead_of_the_sum_over_a_broadcast_axis_is_a_factor(rng, own_ops):
+def test_a_mean_instead_of_the_sum_over_a_broadcast_axis_is_a_factor(rng):
     add = own_affine(lambda g, out, x, b: g.mean(axis=0))
 
     error, name = cause_of(
@@ -643,7 +641,7 @@ def test_a_mean_instead_of_the_sum_over_a_broadcast_axis_is_a_factor(rng, own_op
 
 
 @pytest.mark.parametrize("size", [(3, 4), (1500,)], ids=str)
-def test_a_missing_derivative_of_the_activation_is_named(size, rng, own_ops):
+def test_a_missing_derivative_of_the_activation_is_named(size, rng):
     sigmoid = own_op(
         lambda z: 1 / (1 + np.exp(-z)), {"z": lambda g, out, z: g}, "my_sigmoid"
     )
@@ -658,7 +656,7 @@ def test_a_missing_derivative_of_the_activation_is_named(size, rng, own_ops):
     )
 
 
-def test_a_missing_upstream_gradient_is_named(rng, own_ops):
+def test_a_missing_upstream_gradient_is_named(rng):
     tanh = own_op(lambda x: np.tanh(x), {"x": lambda g, out, x: 1 - out * out})
 
     error = failure_of(lambda x: te.sum(tanh(x) ** 2), rng.standard_normal(5))
@@ -676,7 +674,7 @@ def test_a_missing_upstream_gradient_is_named(rng, own_ops):
         (lambda g, out, a, b: g * b, "(and analytic is 1/2 x that)"),
     ],
 )
-def test_a_missing_or_extra_factor_is_named_as_the_argument(rule, text, rng, own_ops):
+def test_a_missing_or_extra_factor_is_named_as_the_argument(rule, text, rng):
     f = own_op(
         lambda a, b: a * a * b,
         {"a": lambda g, *x: 2 * rule(g, *x), "b": lambda g, out, a, b: g * a * a},
@@ -719,7 +717,7 @@ def test_half_detached_is_a_factor_and_no_operation_is_blamed(rng):
     assert "so look for numbers that leave the graph" in str(error)
 
 
-def test_no_simple_relation_is_said(rng, own_ops):
+def test_no_simple_relation_is_said(rng):
     square = own_square(lambda g, out, x: g * (2 * x + np.sin(7 * raw(x))))
 
     error, name = cause_of(lambda x: te.sum(square(x)), rng.standard_normal(6))
@@ -776,7 +774,7 @@ def test_abs_at_0_is_found_when_differentiated_again():
     assert "no derivative at [0]: the value jumps from" in str(error)
 
 
-def test_a_wrong_rule_is_not_excused_by_a_kink_elsewhere(rng, own_ops):
+def test_a_wrong_rule_is_not_excused_by_a_kink_elsewhere(rng):
     square = own_square(lambda g, out, x: 2.02 * g * x)
 
     error = failure_of(lambda x: te.relu(square(x) - 1), [1.5, 1 + 1e-6, 0.3])
@@ -804,7 +802,7 @@ def test_float32_beside_a_large_constant_is_too_coarse(back, rng):
     assert "likely cause: float32 is too coarse for differences; check in" in str(error)
 
 
-def test_a_layer_of_float32_passes_and_one_with_a_wrong_factor_fails(rng, own_ops):
+def test_a_layer_of_float32_passes_and_one_with_a_wrong_factor_fails(rng):
     square = own_square(lambda g, out, x: 2.2 * g * x)
     layer = nn.Linear(4, 3, rng=0, dtype=np.float32)
     X = rng.standard_normal((5, 4)).astype(np.float32)
@@ -834,7 +832,7 @@ def test_what_rounding_drowns_cannot_be_checked():
     assert "check nearer to 1, or without large constants added" in str(error)
 
 
-def test_a_wrong_small_summand_of_a_large_one_is_not_passed(rng, own_ops):
+def test_a_wrong_small_summand_of_a_large_one_is_not_passed(rng):
     double = own_op(lambda x: 2.0 * x, {"x": lambda g, out, x: g})
     y = rng.uniform(3e6, 4e6, 4)
 
@@ -845,7 +843,7 @@ def test_a_wrong_small_summand_of_a_large_one_is_not_passed(rng, own_ops):
     assert [c.op for c in error.culprits] == ["planted"]
 
 
-def test_a_factor_2_is_told_from_a_mean_over_two(rng, own_ops):
+def test_a_factor_2_is_told_from_a_mean_over_two(rng):
     square = own_square(lambda g, out, x: 4 * g * x)
 
     error, name = cause_of(lambda x: te.mean(square(x)), rng.standard_normal(2))
@@ -862,7 +860,7 @@ def own_product(name="mm", **rules):
     return own_op(lambda a, b: a @ b, {**right, **rules}, name, elementwise=False)
 
 
-def test_a_rule_that_stops_is_named_with_its_argument(rng, own_ops):
+def test_a_rule_that_stops_is_named_with_its_argument(rng):
     mm = own_product(b=lambda g, out, a, b: a @ g)
     inputs = rng.standard_normal((2, 3)), rng.standard_normal((3, 4))
 
@@ -875,7 +873,7 @@ def test_a_rule_that_stops_is_named_with_its_argument(rng, own_ops):
     assert isinstance(error.__cause__, ValueError)
 
 
-def test_a_rule_that_is_not_asked_does_not_stop(rng, own_ops):
+def test_a_rule_that_is_not_asked_does_not_stop(rng):
     mm = own_product(b=lambda g, out, a, b: a @ g)
     w = rng.standard_normal((3, 4))
 
@@ -884,7 +882,7 @@ def test_a_rule_that_is_not_asked_does_not_stop(rng, own_ops):
     assert report.worst < 1e-6
 
 
-def test_a_rule_that_stops_when_it_is_differentiated_is_named(rng, own_ops):
+def test_a_rule_that_stops_when_it_is_differentiated_is_named(rng):
     def rule(g, out, x):
         if isinstance(x, te.Tensor):
             raise LookupError("arrays only")
@@ -902,7 +900,7 @@ def test_a_rule_that_stops_when_it_is_differentiated_is_named(rng, own_ops):
     )
 
 
-def test_an_error_that_is_no_rules_is_handed_on(rng, own_ops):
+def test_an_error_that_is_no_rules_is_handed_on(rng):
     planted = own_square(lambda g, out, x: 2 * g * x)
     calls = []
 
@@ -916,7 +914,7 @@ def test_an_error_that_is_no_rules_is_handed_on(rng, own_ops):
         te.gradcheck(f, rng.standard_normal(3))
 
 
-def test_an_operation_without_rules_is_told_as_the_engine_does(own_ops):
+def test_an_operation_without_rules_is_told_as_the_engine_does():
     bare = te.op(lambda x: x * 2)
 
     with pytest.raises(TypeError, match="has no rules; declare them"):
@@ -967,7 +965,7 @@ def own_times(factor_a=1.0, factor_b=1.0):
     )
 
 
-def test_the_culprit_is_named_with_layer_argument_and_entry(rng, own_ops):
+def test_the_culprit_is_named_with_layer_argument_and_entry(rng):
     model = Scaled(own_times(factor_b=1.01))
 
     error = failure_of(model, rng.standard_normal((4, 3)))
@@ -982,7 +980,7 @@ def test_the_culprit_is_named_with_layer_argument_and_entry(rng, own_ops):
     assert [r.name for r in error.report.inputs if r.wrong] == ["hidden.weight"]
 
 
-def test_outside_of_layers_the_culprit_has_no_path(rng, own_ops):
+def test_outside_of_layers_the_culprit_has_no_path(rng):
     times = own_times(factor_a=1.01)
 
     error = failure_of(times, *rng.standard_normal((2, 3)))
@@ -990,7 +988,7 @@ def test_outside_of_layers_the_culprit_has_no_path(rng, own_ops):
     assert str(error.culprits[0]) == "times, argument a: analytic is 1.01 x numeric"
 
 
-def test_in_the_outermost_layer_the_culprit_has_its_kind(rng, own_ops):
+def test_in_the_outermost_layer_the_culprit_has_its_kind(rng):
     square = own_square(lambda g, out, x: g * x)
 
     error = failure_of(Named(square), rng.standard_normal(3))
@@ -998,7 +996,7 @@ def test_in_the_outermost_layer_the_culprit_has_its_kind(rng, own_ops):
     assert "planted, in layer 'Named', argument x" in str(error)
 
 
-def test_a_wrong_rule_that_was_not_used_is_not_blamed(rng, own_ops):
+def test_a_wrong_rule_that_was_not_used_is_not_blamed(rng):
     times = own_times(factor_b=3.0)
     wrong = own_square(lambda g, out, x: 4 * g * x)
     constant = rng.standard_normal(3)
@@ -1009,7 +1007,7 @@ def test_a_wrong_rule_that_was_not_used_is_not_blamed(rng, own_ops):
     assert [c.op for c in error.culprits] == ["planted"]
 
 
-def test_the_same_wrong_operation_at_two_places_is_blamed_twice(rng, own_ops):
+def test_the_same_wrong_operation_at_two_places_is_blamed_twice(rng):
     times = own_times(factor_a=1.01)
     y = rng.standard_normal(3)
 
@@ -1103,7 +1101,7 @@ class RandomGraph(nn.Layer):
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_in_fifty_random_graphs_the_sabotaged_operation_is_blamed(seed, own_ops):
+def test_in_fifty_random_graphs_the_sabotaged_operation_is_blamed(seed):
     rng = np.random.default_rng(seed)
     model = RandomGraph(rng)
 
@@ -1114,7 +1112,7 @@ def test_in_fifty_random_graphs_the_sabotaged_operation_is_blamed(seed, own_ops)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_in_random_graphs_a_wrong_second_derivative_is_blamed(seed, own_ops):
+def test_in_random_graphs_a_wrong_second_derivative_is_blamed(seed):
     rng = np.random.default_rng(1000 + seed)
     model = RandomGraph(rng, second=True)
     x = rng.standard_normal((3, 3))
@@ -1382,7 +1380,7 @@ def test_parameters_are_put_back_if_the_check_raises(call, rng):
     assert [state[0] for state in state_of(model)] == [state[0] for state in before]
 
 
-def test_parameters_are_put_back_if_the_check_fails(rng, own_ops):
+def test_parameters_are_put_back_if_the_check_fails(rng):
     model = Scaled(own_times(factor_b=1.01))
     before = state_of(model)
 
@@ -1491,7 +1489,7 @@ def test_every_call_is_counted(rng):
     assert len(calls) <= 20 + 5
 
 
-def test_the_error_is_an_assertion_with_its_report(rng, own_ops):
+def test_the_error_is_an_assertion_with_its_report(rng):
     error = failure_of(own_square(lambda g, out, x: g * x), rng.standard_normal(3))
 
     assert isinstance(error, AssertionError)
@@ -1513,7 +1511,7 @@ def test_the_same_seed_gives_the_same_report(order, size, rng):
     assert look(np.random.RandomState(3)) == look(np.random.RandomState(3))
 
 
-def test_the_same_seed_gives_the_same_error(rng, own_ops):
+def test_the_same_seed_gives_the_same_error(rng):
     x = rng.standard_normal(1500)
     square = own_square(lambda g, out, x: 2.1 * g * x)
 
@@ -1540,7 +1538,7 @@ def test_no_warning_escapes():
     assert caught == []
 
 
-def test_a_tolerance_can_be_given(own_ops):
+def test_a_tolerance_can_be_given():
     square = own_square(lambda g, out, x: 2.002 * g * x)
 
     assert te.gradcheck(square, np.ones(3), rtol=1e-2).worst == pytest.approx(

@@ -11,8 +11,6 @@ from scipy import special
 import tinygrad_edu as te
 from tinygrad_edu import GradientCheckError, check_op
 
-pytestmark = pytest.mark.usefixtures("own_ops")
-
 
 def failure(op: te.Op, **how: object) -> GradientCheckError:
     """Return the error that check_op raises for a faulty operation."""

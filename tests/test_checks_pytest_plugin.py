@@ -14,7 +14,6 @@ import pytest
 from tinygrad_edu.checks import pytest_plugin
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.usefixtures("own_ops")
 
 ROOT = Path(pytest_plugin.__file__).parents[2]
 HEAD = """

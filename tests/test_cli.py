@@ -698,7 +698,7 @@ MODULES = {
 
 
 @pytest.fixture
-def modules(tmp_path, monkeypatch, own_ops):
+def modules(tmp_path, monkeypatch):
     """A current directory with modules, as the installed command finds it."""
     for name, text in MODULES.items():
         path = tmp_path / f"{name}.py"

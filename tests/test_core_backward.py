@@ -503,7 +503,7 @@ def test_create_graph_records_inside_no_grad():
     assert te.gradients(first, [x]) == [12.0]
 
 
-def test_a_failing_walk_puts_recording_back(own_ops):
+def test_a_failing_walk_puts_recording_back():
     @te.op
     def faulty(x):
         return x * 1.0
@@ -578,7 +578,7 @@ def test_gradients_take_any_iterable_of_inputs():
 
 
 @pytest.fixture
-def counted(own_ops):
+def counted():
     """A product of two, and the list of the rules that ran."""
     ran = []
 
@@ -809,7 +809,7 @@ def test_complex_numbers_are_refused(factor):
             call()
 
 
-def test_a_rule_that_gives_complex_numbers_is_refused(own_ops):
+def test_a_rule_that_gives_complex_numbers_is_refused():
     @te.op
     def turned(x):
         return 2 * x

@@ -10,8 +10,6 @@ from numeric import assert_near, finite_differences
 
 import tinygrad_edu as te
 
-pytestmark = pytest.mark.usefixtures("own_ops")
-
 
 def leaf(data, **kwargs):
     return te.tensor(data, requires_grad=True, **kwargs)
@@ -417,7 +415,7 @@ def test_options_that_were_declared_as_arrays_are_told_where_to_stand(rules, tol
 
 
 @pytest.fixture
-def product_with_a_wrong_rule(own_ops):
+def product_with_a_wrong_rule():
     @te.op
     def mm(a, b):
         return a @ b
@@ -466,7 +464,7 @@ def test_an_error_in_a_rule_says_in_which_layer(product_with_a_wrong_rule):
         None,
     ],
 )
-def test_the_engine_s_own_errors_name_the_operation_once(rule, own_ops):
+def test_the_engine_s_own_errors_name_the_operation_once(rule):
     @te.op
     def own(x):
         return x * 1.0

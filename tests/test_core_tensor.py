@@ -280,7 +280,7 @@ def test_what_is_told_to_be_written_runs(name):
     assert eval(INSTEAD[name].format(name), known) is not None
 
 
-def test_an_operation_of_ones_own_may_have_such_a_name(own_ops):
+def test_an_operation_of_ones_own_may_have_such_a_name():
     @te.op
     def cuda(x):
         return x * 1.0

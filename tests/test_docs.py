@@ -63,7 +63,6 @@ def run(kind, code, names):
         assert cli.main(arguments) == 0
 
 
-@pytest.mark.usefixtures("own_ops")
 @pytest.mark.parametrize(
     "guide",
     [

@@ -469,7 +469,7 @@ def random_expression(rng: np.random.Generator, leaves: list[Any], depth: int) -
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_random_rules_are_written_as_they_compute(own_ops, rng, depth):
+def test_random_rules_are_written_as_they_compute(rng, depth):
     written = 0
     for seed in rng.integers(1 << 30, size=100):
 
@@ -697,7 +697,7 @@ def test_a_text_that_long_names_make_too_long_is_cut():
 
 
 @pytest.fixture
-def declared(own_ops):
+def declared():
     """Return a function that declares an operation with a rule."""
 
     def declare(rule: Callable[..., Any], **declaration: Any) -> te.Op:
@@ -830,7 +830,7 @@ def test_a_declared_text_takes_the_place_of_the_rule_s_own(declared):
     assert rule_text(node, 0, name) == "z̄1 ⊙ [x > 0] of z1"
 
 
-def test_a_declared_text_may_depend_on_inputs_and_metadata(own_ops):
+def test_a_declared_text_may_depend_on_inputs_and_metadata():
     @te.op(texts={"x": lambda x, *, n: "{g}, all {n}" if n > x.ndim else None})
     def own(x, *, n):
         return n * x

@@ -28,7 +28,6 @@ def run(capsys, monkeypatch, tmp_path):
     return run
 
 
-@pytest.mark.usefixtures("own_ops")
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda path: path.stem)
 def test_each_runs_at_toy_size(script, capsys, monkeypatch, tmp_path):
     monkeypatch.delenv("TINYGRAD_EDU_DATA", raising=False)  # with it, one takes longer

@@ -25,8 +25,6 @@ STARTERS = ROOT / "exercises" / "starters"
 SOLUTIONS = Path(__file__).parent / "solutions"
 NAMES = list(EXERCISES)
 
-pytestmark = pytest.mark.usefixtures("own_ops")
-
 
 @pytest.fixture(autouse=True)
 def no_answer_left():

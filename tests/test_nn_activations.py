@@ -90,7 +90,6 @@ def test_an_option_may_be_changed_later():
     assert layer([-2.0]).tolist() == [-1.0]
 
 
-@pytest.mark.usefixtures("own_ops")
 def test_an_activation_of_ones_own_is_one_line():
     @te.op(elementwise=True)
     def cube(x):

@@ -77,7 +77,6 @@ def test_the_rows_add_up_to_the_whole_step(rows, data):
 
 
 @pytest.mark.parametrize("slow", ["forward", "backward"])
-@pytest.mark.usefixtures("own_ops")
 def test_the_slow_operation_comes_first_and_in_its_direction(slow, data):
     @te.op(elementwise=True)
     def drowsy(x):
@@ -103,7 +102,6 @@ def test_the_slow_operation_comes_first_and_in_its_direction(slow, data):
     assert getattr(found.operations[0], other) < NAP / 10
 
 
-@pytest.mark.usefixtures("own_ops")
 def test_a_delay_that_is_not_there_in_every_round_does_not_count(data):
     calls = []
 
@@ -123,7 +121,6 @@ def test_a_delay_that_is_not_there_in_every_round_does_not_count(data):
     assert named(found.operations)["disturbed"].time < NAP / 2
 
 
-@pytest.mark.usefixtures("own_ops")
 def test_undoing_a_broadcast_belongs_to_the_operation_that_did_it(monkeypatch, data):
     def slowly(d, x, node):
         time.sleep(NAP)
@@ -190,7 +187,6 @@ def test_the_memory_of_a_network_is_what_one_counts_by_hand(rng):
     assert result + gradients <= found.peak <= 3 * result + gradients
 
 
-@pytest.mark.usefixtures("own_ops")
 def test_temporary_memory_is_what_is_needed_beside_the_result():
     def rule(g, out, x):
         wasted = np.zeros(3_000_000)
