@@ -24,31 +24,33 @@ from page import machine, write_section
 
 import tinygrad_edu as te
 
-FEATURES, CLASSES = 784, 10
-WORKERS = (1, 2)
+CLASSES = 10
 FEW = 2000  # rows, so that nearly all of a step is what it costs to ask
-HIDDEN = (64, 1024)
 AHEAD = (2, 4, 8, 16, 32, 64)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Job:
-    """Full-batch steps of a network 784-hidden-10 on so many rows."""
+    """Full-batch steps of a network features-hidden-10 on so many rows."""
 
+    features: int
     hidden: int
     rows: int
 
+    def __str__(self) -> str:
+        return f"{self.features}-{self.hidden}-{CLASSES}"
+
     @property
     def parameters(self) -> int:
-        return (FEATURES + 1) * self.hidden + (self.hidden + 1) * CLASSES
+        return (self.features + 1) * self.hidden + (self.hidden + 1) * CLASSES
 
     def run(self, client: Client | None, steps: int) -> float:
         """Return the seconds of the fastest step."""
         rng = np.random.default_rng(0)
-        X = rng.random((self.rows, FEATURES))
+        X = rng.random((self.rows, self.features))
         y = rng.integers(0, CLASSES, self.rows)
         model = te.nn.Sequential(
-            te.nn.Linear(FEATURES, self.hidden, rng=0),
+            te.nn.Linear(self.features, self.hidden, rng=0),
             te.nn.Sigmoid(),
             te.nn.Linear(self.hidden, CLASSES, rng=1),
         )
@@ -59,7 +61,7 @@ class Job:
             y,
             loss=te.nn.softmax_cross_entropy,
             optimizer=te.optim.SGD(model.parameters(), lr=0.01),
-            epochs=2 + (steps if self.rows == FEW else steps // 4),
+            epochs=2 + steps,
             callbacks=[lambda training: times.append(time.perf_counter())],
             progress=False,
             client=client,
@@ -67,10 +69,24 @@ class Job:
         return float(np.diff(times)[1:].min())
 
 
-def measured(jobs: list[Job], steps: int) -> dict[tuple[int, int, int], float]:
-    """Return seconds by hidden units, rows and workers; 0 workers for none."""
-    found = {(job.hidden, job.rows, 0): job.run(None, steps) for job in jobs}
-    for count in WORKERS:
+#: A tiny network on rows for eight workers: nearly all of a step is latency.
+ASKED = Job(8, 8, 8000)
+SMALL, LARGE = 64, 1024  # hidden units
+
+#: Seconds of a step by job and number of workers; 0 for none.
+Found = dict[tuple[Job, int], float]
+
+
+def jobs_of(rows: int) -> list[Job]:
+    """What is measured: a small and a large network on few rows and on many."""
+    return [Job(784, hidden, n) for hidden in (SMALL, LARGE) for n in (FEW, rows)]
+
+
+def measured(rows: int, steps: int) -> Found:
+    """Run all jobs here, and on 1 and 2 workers; the tiny one on 4, too."""
+    jobs = jobs_of(rows)
+    found = {(job, 0): job.run(None, steps) for job in (ASKED, *jobs)}
+    for count, on_workers in ((1, [ASKED, *jobs]), (2, [ASKED, *jobs]), (4, [ASKED])):
         with (
             LocalCluster(
                 n_workers=count,
@@ -80,8 +96,8 @@ def measured(jobs: list[Job], steps: int) -> dict[tuple[int, int, int], float]:
             ) as cluster,
             Client(cluster) as client,
         ):
-            for job in jobs:
-                found[job.hidden, job.rows, count] = job.run(client, steps)
+            for job in on_workers:
+                found[job, count] = job.run(client, steps)
     return found
 
 
@@ -94,47 +110,38 @@ class Model:
     byte: float  # s, for a byte of parameters and one worker
     row: float  # s, for a row and a parameter
 
-    def step(self, rows: int, parameters: int, workers: int) -> float:
+    def step(self, job: Job, workers: int) -> float:
         asked = self.latency + self.each * (workers - 1)
-        sent = self.byte * 8 * parameters * workers
-        return asked + sent + self.row * rows * parameters / workers
+        sent = self.byte * 8 * job.parameters * workers
+        return asked + sent + self.here(job) / workers
 
-    def here(self, rows: int, parameters: int) -> float:
-        return self.row * rows * parameters
+    def here(self, job: Job) -> float:
+        return self.row * job.rows * job.parameters
 
 
-def model_of(found: dict[tuple[int, int, int], float], rows: int) -> Model:
+def model_of(found: Found, rows: int) -> Model:
     """Fit the constants to the measurements."""
-    small, large = (Job(hidden, FEW) for hidden in HIDDEN)
-    per_row = [
-        found[hidden, rows, 0] / rows / Job(hidden, rows).parameters
-        for hidden in HIDDEN
-    ]
-    row = float(np.mean(per_row))
-    # what is left of a step with few rows is latency, and bytes in both directions
-    left = {
-        (job.hidden, count): found[job.hidden, FEW, count]
-        - found[job.hidden, FEW, 0] / count
-        for job in (small, large)
-        for count in WORKERS
-    }
+    row = np.mean([found[x, 0] / x.rows / x.parameters for x in jobs_of(rows)])
+    # what is left of a step without its computing is latency, and bytes both ways
+    left = {(x, n): t - found[x, 0] / n for (x, n), t in found.items() if n}
+    each, latency = np.polyfit([0, 1, 3], [left[ASKED, n] for n in (1, 2, 4)], 1)
+    small, large = (Job(784, hidden, FEW) for hidden in (SMALL, LARGE))
     span = 8 * (large.parameters - small.parameters)
-    byte = float(np.mean([(left[1024, n] - left[64, n]) / span / n for n in WORKERS]))
-    base = {n: left[64, n] - byte * 8 * small.parameters * n for n in WORKERS}
-    return Model(base[1], base[2] - base[1], byte, row)
+    byte = np.mean([(left[large, n] - left[small, n]) / span / n for n in (1, 2)])
+    return Model(float(latency), float(each), float(byte), float(row))
 
 
-def times(found: dict[tuple[int, int, int], float], jobs: list[Job]) -> str:
+def times(found: Found, rows: int) -> str:
     """What was measured, as a table in Markdown."""
     lines = [
         "| network | rows | here | 1 worker | 2 workers | 2 workers gain |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for job in jobs:
-        here, one, two = (found[job.hidden, job.rows, n] * 1e3 for n in (0, 1, 2))
+    for job in jobs_of(rows):
+        here, one, two = (found[job, n] * 1e3 for n in (0, 1, 2))
         lines.append(
-            f"| {FEATURES}-{job.hidden}-{CLASSES} | {job.rows:,} | {here:.1f} ms | "
-            f"{one:.1f} ms | {two:.1f} ms | {here / two:.2f} |"
+            f"| {job} | {job.rows:,} | {here:.1f} ms | {one:.1f} ms | {two:.1f} ms | "
+            f"{here / two:.2f} |"
         )
     return "\n".join(lines)
 
@@ -181,13 +188,11 @@ def gains(model: Model) -> str:
         f"| network | rows | {' | '.join(f'{n} workers' for n in AHEAD)} |",
         f"| --- | ---: |{' ---: |' * len(AHEAD)}",
     ]
-    for hidden in HIDDEN:
+    for hidden in (SMALL, LARGE):
         for rows in (10_000, 100_000, 1_000_000):
-            size = Job(hidden, rows).parameters
-            here = model.here(rows, size)
-            found = [f"{here / model.step(rows, size, n):.1f}" for n in AHEAD]
-            network = f"{FEATURES}-{hidden}-{CLASSES}"
-            lines.append(f"| {network} | {rows:,} | {' | '.join(found)} |")
+            job = Job(784, hidden, rows)
+            found = [f"{model.here(job) / model.step(job, n):.1f}" for n in AHEAD]
+            lines.append(f"| {job} | {rows:,} | {' | '.join(found)} |")
     return "\n".join(lines)
 
 
@@ -197,11 +202,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--write", action="store_true", help="into docs/scaling.md")
     given = parser.parse_args()
-    jobs = [Job(hidden, rows) for hidden in HIDDEN for rows in (FEW, given.rows)]
-    found = measured(jobs, given.steps)
+    found = measured(given.rows, given.steps)
     model = model_of(found, given.rows)
     sections = {
-        "times": f"{machine()}\n\n{times(found, jobs)}",
+        "times": f"{machine()}\n\n{times(found, given.rows)}",
         "constants": constants(model),
         "gains": gains(model),
     }
