@@ -186,6 +186,17 @@ def test_layer_called_twice_is_two_boxes():
     ]
 
 
+def test_parameters_of_one_name_have_the_path_of_their_layer_before_it():
+    block = nn.Sequential(nn.Linear(3, 3, rng=0), nn.Tanh())
+    model = nn.Sequential(nn.Residual(block), nn.Linear(3, 1, bias=False, rng=1))
+
+    graph = graph_of(te.sum(model(np.ones((2, 3)))), level="op")
+
+    names = [box.name for box in graph.boxes if box.kind == "parameter"]
+    assert sorted(names) == ["0.inner.0.weight", "1.weight", "bias"]
+    assert any("· 1.weight" in edge.rule for edge in graph.edges)
+
+
 def test_calls_of_an_outermost_layer_are_told_apart():
     judge = nn.Sequential(nn.Linear(3, 2, rng=0), nn.Tanh(), nn.Linear(2, 1, rng=1))
     real, fake = np.ones((4, 3)), np.zeros((4, 3))
@@ -193,12 +204,12 @@ def test_calls_of_an_outermost_layer_are_told_apart():
     graph = graph_of(te.sum(judge(real) - judge(fake)), level="layer")
 
     assert [box.title for box in graph.boxes if box.kind == "layer"] == [
-        "t1 = x 1 · weightᵀ + bias",
+        "t1 = x 1 · 0.weightᵀ + 0.bias",
         "t2 = tanh(t1)",
-        "t3 = t2 · weightᵀ + bias",
-        "t4 = x 2 · weightᵀ + bias",
+        "t3 = t2 · 2.weightᵀ + 2.bias",
+        "t4 = x 2 · 0.weightᵀ + 0.bias",
         "t5 = tanh(t4)",
-        "t6 = t5 · weightᵀ + bias",
+        "t6 = t5 · 2.weightᵀ + 2.bias",
     ]
     assert [frame.title for frame in graph.frames] == [
         "Sequential, call 1",

@@ -412,7 +412,7 @@ class _Graph:
         user = self.used_by.get(x)
         scope = user.scope if user is not None and x.op is None and x.name else None
         prefix = f"{scope.path}." if scope is not None and scope.path else ""
-        return line(prefix + self.called(x))
+        return line(f"{prefix}{x.name}") if prefix else self.called(x)
 
     def told(self, node: Tensor) -> str:
         """Return "t9 (sigmoid in layer Sigmoid '1')"."""

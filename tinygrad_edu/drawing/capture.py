@@ -441,7 +441,8 @@ class _Capture:
         node = next(n for n in unit.nodes if any(y is x for y in n.inputs))
         outer = unit.layer.path if unit.layer else ""
         inner = node.scope.path.removeprefix(outer).removeprefix(".")
-        return f"{inner}.{self.called(x)}" if inner else self.called(x)
+        name = getattr(x, "name", None) or self.called(x)
+        return f"{inner}.{name}" if inner else name
 
     def _with_gradient(self, text: str, gradient: str) -> str:
         if gradient and self.gradients and "gradient" in self.show:
@@ -566,11 +567,11 @@ class _Capture:
                 box = self.called(self.units[i].nodes[-1])
                 notes.append(f"the box of {box} stands for {self.called(x)}, too")
         name = self.called(flow.x)
-        path = "" if edge is not None else self._path(flow.x, self.units[flow.target])
+        if edge is None:
+            name = self._path(flow.x, self.units[flow.target])
         return Share(
             edge,
-            f"{path.removesuffix(name)}{bar(name)} "
-            f"{'+=' if nth > 1 or hidden else '='} {self._rule(flow)}",
+            f"{bar(name)} {'+=' if nth > 1 or hidden else '='} {self._rule(flow)}",
             f"{given} → {labels.shape(labels.data_of(flow.x))}",
             flow.gradient.text if flow.gradient else "",
             "; ".join(notes),

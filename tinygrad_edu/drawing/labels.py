@@ -7,7 +7,7 @@ that failed.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -74,11 +74,26 @@ class Names:
                 self._of[id(x)] = name
             else:
                 unnamed[roles.get(id(x), kind(x))].append(x)
+        self._told_apart(things)
         taken = {*self._of.values()}
         for role, those in unnamed.items():
             single = len(those) == 1 and role not in taken
             for i, x in enumerate(those, 1):
                 self._of[id(x)] = role if single else f"{role} {i}"
+
+    def _told_apart(self, things: Sequence[Any]) -> None:
+        """Put the path of its layer before a leaf's name that another leaf has, too."""
+        paths: dict[int, str] = {}
+        for node in things:
+            if is_operation(node) and node.scope is not None:
+                for x in node.inputs:
+                    paths.setdefault(id(x), node.scope.path)
+        leaves = [x for x in things if id(x) in self._of and not is_operation(x)]
+        count = Counter(self._of[id(x)] for x in leaves)
+        for x in leaves:
+            name, path = self._of[id(x)], paths.get(id(x), "")
+            if count[name] > 1 and path:
+                self._of[id(x)] = line(f"{path}.{name}")
 
     def __call__(self, x: Any) -> str:
         """Return the name of a box, or the number that stands in a formula."""

@@ -141,12 +141,16 @@ def broadcast_text(node: Tensor, position: int) -> tuple[str, str]:
 def bar(name: str) -> str:
     """Return the name of a gradient: a macron over the first letter of ``name``.
 
+    Of a parameter with the path of its layer, it is the parameter's.
+
     Examples
     --------
-    >>> bar("z1")
-    'z̄1'
+    >>> bar("z1"), bar("encoder.0.bias")
+    ('z̄1', 'encoder.0.b̄ias')
     """
-    first = next((i for i, letter in enumerate(name) if letter.isalpha()), 0)
+    own = name.rfind(".") + 1
+    letters = [i for i, letter in enumerate(name) if letter.isalpha()]
+    first = next((i for i in letters if i >= own), letters[0] if letters else 0)
     end = first + 1
     while end < len(name) and unicodedata.combining(name[end]):
         end += 1  # behind what else stands over the letter
