@@ -287,6 +287,16 @@ def test_a_checkout_that_was_not_installed_has_no_version(monkeypatch, capsys):
     assert not hasattr(te, "__version__")
 
 
+def test_other_commands_do_not_look_the_version_up(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(metadata, "version", asked.append)
+
+    main(["exercises", "list"])
+
+    assert capsys.readouterr().out
+    assert asked == []
+
+
 def test_the_version_costs_nothing_until_it_is_asked_for():
     code = "import sys, tinygrad_edu; sys.exit('importlib.metadata' in sys.modules)"
     done = subprocess.run(

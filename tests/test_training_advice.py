@@ -84,18 +84,23 @@ def test_sigmoid_before_a_loss_of_logits(loss):
     assert "ends in sigmoid, but binary_cross_entropy_with_logits takes" in told
 
 
+def trained(model, optimizer, rows, labels, steps):
+    """Return the loss before the last of so many steps with all rows."""
+    for _ in range(steps):
+        loss = nn.softmax_cross_entropy(model(rows), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
 def test_the_mistake_can_be_seen_in_the_training():
     """A softmax twice keeps every class within a factor e of the others."""
     figures = {}
     for last in ((), (nn.Softmax(),)):
         model = dense(*last)
         optimizer = te.optim.Adam(model.parameters(), lr=0.05)
-        for _ in range(300):
-            loss = nn.softmax_cross_entropy(model(X), LABELS)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        figures[len(last)] = loss.item()
+        figures[len(last)] = trained(model, optimizer, X, LABELS, steps=300)
 
     assert figures[0] < 0.02
     assert figures[1] > np.log(1 + np.exp(-1)) > 0.3
@@ -316,12 +321,7 @@ def test_scaled_as_the_advice_says_the_column_is_learned_from():
         rows = (x - x.mean(axis=0)) / x.std(axis=0) if scaled else x
         model = dense()
         optimizer = te.optim.SGD(model.parameters(), lr=0.1)
-        for _ in range(100):
-            loss = nn.softmax_cross_entropy(model(rows), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        figures[scaled] = loss.item()
+        figures[scaled] = trained(model, optimizer, rows, y, steps=100)
 
     assert figures[False] > 0.6
     assert figures[True] < 0.45

@@ -96,6 +96,16 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
+class _Version(argparse.Action):
+    """Looks the version up, which takes some milliseconds, when asked for it alone."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        package = importlib.import_module("tinygrad_edu")
+        version = getattr(package, "__version__", "of a checkout, not installed")
+        print(parser.prog, version)
+        parser.exit()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -120,9 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="See backpropagation at work: a computational graph in pure NumPy.",
         epilog=_TOP,
     )
-    package = importlib.import_module("tinygrad_edu")
-    version = getattr(package, "__version__", "of a checkout, not installed")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
     commands = parser.add_subparsers(
         title="commands", dest="command", required=True, parser_class=_Parser
     )

@@ -495,8 +495,7 @@ def softmax_cross_entropy(
     -------
     Tensor or ndarray
         A number in nats, or with "none" one for each row, of shape (...), 0 where it is
-        ignored. Finite
-        for finite logits.
+        ignored. Finite for finite logits.
 
     Raises
     ------

@@ -23,7 +23,14 @@ from tinygrad_edu.recording import RECORDING, RUN, Run, Scope
 if TYPE_CHECKING:
     from tinygrad_edu.nn.layer import Layer
 
-__all__ = ["kept_memory", "left_as_it_is", "parts_of", "recorded", "summary"]
+__all__ = [
+    "all_layers",
+    "kept_memory",
+    "left_as_it_is",
+    "parts_of",
+    "recorded",
+    "summary",
+]
 
 
 Shape = tuple[int, ...]
@@ -98,12 +105,17 @@ def _checked(given: Sequence[Any]) -> list[Shape]:
     return [tuple(map(int, shape)) for shape in given]
 
 
+def all_layers(model: Layer) -> list[Layer]:
+    """Return a model and the layers inside it."""
+    return [model, *(layer for _, layer in model.named_layers())]
+
+
 @contextmanager
 def left_as_it_is(model: Layer, frozen: Sequence[Tensor] = ()) -> Iterator[None]:
     """Unfreeze what is frozen; put that, buffers and random generators back."""
     buffers = [(x, x.copy()) for _, x in model.named_buffers() if x.flags.writeable]
     random = (np.random.Generator, np.random.RandomState)
-    layers = [model, *(layer for _, layer in model.named_layers())]
+    layers = all_layers(model)
     held = [x for layer in layers for x in vars(layer).values()]
     states = [(x, state_of(x)) for x in held if isinstance(x, random)]
     for p in frozen:  # so that what is computed with it is recorded, too

@@ -92,8 +92,8 @@ class Optimizer(_OptionsByName):
     array([ 2.5, -1.5])
     >>> optimizer.zero_grad()
     >>> optimizer.lr = 0.25
-    >>> optimizer.lr, w.grad
-    (0.25, None)
+    >>> optimizer.lr, w.grad, optimizer.has_gradients()
+    (0.25, None, False)
 
     One that remembers, and checks its options; what it remembers is saved:
 
@@ -243,14 +243,20 @@ class Optimizer(_OptionsByName):
                     x -= change
                 except (TypeError, ValueError) as error:
                     raise self._wrong_change(p, change) from error
-        if state is None and not self._has_gradients():  # none was moved
+        if state is None and not self.has_gradients():  # none was moved
             warnings.warn(
                 f"{type(self).__name__}.step: no parameter has a gradient; call "
                 "loss.backward() first",
                 stacklevel=2,
             )
 
-    def _has_gradients(self) -> bool:
+    def has_gradients(self) -> bool:
+        """Return whether any of the parameters has a gradient.
+
+        Returns
+        -------
+        bool
+        """
         return any(
             p._grad is not None for group in self.param_groups for p in group["params"]
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu import nn, ops
 from tinygrad_edu.core import Tensor, nodes_of, tensor
+from tinygrad_edu.nn.summary import all_layers
 from tinygrad_edu.training.inference import bare_function
 
 __all__ = ["advise", "growth"]
@@ -309,8 +310,9 @@ def _never_trained(model: Any, optimizer: Any) -> Iterator[str]:
     """
     if not isinstance(model, nn.Layer):
         return
-    layers = [model, *(layer for _, layer in model.named_layers())]
-    known = [x for x in layers if getattr(nn, type(x).__name__, None) is type(x)]
+    known = [
+        x for x in all_layers(model) if getattr(nn, type(x).__name__, None) is type(x)
+    ]
     frozen = {id(part) for layer in known for part in vars(layer).values()}
     held = _held_by(optimizer)
     constant = [

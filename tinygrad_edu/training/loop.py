@@ -460,9 +460,8 @@ class _Loop(Training):
         for callback in self._before_step:
             callback(self)
         self._lr = self.optimizer.param_groups[0]["lr"]
-        if not squares and all(p._grad is None for _, p in self._parts.trained()):
-            return  # of which the look at the first batch has told
-        self.optimizer.step()
+        if self.optimizer.has_gradients():  # else the look at the first batch has told
+            self.optimizer.step()
 
     def _value(self, loss: Any) -> float:
         """Return the loss as a number."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tinygrad_edu.nn import Layer
+from tinygrad_edu.nn.summary import all_layers
 
 __all__ = ["in_training_mode", "interruptible", "modes_kept"]
 
@@ -16,7 +17,7 @@ __all__ = ["in_training_mode", "interruptible", "modes_kept"]
 @contextmanager
 def modes_kept(model: Layer) -> Iterator[None]:
     """Put each layer back into the mode in which it was."""
-    layers = [model, *(layer for _, layer in model.named_layers())]
+    layers = all_layers(model)
     before = [layer.training for layer in layers]
     try:
         yield

@@ -11,7 +11,6 @@ import math
 import sys
 import time
 from collections.abc import Iterator
-from concurrent import futures
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -41,10 +40,6 @@ PIECES = 4  # for each worker, so that those of a lost one can be shared out
 LOOK = 5.0  # seconds between two looks at which workers there are
 PATIENCE = 30.0  # seconds without a worker until it is said
 TRIES = 20  # in a row without an answer
-
-#: What happens here when a worker is lost, or the way to the scheduler: a KeyError, if
-#: the scheduler has noticed before we have.
-_TRANSPORT = (OSError, KeyError, futures.CancelledError)
 
 
 # ------------------------------------------------------------------------ what is taken
@@ -430,7 +425,7 @@ class Workers:
         try:
             asked = self._ask(waiting, count)
             answers: list[shards.Learned] = self._client.gather(asked, errors="skip")
-        except _TRANSPORT as error:
+        except _transport() as error:
             self._problem = error
             asked, answers = [], []
         for future in asked:
@@ -566,6 +561,16 @@ def _large_requests() -> AbstractContextManager[Any]:
     key = "distributed.admin.large-graph-warning-threshold"
     context: AbstractContextManager[Any] = dask.config.set({key: "1 TB"})
     return context
+
+
+def _transport() -> tuple[type[Exception], ...]:
+    """Return what happens here when a worker is lost, or the way to the scheduler.
+
+    A KeyError, if the scheduler has noticed before we have.
+    """
+    from concurrent.futures import CancelledError  # here, so that te imports quickly
+
+    return OSError, KeyError, CancelledError
 
 
 def _length(rows: Any) -> int:
