@@ -33,7 +33,7 @@ demo: $(VENV)/.installed ## train the lecture's networks, write pictures to demo
 	$(BIN)/tinygrad-edu lecture --out demo
 
 notebooks: $(VENV)/.installed-notebooks ## make a notebook of each example, in notebooks/
-	$(BIN)/python docs/notebooks/make.py
+	$(BIN)/python tools/example_notebooks.py
 
 docs: $(VENV)/.installed-docs ## build the site in docs/_build/html
 	$(RUN) sphinx $(SPHINX_FLAGS) -d docs/_build/trees docs docs/_build/html

@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize
 
 import tinygrad_edu as te
-from tinygrad_edu.recording import NESTING
+from tinygrad_edu.engine.recording import NESTING
 
 
 @pytest.fixture

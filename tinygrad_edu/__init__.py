@@ -10,12 +10,12 @@ from tinygrad_edu.checks import (
     gradcheck,
     nudge,
 )
-from tinygrad_edu.core import OPS, Case, Op, Tensor, gradients, op, tensor
+from tinygrad_edu.diagnosis.explanations import explain
 from tinygrad_edu.drawing import draw
-from tinygrad_edu.explanations import explain
+from tinygrad_edu.engine.core import OPS, Case, Op, Tensor, gradients, op, tensor
+from tinygrad_edu.engine.recording import no_grad
 from tinygrad_edu.ops import *  # noqa: F403
 from tinygrad_edu.profiling import profile
-from tinygrad_edu.recording import no_grad
 from tinygrad_edu.training import History, evaluate, fit, load, predict, save
 from tinygrad_edu.transforms import (
     grad,
@@ -71,7 +71,7 @@ __all__ += ops.__all__
 
 if TYPE_CHECKING:
     from tinygrad_edu.estimators import NeuralNetClassifier, NeuralNetRegressor
-    from tinygrad_edu.exporting import export_onnx
+    from tinygrad_edu.saving import export_onnx
 
     __version__: str
 else:
@@ -83,9 +83,9 @@ else:
 
             return getattr(estimators, name)
         if name == "export_onnx":
-            from tinygrad_edu import exporting
+            from tinygrad_edu import saving
 
-            return exporting.export_onnx
+            return saving.export_onnx
         if name == "__version__":
             from importlib import metadata
 

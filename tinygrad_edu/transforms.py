@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu import errors
-from tinygrad_edu.core import Tensor, astype, gradients, tensor
-from tinygrad_edu.recording import NESTING, RECORDING
+from tinygrad_edu.engine import errors
+from tinygrad_edu.engine.core import Tensor, astype, gradients, tensor
+from tinygrad_edu.engine.recording import NESTING, RECORDING
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 

@@ -19,8 +19,8 @@ NAMESPACES = [
     "tinygrad_edu.drawing",
     "tinygrad_edu.profiling",
     "tinygrad_edu.plots",
-    "tinygrad_edu.lecture",
-    "tinygrad_edu.exercises",
+    "tinygrad_edu.course.lecture",
+    "tinygrad_edu.course.exercises",
 ]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.checks.differences import Estimate, derivative_along, steps_of
 from tinygrad_edu.checks.problems import Problem
-from tinygrad_edu.core import Tensor
+from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.randomness import Random
 
 __all__ = ["Entry", "InputReport", "compare", "counted", "table", "wrong"]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import errors
 from tinygrad_edu.checks.causes import NO_RELATION, Cause, likely_cause
 from tinygrad_edu.checks.comparison import InputReport, compare, counted, table
 from tinygrad_edu.checks.culprits import (
@@ -23,7 +22,8 @@ from tinygrad_edu.checks.culprits import (
     stopped_behind,
 )
 from tinygrad_edu.checks.problems import Problem, is_tracked
-from tinygrad_edu.core import Op, Tensor, nodes_of, tensor
+from tinygrad_edu.engine import errors
+from tinygrad_edu.engine.core import Op, Tensor, nodes_of, tensor
 from tinygrad_edu.randomness import Random, RandomSource, generator
 
 __all__ = ["GradcheckReport", "GradientCheckError", "gradcheck"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Tensor, gradients
+from tinygrad_edu.engine.core import Tensor, gradients
 
 __all__ = ["Nudge", "nudge"]
 

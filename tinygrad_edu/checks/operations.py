@@ -16,7 +16,7 @@ from tinygrad_edu.checks.comparison import compare, counted, table
 from tinygrad_edu.checks.culprits import culprit_cause, stopped_rule
 from tinygrad_edu.checks.functions import GradientCheckError
 from tinygrad_edu.checks.problems import as_called, has_rules, of_operation
-from tinygrad_edu.core import Case, Op, Tensor, gradients, tensor
+from tinygrad_edu.engine.core import Case, Op, Tensor, gradients, tensor
 from tinygrad_edu.randomness import RandomSource, generator
 from tinygrad_edu.transforms import jvp, vjp
 

@@ -14,10 +14,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from tinygrad_edu.core import Tensor
 from tinygrad_edu.drawing.graph import Graph, Step
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.recording import Failed
 from tinygrad_edu.files import written_atomically
-from tinygrad_edu.recording import Failed
 
 __all__ = ["Drawing", "Steps", "draw"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Tensor, plus, pull
+from tinygrad_edu.engine.core import Tensor, plus, pull
 
 __all__ = ["walk_backward"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tinygrad_edu.core import Tensor, plus
+from tinygrad_edu.diagnosis.health import warnings_of
 from tinygrad_edu.drawing import labels
 from tinygrad_edu.drawing.backward import walk_backward
 from tinygrad_edu.drawing.frames import Frames
@@ -26,8 +26,8 @@ from tinygrad_edu.drawing.levels import (
     plan,
 )
 from tinygrad_edu.drawing.rules import bar, broadcast_text, forward_text, rule_text
-from tinygrad_edu.health import warnings_of
-from tinygrad_edu.recording import Failed
+from tinygrad_edu.engine.core import Tensor, plus
+from tinygrad_edu.engine.recording import Failed
 
 __all__ = ["capture", "why_no_gradients"]
 

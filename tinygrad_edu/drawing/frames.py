@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tinygrad_edu.drawing import labels
 from tinygrad_edu.drawing.graph import Frame
 from tinygrad_edu.drawing.levels import Plan
-from tinygrad_edu.recording import Scope
+from tinygrad_edu.engine.recording import Scope
 
 __all__ = ["Frames"]
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Tensor
 from tinygrad_edu.drawing.levels import is_inline, is_operation
-from tinygrad_edu.recording import Failed, Scope
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.recording import Failed, Scope
 
 __all__ = [
     "Names",

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.core import Tensor
-from tinygrad_edu.recording import Failed, Scope
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.recording import Failed, Scope
 
 __all__ = ["Fold", "Plan", "Unit", "behind", "is_inline", "is_operation", "plan"]
 

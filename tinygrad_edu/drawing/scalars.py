@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Tensor, _node, pull, tensor
 from tinygrad_edu.drawing import labels
 from tinygrad_edu.drawing.backward import walk_backward
 from tinygrad_edu.drawing.capture import why_no_gradients
@@ -22,6 +21,7 @@ from tinygrad_edu.drawing.graph import Box, Edge, Graph, Share, Step
 from tinygrad_edu.drawing.labels import Names, data_of, numbers
 from tinygrad_edu.drawing.levels import behind, is_operation, plan
 from tinygrad_edu.drawing.rules import bar, forward_text
+from tinygrad_edu.engine.core import Tensor, _node, pull, tensor
 
 __all__ = ["capture_scalars"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_edu import nn, ops
-from tinygrad_edu.core import Tensor
+from tinygrad_edu.engine.core import Tensor
 
 __all__ = ["Objective"]
 

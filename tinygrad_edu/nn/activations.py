@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu import ops
-from tinygrad_edu.core import Op
+from tinygrad_edu.engine.core import Op
 from tinygrad_edu.nn.layer import Layer
 
 __all__ = [

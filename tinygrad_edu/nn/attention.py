@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.core import Tensor
+from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.nn.initializers import Initializer
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.nn.linear import Linear

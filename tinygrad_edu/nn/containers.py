@@ -7,10 +7,10 @@ from typing import Any, overload
 
 import numpy as np
 
-from tinygrad_edu import errors
-from tinygrad_edu.core import Tensor
+from tinygrad_edu.engine import errors
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.recording import current_scope
 from tinygrad_edu.nn.layer import Layer
-from tinygrad_edu.recording import current_scope
 
 __all__ = ["Residual", "Sequential"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Tensor
+from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.randomness import RandomSource, generator
 

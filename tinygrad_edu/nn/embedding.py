@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.core import Tensor, tensor
+from tinygrad_edu.engine.core import Tensor, tensor
 from tinygrad_edu.nn.initializers import Initializer
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.nn.parameters import drawn, positive

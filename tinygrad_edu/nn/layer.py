@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinygrad_edu import errors
-from tinygrad_edu.core import Tensor
+from tinygrad_edu.engine import errors
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.recording import RUN, Run, Scope
 from tinygrad_edu.nn.summary import left_as_it_is, summary
-from tinygrad_edu.recording import RUN, Run, Scope
 
 if TYPE_CHECKING:
     from tinygrad_edu.drawing import Drawing

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.core import Tensor
+from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.ops.softmaxes import meant_labels
 
 __all__ = [

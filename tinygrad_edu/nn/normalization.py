@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.core import Tensor, tensor
+from tinygrad_edu.engine.core import Tensor, tensor
 from tinygrad_edu.nn.layer import Layer
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm"]

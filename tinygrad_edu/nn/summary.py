@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.core import Op, Tensor, nodes_of
+from tinygrad_edu.engine.core import Op, Tensor, nodes_of
+from tinygrad_edu.engine.recording import RECORDING, RUN, Run, Scope
 from tinygrad_edu.ops.products import _letters
 from tinygrad_edu.randomness import set_state, state_of
-from tinygrad_edu.recording import RECORDING, RUN, Run, Scope
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.layer import Layer

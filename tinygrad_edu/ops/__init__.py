@@ -1,6 +1,6 @@
 """The functional namespace: every operation, one declaration each."""
 
-from tinygrad_edu.core import astype, broadcast_to, sum_to
+from tinygrad_edu.engine.core import astype, broadcast_to, sum_to
 from tinygrad_edu.ops.accumulations import cumprod, cumsum, prod
 from tinygrad_edu.ops.activations import (
     elu,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Case, op
+from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.ops.exponentials import bell, erfc, sigmoid, softplus
 from tinygrad_edu.ops.reductions import floating
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Case, Tensor, op
-from tinygrad_edu.dispatch import FROM_NUMPY, FROM_SCIPY, numpy_order, plain
+from tinygrad_edu.engine.core import Case, Tensor, op
+from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_SCIPY, numpy_order, plain
 
 __all__ = [
     "absolute",

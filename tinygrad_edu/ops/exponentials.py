@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Case, op
-from tinygrad_edu.dispatch import FROM_SCIPY
+from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.engine.dispatch import FROM_SCIPY
 from tinygrad_edu.ops.arithmetic import nan_to_num
 from tinygrad_edu.ops.reductions import floating
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.core import Case, Tensor, astype, op, sum_to
-from tinygrad_edu.dispatch import FROM_NUMPY, plain
+from tinygrad_edu.engine.core import Case, Tensor, astype, op, sum_to
+from tinygrad_edu.engine.dispatch import FROM_NUMPY, plain
 
 __all__ = [
     "getitem",

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Case, op
-from tinygrad_edu.dispatch import FROM_NUMPY
+from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.ops.indexing import getitem
 
 __all__ = [

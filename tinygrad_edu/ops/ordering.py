@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Case, Tensor, op
-from tinygrad_edu.dispatch import plain
+from tinygrad_edu.engine.core import Case, Tensor, op
+from tinygrad_edu.engine.dispatch import plain
 from tinygrad_edu.ops.indexing import take_along_axis
 from tinygrad_edu.ops.reductions import shares
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Case, Tensor, op, sum_to
-from tinygrad_edu.dispatch import FROM_NUMPY, numpy_order
+from tinygrad_edu.engine.core import Case, Tensor, op, sum_to
+from tinygrad_edu.engine.dispatch import FROM_NUMPY, numpy_order
 
 __all__ = [
     "cross",

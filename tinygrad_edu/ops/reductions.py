@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Case, broadcast_to, op
-from tinygrad_edu.dispatch import FROM_NUMPY, FROM_REDUCE
+from tinygrad_edu.engine.core import Case, broadcast_to, op
+from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_REDUCE
 
 __all__ = ["floating", "logsumexp", "max", "mean", "min", "shares", "std", "sum", "var"]
 

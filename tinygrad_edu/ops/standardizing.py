@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Case, op
+from tinygrad_edu.engine.core import Case, op
 
 __all__ = ["standardize"]
 

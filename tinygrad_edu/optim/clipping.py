@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Tensor
+from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.optim.options import number
 
 __all__ = ["clip_grad_norm", "clip_grad_value"]

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from tinygrad_edu.core import Tensor, tensor
+from tinygrad_edu.engine.core import Tensor, tensor
 from tinygrad_edu.optim.options import number
 
 __all__ = ["Group", "Optimizer", "State"]

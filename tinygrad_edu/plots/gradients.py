@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.engine.recording import no_grad
 from tinygrad_edu.plots.axes import (
     WRONG_COLOUR,
     array_of,
@@ -15,7 +16,6 @@ from tinygrad_edu.plots.axes import (
     rule_rows,
     say_beside_rows,
 )
-from tinygrad_edu.recording import no_grad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

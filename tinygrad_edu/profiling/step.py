@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import Tensor, _fitted, leading_to, nodes_of, plus
+from tinygrad_edu.engine.core import Tensor, _fitted, leading_to, nodes_of, plus
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.nn.summary import kept_memory, left_as_it_is, parts_of
 

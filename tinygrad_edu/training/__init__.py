@@ -1,13 +1,14 @@
 """Training: fit, predict, evaluate, the history, callbacks, saving and loading."""
 
-from tinygrad_edu.training.advice import advise
+from tinygrad_edu.diagnosis.advice import advise
+from tinygrad_edu.diagnosis.nonfinite import NonFiniteError, explain_nonfinite
+from tinygrad_edu.saving.weights import load, save
 from tinygrad_edu.training.callbacks import (
     CSVLog,
     EarlyStopping,
     LivePlot,
     ModelCheckpoint,
 )
-from tinygrad_edu.training.diagnosis import NonFiniteError, explain_nonfinite
 from tinygrad_edu.training.history import History
 from tinygrad_edu.training.inference import (
     Meter,
@@ -20,7 +21,6 @@ from tinygrad_edu.training.inference import (
 from tinygrad_edu.training.loop import fit
 from tinygrad_edu.training.moments import BeforeStep, EveryBatch
 from tinygrad_edu.training.run import Training
-from tinygrad_edu.training.weights import load, save
 
 __all__ = [
     "BeforeStep",

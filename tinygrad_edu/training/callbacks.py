@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tinygrad_edu.files import csv_text
+from tinygrad_edu.saving.weights import checked_path, save
 from tinygrad_edu.training.progress import in_notebook
-from tinygrad_edu.training.weights import checked_path, save
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn import Layer

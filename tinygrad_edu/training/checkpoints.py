@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.files import written_atomically
+from tinygrad_edu.saving.weights import DTYPES
 from tinygrad_edu.training.progress import warn
-from tinygrad_edu.training.weights import DTYPES
 
 __all__ = ["Checkpoints", "Found", "decode", "differences", "encode"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import nn
-from tinygrad_edu.core import Tensor
 from tinygrad_edu.data import batches
 from tinygrad_edu.data.batching import Batches
+from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.randomness import Random
 
 __all__ = ["ArrayFeed", "BatchFeed", "Selected", "feed_of", "split_off"]

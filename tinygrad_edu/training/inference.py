@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import nn
-from tinygrad_edu.core import Tensor
-from tinygrad_edu.recording import no_grad
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.recording import no_grad
 from tinygrad_edu.training.surroundings import modes_kept
 
 __all__ = ["Meter", "accuracy", "binary_accuracy", "evaluate", "evaluating", "predict"]

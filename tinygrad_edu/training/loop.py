@@ -12,16 +12,24 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import nn, optim
-from tinygrad_edu.core import Tensor
-from tinygrad_edu.randomness import RandomSource, set_state, state_of
-from tinygrad_edu.training.advice import advise, as_the_output, growth
-from tinygrad_edu.training.checkpoints import Checkpoints
-from tinygrad_edu.training.diagnosis import (
+from tinygrad_edu.diagnosis.advice import advise, as_the_output, growth
+from tinygrad_edu.diagnosis.nonfinite import (
     NonFiniteError,
     explain_nonfinite,
     gradient_not_finite,
     parameter_not_finite,
 )
+from tinygrad_edu.distributed.workers import (
+    RowNumbers,
+    Workers,
+    as_current,
+    check_client,
+    check_reached,
+    first,
+)
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.randomness import RandomSource, set_state, state_of
+from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.feed import (
     ArrayFeed,
     Selected,
@@ -34,14 +42,6 @@ from tinygrad_edu.training.inference import Meter, evaluate
 from tinygrad_edu.training.progress import warn
 from tinygrad_edu.training.run import Training
 from tinygrad_edu.training.surroundings import in_training_mode, interruptible
-from tinygrad_edu.training.workers import (
-    RowNumbers,
-    Workers,
-    as_current,
-    check_client,
-    check_reached,
-    first,
-)
 
 __all__ = ["fit"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import nn, optim
-from tinygrad_edu.core import Tensor
+from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.optim.schedules import Schedule
 from tinygrad_edu.randomness import Random, set_state, state_of
 from tinygrad_edu.training.checkpoints import differences

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tinygrad_edu import nn, optim
+from tinygrad_edu.diagnosis.nonfinite import watched
+from tinygrad_edu.distributed.workers import RowNumbers, Workers, check
 from tinygrad_edu.randomness import RandomSource, generator, set_state, state_of
 from tinygrad_edu.training.callbacks import check_monitored
 from tinygrad_edu.training.checkpoints import Checkpoints, Found, encode
-from tinygrad_edu.training.diagnosis import watched
 from tinygrad_edu.training.feed import (
     ArrayFeed,
     BatchFeed,
@@ -28,7 +29,6 @@ from tinygrad_edu.training.inference import Meter
 from tinygrad_edu.training.moments import begin_schedules, by_moment, checked, inner
 from tinygrad_edu.training.parts import Parts, parameters_of
 from tinygrad_edu.training.progress import Progress, warn
-from tinygrad_edu.training.workers import RowNumbers, Workers, check
 
 __all__ = ["Training"]
 

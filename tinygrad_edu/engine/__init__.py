@@ -1,0 +1,1 @@
+"""The graph and the walk backward through it, and what both lean on."""

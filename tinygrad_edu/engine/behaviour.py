@@ -1,0 +1,177 @@
+"""What makes a Tensor behave like an array, apart from the graph."""
+
+from __future__ import annotations
+
+import inspect
+import operator as operators
+from collections.abc import Iterator
+from opcode import opmap
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinygrad_edu.engine import errors
+from tinygrad_edu.engine.dispatch import FROM_REDUCE, dispatch, unsupported
+from tinygrad_edu.engine.recording import RECORDING
+
+if TYPE_CHECKING:
+    from tinygrad_edu.engine._methods import Methods
+    from tinygrad_edu.engine.core import Tensor
+else:
+    Methods = object  # at run time every declaration adds its own method
+
+__all__ = ["ArrayLike"]
+
+_divmod: Any = np.divmod  # NumPy's stubs know of arrays alone
+
+
+class ArrayLike(Methods):
+    """The base of Tensor: reads like an array, and answers to NumPy's functions."""
+
+    __slots__ = ()
+    _data: Any
+    _tracked: bool
+    name: str | None
+    op: Any
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose: all axes in reverse order."""
+        return self.transpose()
+
+    # -- what it looks like, read in C because every step asks for it
+    if TYPE_CHECKING:
+        shape: tuple[int, ...]
+        ndim: int
+        size: int
+        dtype: np.dtype[Any]
+    else:
+        shape = property(operators.attrgetter("_data.shape"), doc="Sizes of the axes.")
+        ndim = property(operators.attrgetter("_data.ndim"), doc="Number of axes.")
+        size = property(operators.attrgetter("_data.size"), doc="Number of entries.")
+        dtype = property(operators.attrgetter("_data.dtype"), doc="Type of entries.")
+
+    # -- plain numbers
+    def numpy(self) -> np.ndarray:
+        """Return a copy of the data as an array; ``detach`` first what is recorded."""
+        return np.array(self.__array__())
+
+    def item(self) -> Any:
+        """Return the one number of a one-element tensor.
+
+        Raises
+        ------
+        ValueError
+            If it has more than one, or none.
+        """
+        if self.size != 1:
+            raise ValueError(
+                f"item: a tensor of shape {self.shape} is no single number"
+            )
+        return self._data.item()
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> np.ndarray:
+        if self._tracked:
+            raise errors.leaves_the_graph(self)
+        return np.array(self._data, dtype=dtype, copy=copy)
+
+    def __float__(self) -> float:
+        number = float(self.item())
+        if self._tracked and RECORDING.get() and _is_being_stored():
+            raise errors.stored_in_array(self)
+        return number
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        return operators.index(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __format__(self, spec: str) -> str:
+        if spec and self.size != 1:
+            raise errors.no_format(self, spec)
+        return format(self.item() if spec else str(self), spec)
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("a 0-d tensor has no length and cannot be iterated over")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if hasattr(self, name)]
+
+    def __repr__(self) -> str:
+        if isinstance(self._data, tuple):  # the node of an operation of several results
+            return f"tensor({self._data})"
+        text = np.array2string(np.asarray(self._data), separator=", ", prefix="tensor(")
+        notes = [f"dtype={self.dtype}"] * (self.dtype not in (float, int))
+        notes += [f"name={self.name!r}"] * (self.name is not None)
+        notes += ["requires_grad=True"] * (self._tracked and self.op is None)
+        notes += [f"op={self.op.name}"] if self.op is not None else []
+        return f"tensor({', '.join([text, *notes])})"
+
+    # -- operators without derivative
+    def __floordiv__(self, other: Any) -> Any:
+        return np.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return np.floor_divide(other, self)
+
+    def __divmod__(self, other: Any) -> tuple[Any, Tensor]:
+        return _divmod(self, other)  # type: ignore[no-any-return]
+
+    def __rdivmod__(self, other: Any) -> tuple[Any, Tensor]:
+        return _divmod(other, self)  # type: ignore[no-any-return]
+
+    # -- NumPy's functions record
+    def __array_ufunc__(
+        self, ufunc: Any, method: str, *args: Any, **kwargs: Any
+    ) -> Any:
+        if method == "reduce" and ufunc in FROM_REDUCE:
+            return FROM_REDUCE[ufunc](*args, **kwargs)
+        if method != "__call__":
+            raise unsupported(ufunc, f".{method}")
+        return dispatch(ufunc, args, kwargs)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        return dispatch(function, args, kwargs)
+
+
+class _Absent:
+    """What a Tensor has not, and says what to write for; ``hasattr`` finds nothing.
+
+    A ``__getattr__`` would make each ``x.shape`` take three times as long.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, tensor: object, owner: object) -> NoReturn:
+        raise errors.no_attribute(self.name)
+
+
+for _name in errors.INSTEAD:
+    setattr(ArrayLike, _name, _Absent(_name))
+
+
+def _is_being_stored() -> bool:
+    """Whether a statement ``array[i] = x`` asks x for its number, not ``float(x)``.
+
+    NumPy asks for it from C, so that the caller's frame still stands at the statement.
+    """
+    frame = inspect.currentframe()
+    caller = frame and frame.f_back and frame.f_back.f_back  # of __float__
+    if caller is None:  # a thread may begin with it
+        return False
+    return caller.f_code.co_code[caller.f_lasti] == opmap["STORE_SUBSCR"]

@@ -1,7 +1,0 @@
-"""Exercises along the lecture, and a checker that gives points and hints."""
-
-from tinygrad_edu.exercises.catalogue import EXERCISES, catalogue, start
-from tinygrad_edu.exercises.checking import Result, check
-from tinygrad_edu.exercises.exercise import Exercise
-
-__all__ = ["EXERCISES", "Exercise", "Result", "catalogue", "check", "start"]
