@@ -886,7 +886,8 @@ def gradients(
             seed = gradient if same else astype.call(gradient, dtype=output.dtype)
         elif create_graph:
             seed = _node(seed)
-        found = _walk(output, seed, create_graph=create_graph, targets=targets)
+        pull = _pull_recording if create_graph else None
+        found = _walk(output, seed, pull=pull, targets=targets)
     finally:
         RECORDING.set(before)
     results = [found.get(x, np.zeros_like(x._data)) for x in targets]
@@ -917,13 +918,14 @@ def _walk(
     output: Tensor,
     seed: Any,
     *,
-    create_graph: bool = False,
+    pull: Callable[..., None] | None = None,
     free: bool = False,
     targets: Sequence[Tensor] = (),
 ) -> dict[Tensor, Any]:
     """Walk from ``output`` to the leaves, newest node first, applying the rules.
 
     All that used a node is newer, so its gradient is complete when its turn comes.
+    ``pull`` hands it on to the node's inputs; each operation has its own way.
     Returns the gradients of the leaves and ``targets``. With ``targets``, only the ways
     that lead to one are walked.
     """
@@ -963,9 +965,8 @@ def _walk(
         if not node.inputs:
             raise errors.freed()
         g = found[node] if node in kept else found.pop(node)
-        pull = _pull_recording if create_graph else node.op.pull
         try:
-            pull(node, g, wanted, deliver)
+            (pull or node.op.pull)(node, g, wanted, deliver)
         except Exception as error:
             errors.rule_failed(node, error)
             raise
