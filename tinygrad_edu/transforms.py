@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.engine import errors
-from tinygrad_edu.engine.core import Tensor, astype, gradients, tensor
+from tinygrad_edu.engine.core import Tensor, gradients, tensor
 from tinygrad_edu.engine.recording import NESTING, RECORDING
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
@@ -449,7 +449,7 @@ def _leaf(x: Any, who: str) -> Tensor:
     goes on through it, and what else uses ``x`` is not counted here.
     """
     if isinstance(x, Tensor) and x.requires_grad:
-        return astype.call(x, dtype=x.dtype)  # type: ignore[no-any-return]
+        return x.astype(x.dtype)
     data = x.data if isinstance(x, Tensor) else x
     try:
         return tensor(data, requires_grad=True, name=getattr(x, "name", None))

@@ -17,15 +17,21 @@ PATH = Path(te.__file__).with_name("engine") / "_methods.pyi"
 HEAD = '''\
 """The methods that declarations add to Tensor: written by tools/method_stub.py."""
 
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
-from tinygrad_edu.engine.core import Tensor
-from tinygrad_edu.ops.indexing import At
+T_co = TypeVar("T_co", covariant=True)
+
+class At(Protocol[T_co]):
+    def __getitem__(self, index: Any) -> At[T_co]: ...
+    def set(self, value: Any) -> T_co:
+        """Return a copy with ``value`` at the index, the last one where it repeats."""
+    def add(self, value: Any) -> T_co:
+        """Return a copy with ``value`` added at the index, as often as it is listed."""
 
 class Methods:
     __slots__ = ()
     @property
-    def at(self) -> At: ...
+    def at(self) -> At[Self]: ...
     def argmax(self, axis: Any = None, *, keepdims: bool = False) -> Any: ...
     def argmin(self, axis: Any = None, *, keepdims: bool = False) -> Any: ...
     def argsort(self, axis: Any = -1, kind: Any = None, order: Any = None) -> Any: ...
@@ -59,7 +65,7 @@ def methods(op: te.Op) -> list[str]:
         listed = [f"*{listed[0].split(' =')[0]}"]
     if op.variadic:  # te.concatenate([a, b]): of little use as a method
         return []
-    result = "Any" if op.results else "Tensor"
+    result = "Any" if op.results else "Self"
     doc = inspect.cleandoc(op.__doc__ or "").splitlines()[0]
     arguments = ", ".join(["self", *listed])
     lines = [f"def {op.name}({arguments}) -> {result}:"]
@@ -73,7 +79,7 @@ def methods(op: te.Op) -> list[str]:
         if op.name == "getitem":
             operands = ["self", "index: Any"]
         names = [op.operator] + ([f"r{op.operator}"] if len(op.arguments) == 2 else [])
-        lines += [f"def __{n}__({', '.join(operands)}) -> Tensor: ..." for n in names]
+        lines += [f"def __{n}__({', '.join(operands)}) -> Self: ..." for n in names]
     return lines
 
 

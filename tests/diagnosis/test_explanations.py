@@ -712,7 +712,7 @@ def test_a_loop_under_no_grad_remembers_no_more_and_more():
         for _ in range(100):
             y = y * h
 
-    assert len(y._saved.behind) == 8
+    assert len(y._cut.behind) == 8
 
 
 @pytest.mark.parametrize(

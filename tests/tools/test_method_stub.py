@@ -14,7 +14,8 @@ def test_stub_file_is_what_the_registry_gives():
 
 
 def test_every_method_of_the_stub_is_there():
-    names = {line.split("(")[0].strip() for line in method_stub.stub().splitlines()}
+    _, _, stub = method_stub.stub().partition("class Methods:")
+    names = {line.split("(")[0].strip() for line in stub.splitlines()}
     methods = [name.removeprefix("def ") for name in names if name.startswith("def ")]
 
     assert len(methods) > 40

@@ -19,7 +19,7 @@ from tinygrad_edu.checks.culprits import kink_of, reduced_by, sizes_of
 from tinygrad_edu.checks.differences import derivative_along, steps_of
 from tinygrad_edu.checks.functions import argument_names, outputs_of
 from tinygrad_edu.checks.problems import Problem
-from tinygrad_edu.engine.core import Tensor, gradients, nodes_of, pull, tensor
+from tinygrad_edu.engine.core import Tensor, gradients, nodes_of, shares_of, tensor
 from tinygrad_edu.randomness import Random, RandomSource, generator
 
 if TYPE_CHECKING:
@@ -686,7 +686,7 @@ def _of_a_term(a: Tensor, g: np.ndarray) -> Iterator[_Slip]:
     """Yield what a sum hands on to a term that is missing, or has a wrong factor."""
     if a.op is None or a.op.name not in ("add", "subtract"):
         return
-    for z, part in pull(a, g):
+    for z, part in shares_of(a, g):
         part, term = np.asarray(part), f"{_called(z)}{_of_inputs(z)}"
         for factor, name, text in _WRONG_TERM:
             cause = Cause(name, f"the term {term} {text} the sum {_called(a)}")

@@ -288,19 +288,6 @@ def _gradients(op: Op, inputs: Sequence[Any], case: Case) -> list[Any]:
     return total
 
 
-def _forward(
-    op: Op, inputs: Sequence[Any], named: Mapping[str, Any]
-) -> tuple[Any, dict[str, Any]]:
-    """Return what the rules are handed: the result, and the residuals by name."""
-    out = op.forward(*inputs, **named)
-    by_products: list[Any] = []
-    if op.residuals:
-        out, *by_products = out
-    if op.results:
-        out = op.results(*out)
-    return out, dict(zip(op.residuals, by_products, strict=True))
-
-
 # ------------------------------------------------------------------ what is asked of it
 
 
@@ -359,7 +346,7 @@ def _residuals(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:
     """Compare what forward hands out with the expressions of it."""
     inputs = _with_defaults(op, case.sample(rng))
     named = {**op.metadata, **case.kwargs}
-    for name, value in _forward(op, inputs, named)[1].items():
+    for name, value in op.compute(inputs, named)[1].items():
         again = op.residuals[name](*inputs, **named)
         found = _differences([value], [again], _DOUBLE, "its expression")
         yield from (f"residual {name}: {text}" for text in found)
@@ -414,7 +401,7 @@ def _one_call(
 
     The arrays go by what they are, the rules by their argument, ready to be called.
     """
-    out, residuals = _forward(op, inputs, named)
+    out, residuals = op.compute(inputs, named)
     ones = [np.ones(np.shape(y))[()] for y in _parts(out)]
     g = tuple(ones) if op.results else ones[0]
     given = {f"its input {_label(op, i)}": x for i, x in enumerate(inputs)}

@@ -198,8 +198,7 @@ def of_operation(
 
     def evaluate() -> list[Any]:
         moved = [x.data if isinstance(x, Tensor) else x for x in args]
-        y = op.forward(*moved, **kwargs)
-        y = y[0] if op.residuals else y
+        y, _ = op.compute(moved, kwargs)
         return list(y) if op.results else [y]
 
     def record() -> list[Any]:

@@ -19,8 +19,8 @@ from tinygrad_edu.diagnosis.health import SATURATING, findings_of, is_rectifier
 from tinygrad_edu.drawing.backward import walk_backward
 from tinygrad_edu.drawing.labels import Names, line, norm, numbers
 from tinygrad_edu.drawing.levels import behind
-from tinygrad_edu.engine.core import Cut, Tensor, leading_to, nodes_of
-from tinygrad_edu.engine.recording import Scope
+from tinygrad_edu.engine.core import Tensor, leading_to, nodes_of
+from tinygrad_edu.engine.recording import Cut, Scope
 
 __all__ = ["Explanation", "Reached", "explain"]
 
@@ -219,7 +219,7 @@ def _without_gradient(x: Tensor) -> Explanation:
             "requires_grad=True)."
         )
         return Explanation("integer", _text(told))
-    if x._saved is not None:
+    if x._cut is not None:
         return _without_graph(x)
     told = (
         f"{_speak_of(x)} has requires_grad=False, so it gets no gradient. Make it with "
@@ -231,7 +231,7 @@ def _without_gradient(x: Tensor) -> Explanation:
 
 def _without_graph(x: Tensor, why: str = "") -> Explanation:
     """Explain a result of which nothing was recorded."""
-    cut: Cut | None = x._saved
+    cut: Cut | None = x._cut
     who = f"The loss, {_speak_of(x)}," if why else _speak_of(x)
     if cut is not None:
         told = f"{why}{who} has no graph behind it: it {_how(cut)}."
@@ -499,9 +499,9 @@ class _Graph:
             )
             return Explanation("no-path", _text(*told))
         entered = [
-            (leaf, self.used_by[leaf], leaf._saved)
+            (leaf, self.used_by[leaf], leaf._cut)
             for leaf in sorted(self.leaves, key=lambda y: -self.used_by[y]._index)
-            if leaf._saved is not None
+            if leaf._cut is not None
         ]
         seen: set[Tensor] = set()
         unknown = []
@@ -557,7 +557,7 @@ class _Graph:
         found = []
         for node in reversed(self.nodes):
             for position, y in enumerate(node.inputs):
-                if y is None or (type(y) is Tensor and (y._tracked or y._saved)):
+                if y is None or (type(y) is Tensor and (y._tracked or y._cut)):
                     continue
                 if type(y) is int or np.asarray(_parts(y)[0]).dtype.kind not in "f":
                     continue
@@ -840,9 +840,9 @@ class _Graph:
         ]
         if x is None:
             found += [
-                f"  {self.told(self.used_by[y])}: {_named(y)} {self.how(y._saved)}"
+                f"  {self.told(self.used_by[y])}: {_named(y)} {self.how(y._cut)}"
                 for y in self.leaves
-                if y._saved is not None
+                if y._cut is not None
             ]
         if not found:
             return ["Nothing goes wrong on the way."] if x is None else []
@@ -862,9 +862,9 @@ def _leads_to(x: Tensor, cut: Cut, seen: set[Tensor]) -> bool | None:
         elif y not in seen:
             seen.add(y)
             todo += [z for z in y.inputs if type(z) is Tensor]
-            if y.op is None and y._saved is not None:
-                is_known = is_known and y._saved.how == "detached"
-                todo += [z() for z in y._saved.behind]
+            if y.op is None and y._cut is not None:
+                is_known = is_known and y._cut.how == "detached"
+                todo += [z() for z in y._cut.behind]
     return False if is_known else None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Tensor, plus, pull
+from tinygrad_edu.engine.core import Tensor, plus, shares_of
 
 __all__ = ["walk_backward"]
 
@@ -45,7 +45,7 @@ def walk_backward(
                 if isinstance(x, Tensor) and x.requires_grad
             ]
             shares = [
-                (i, x, d) for i, (x, d) in zip(tracked, pull(node, g), strict=True)
+                (i, x, d) for i, (x, d) in zip(tracked, shares_of(node, g), strict=True)
             ]
             for _, x, share in shares:
                 before = pending.get(id(x))

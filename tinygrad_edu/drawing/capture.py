@@ -265,8 +265,8 @@ def _what_is_left_out(chosen: Plan) -> list[str]:
 
 def _cut_off(x: Any) -> Iterator[str]:
     """Say that a leaf was computed, but lets no gradient through."""
-    if isinstance(x, Tensor) and not x.requires_grad and x._saved is not None:
-        detached = x._saved.how == "detached"
+    if isinstance(x, Tensor) and not x.requires_grad and x._cut is not None:
+        detached = x._cut.how == "detached"
         yield f"no gradient: {'detached' if detached else 'under no_grad'}"
 
 

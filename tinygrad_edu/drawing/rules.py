@@ -21,7 +21,7 @@ import numpy as np
 from tinygrad_edu.drawing.labels import literal
 from tinygrad_edu.drawing.levels import is_inline
 from tinygrad_edu.engine.core import Tensor, nodes_of, tensor
-from tinygrad_edu.engine.recording import RECORDING
+from tinygrad_edu.engine.recording import recording
 
 __all__ = ["bar", "broadcast_text", "forward_text", "rule_text"]
 
@@ -285,10 +285,8 @@ def _read_off(node: Tensor, position: int) -> str | None:
         x if x is None else _number(x) if is_inline(x) else leaf(_raw(x), f"{{{i}}}")
         for i, x in enumerate(node.inputs)
     ]
-    before = RECORDING.get()
-    RECORDING.set(True)
     try:
-        with np.errstate(all="ignore"):
+        with recording(True), np.errstate(all="ignore"):
             g, out = of_results("g"), of_results("out")
             named = {key: f(*inputs, **node.kwargs) for key, f in op.residuals.items()}
             rule = next(islice(op.rules, position, None))
@@ -296,8 +294,6 @@ def _read_off(node: Tensor, position: int) -> str | None:
         return _formula(d, forms)
     except Exception:  # a rule of a user's own may do anything
         return None
-    finally:
-        RECORDING.set(before)
 
 
 def _formula(d: Any, forms: dict[int, _Form]) -> str | None:

@@ -21,7 +21,7 @@ from tinygrad_edu.drawing.graph import Box, Edge, Graph, Share, Step
 from tinygrad_edu.drawing.labels import Names, data_of, numbers
 from tinygrad_edu.drawing.levels import behind, is_operation, plan
 from tinygrad_edu.drawing.rules import bar, forward_text
-from tinygrad_edu.engine.core import Tensor, _node, pull, tensor
+from tinygrad_edu.engine.core import Tensor, node_of, shares_of, tensor
 
 __all__ = ["capture_scalars"]
 
@@ -177,10 +177,7 @@ def _local(node: Tensor, values: Sequence[Any] | None = None) -> dict[int, np.nd
     """
     op, kwargs = node.op, node.kwargs
     values = [data_of(x) for x in node.inputs] if values is None else values
-    data, named = op.forward(*values, **kwargs), kwargs
-    if op.residuals:
-        data, *rest = data
-        named = {**kwargs, **dict(zip(op.residuals, rest, strict=True))}
+    data, residuals = op.compute(values, kwargs)
     inputs = [
         tensor(x, requires_grad=True)
         if np.asarray(x).dtype.kind == "f" and op.argument(i) not in op.constant
@@ -188,13 +185,13 @@ def _local(node: Tensor, values: Sequence[Any] | None = None) -> dict[int, np.nd
         for i, x in enumerate(values)
     ]
     positions = [i for i, x in enumerate(inputs) if isinstance(x, Tensor)]
-    copy = _node(data, op, tuple(inputs), kwargs, (list(values), named))
+    copy = node_of(data, op, tuple(inputs), kwargs, residuals)
     found = {i: np.zeros((np.size(data), np.size(values[i]))) for i in positions}
     with np.errstate(all="ignore"):
         for j, index in enumerate(np.ndindex(np.shape(data))):
             unit = np.zeros(np.shape(data), np.asarray(data).dtype)
             unit[index] = 1.0
-            for i, (_, share) in zip(positions, pull(copy, unit[()]), strict=True):
+            for i, (_, share) in zip(positions, shares_of(copy, unit[()]), strict=True):
                 found[i][j] = np.ravel(share)
     return found
 

@@ -1,1 +1,3 @@
-"""The graph and the walk backward through it, and what both lean on."""
+"""The graph and the walk backward through it, and what they lean on."""
+
+from tinygrad_edu.engine import fast  # noqa: F401 (short paths, before any declaration)

@@ -5,28 +5,27 @@ from __future__ import annotations
 import inspect
 import operator as operators
 from collections.abc import Iterator
-from opcode import opmap
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import errors
+from tinygrad_edu.engine.caller import stores_into_an_array
 from tinygrad_edu.engine.dispatch import FROM_REDUCE, dispatch, unsupported
 from tinygrad_edu.engine.recording import RECORDING
 
 if TYPE_CHECKING:
     from tinygrad_edu.engine._methods import Methods
-    from tinygrad_edu.engine.core import Tensor
 else:
     Methods = object  # at run time every declaration adds its own method
 
-__all__ = ["ArrayLike"]
+__all__ = ["ArrayBehaviour"]
 
 _divmod: Any = np.divmod  # NumPy's stubs know of arrays alone
 
 
-class ArrayLike(Methods):
+class ArrayBehaviour(Methods):
     """The base of Tensor: reads like an array, and answers to NumPy's functions."""
 
     __slots__ = ()
@@ -36,7 +35,7 @@ class ArrayLike(Methods):
     op: Any
 
     @property
-    def T(self) -> Tensor:
+    def T(self) -> Self:
         """The transpose: all axes in reverse order."""
         return self.transpose()
 
@@ -80,8 +79,10 @@ class ArrayLike(Methods):
 
     def __float__(self) -> float:
         number = float(self.item())
-        if self._tracked and RECORDING.get() and _is_being_stored():
-            raise errors.stored_in_array(self)
+        if self._tracked and RECORDING.get():
+            frame = inspect.currentframe()
+            if stores_into_an_array(frame and frame.f_back):
+                raise errors.stored_in_array(self)
         return number
 
     def __int__(self) -> int:
@@ -103,7 +104,7 @@ class ArrayLike(Methods):
             raise TypeError("a 0-d tensor has no length and cannot be iterated over")
         return self.shape[0]
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Self]:
         return (self[i] for i in range(len(self)))
 
     def __dir__(self) -> list[str]:
@@ -119,6 +120,11 @@ class ArrayLike(Methods):
         notes += [f"op={self.op.name}"] if self.op is not None else []
         return f"tensor({', '.join([text, *notes])})"
 
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise errors.item_assignment()
+
+    __hash__ = object.__hash__  # by identity
+
     # -- operators without derivative
     def __floordiv__(self, other: Any) -> Any:
         return np.floor_divide(self, other)
@@ -126,10 +132,10 @@ class ArrayLike(Methods):
     def __rfloordiv__(self, other: Any) -> Any:
         return np.floor_divide(other, self)
 
-    def __divmod__(self, other: Any) -> tuple[Any, Tensor]:
+    def __divmod__(self, other: Any) -> tuple[Any, Self]:
         return _divmod(self, other)  # type: ignore[no-any-return]
 
-    def __rdivmod__(self, other: Any) -> tuple[Any, Tensor]:
+    def __rdivmod__(self, other: Any) -> tuple[Any, Self]:
         return _divmod(other, self)  # type: ignore[no-any-return]
 
     # -- NumPy's functions record
@@ -162,16 +168,4 @@ class _Absent:
 
 
 for _name in errors.INSTEAD:
-    setattr(ArrayLike, _name, _Absent(_name))
-
-
-def _is_being_stored() -> bool:
-    """Whether a statement ``array[i] = x`` asks x for its number, not ``float(x)``.
-
-    NumPy asks for it from C, so that the caller's frame still stands at the statement.
-    """
-    frame = inspect.currentframe()
-    caller = frame and frame.f_back and frame.f_back.f_back  # of __float__
-    if caller is None:  # a thread may begin with it
-        return False
-    return caller.f_code.co_code[caller.f_lasti] == opmap["STORE_SUBSCR"]
+    setattr(ArrayBehaviour, _name, _Absent(_name))

@@ -12,19 +12,13 @@ creation counter is a topological order and reference counting alone frees a gra
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import operator as operators
-import re
 import warnings
-from collections import namedtuple
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial, update_wrapper
 from heapq import heappop, heappush
-from sys import getrefcount
-from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn, final, overload
+from typing import Any, final, overload
 from weakref import ref
 
 import numpy as np
@@ -32,23 +26,23 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import errors
-from tinygrad_edu.engine.behaviour import ArrayLike
-from tinygrad_edu.engine.dispatch import FROM_NUMPY, Adapter, as_written, numpy_order
-from tinygrad_edu.engine.memory import empty_like
-from tinygrad_edu.engine.recording import RECORDING, RUN, Scope
-from tinygrad_edu.randomness import RandomSource, generator
+from tinygrad_edu.engine.behaviour import ArrayBehaviour
+from tinygrad_edu.engine.cases import Case
+from tinygrad_edu.engine.declaration import NOTHING, OPS, Declaration
+from tinygrad_edu.engine.dispatch import FROM_NUMPY
+from tinygrad_edu.engine.memory import empty_like, is_held_once
+from tinygrad_edu.engine.operands import REAL, is_plain, like, real
+from tinygrad_edu.engine.recording import RECORDING, RUN, Cut, Scope, cut_by, recording
 
 __all__ = ["OPS", "Case", "Op", "Tensor", "gradients", "op", "tensor"]
 
 _next_index = itertools.count().__next__
-_NOTHING: Mapping[str, Any] = MappingProxyType({})  # shared, so nobody may write to it
-_EMPTY = inspect.Parameter.empty
 
 # ------------------------------------------------------------------------ 1. Tensor
 
 
 @final
-class Tensor(ArrayLike):
+class Tensor(ArrayBehaviour):
     """An array that remembers which operation made it, and from what.
 
     Make one with :func:`tensor`; operations make the others. Every operation in
@@ -110,10 +104,11 @@ class Tensor(ArrayLike):
 
     __slots__ = (
         "__weakref__",
+        "_cut",  # of a leaf that was computed: why it passes on no gradient
         "_data",
         "_grad",
         "_index",  # from the creation counter: inputs have smaller ones
-        "_saved",  # what the rules read, where it takes more than the inputs to find
+        "_residuals",  # by-products of forward, for the rules
         "_tracked",  # requires_grad
         "inputs",
         "kwargs",
@@ -121,10 +116,11 @@ class Tensor(ArrayLike):
         "op",
         "scope",
     )
+    _cut: Cut | None
     _data: Any
     _grad: np.ndarray | None
     _index: int
-    _saved: Any  # (raw inputs, metadata and residuals), or None; of a leaf, its Cut
+    _residuals: Mapping[str, Any]
     _tracked: bool
     inputs: tuple[Any, ...]
     kwargs: Mapping[str, Any]
@@ -139,7 +135,7 @@ class Tensor(ArrayLike):
         if self.op is not None:
             raise errors.not_a_leaf(self, "data")
         if value is not self._data:  # after t.data -= ... it is
-            self._data, self._saved = _like(self, value, "data"), None
+            self._data, self._cut = like(self, value, "data"), None
         self._index = _next_index()
 
     data: Any = property(operators.attrgetter("_data"), _assign, doc="The numbers.")
@@ -154,7 +150,7 @@ class Tensor(ArrayLike):
     @grad.setter
     def grad(self, value: Any) -> None:
         if value is not None and value is not self._grad:
-            value = _like(self, value, "grad")
+            value = like(self, value, "grad")
         self._grad = value
 
     def zero_grad(self) -> None:
@@ -188,13 +184,11 @@ class Tensor(ArrayLike):
         if type(data) is ndarray:  # writing to it would change the graph unnoticed
             data = data.view() if self.op is not None else data.copy(order="K")
             data.flags.writeable = False
-        cut = Cut("detached", self.op, self.name, self.scope, (ref(self),))
-        return _node(data, saved=cut if self._tracked else self._saved)
-
-    def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        raise errors.item_assignment()
-
-    __hash__ = object.__hash__  # by identity
+        leaf, cut = node_of(data), self._cut
+        if self._tracked:
+            cut = Cut("detached", self.op, self.name, self.scope, (ref(self),))
+        leaf._cut = cut
+        return leaf
 
     def __reduce__(self) -> tuple[Any, ...]:  # a copy is a leaf: never the graph
         return _rebuilt, (np.array(self._data), self._tracked, self.name)
@@ -229,14 +223,8 @@ class Tensor(ArrayLike):
         for leaf, g in found.items():
             if leaf._grad is not None:
                 leaf._grad += g
-            elif (
-                getrefcount(g) == _ALONE
-                and type(g) is ndarray
-                and (g.base is None or _references_to_base(g) == _ALONE_AS_BASE)
-            ):
-                leaf._grad = g  # nobody else holds it
-            else:
-                leaf._grad = np.array(g)
+            else:  # in a buffer that nobody else holds
+                leaf._grad = g if is_held_once(g) else np.array(g)
 
 
 def tensor(
@@ -275,10 +263,10 @@ def tensor(
     >>> te.tensor([1.0, 2.0], name="w", requires_grad=True)
     tensor([1., 2.], name='w', requires_grad=True)
     """
-    array = np.asarray(_real(data, "te.tensor: data"), dtype=dtype)
-    copy = empty_like(_real(array, "te.tensor: data"))
+    array = np.asarray(real(data, "te.tensor: data"), dtype=dtype)
+    copy = empty_like(real(array, "te.tensor: data"))
     np.copyto(copy, array)
-    leaf = _node(copy)
+    leaf = node_of(copy)
     leaf.name = name
     leaf.requires_grad = requires_grad
     return leaf
@@ -288,19 +276,20 @@ def _rebuilt(data: np.ndarray, tracked: bool, name: str | None) -> Tensor:
     return tensor(data, requires_grad=tracked, name=name)
 
 
-def _node(
+def node_of(
     data: Any,
     op: Op | None = None,
     inputs: tuple[Any, ...] = (),
-    kwargs: Mapping[str, Any] = _NOTHING,
-    saved: tuple[Any, ...] | None = None,
+    kwargs: Mapping[str, Any] = NOTHING,
+    residuals: Mapping[str, Any] = NOTHING,
 ) -> Tensor:
     """Make a Tensor; with an ``op``, a recorded one."""
     node: Tensor = object.__new__(Tensor)
+    node._cut = None
     node._data = data
     node._grad = None
     node._index = _next_index()
-    node._saved = saved
+    node._residuals = residuals
     node._tracked = op is not None
     node.inputs = inputs
     node.kwargs = kwargs
@@ -311,115 +300,21 @@ def _node(
     return node
 
 
-class Cut(NamedTuple):
-    """Why a leaf that was computed passes on no gradient; it keeps nothing alive."""
-
-    how: str  # "detached" or "under-no-grad"
-    op: Op | None  # whose result it is,
-    name: str | None  # and its name
-    scope: Scope | None
-    behind: tuple[ref[Tensor], ...]  # what would have been given a gradient
-
-
-def _unrecorded(data: Any, op: Op, inputs: Iterable[Any]) -> Tensor:
+def unrecorded(data: Any, op: Op, inputs: Iterable[Any]) -> Tensor:
     """Make a leaf of what an operation computed, and note whose gradient ends here."""
-    node = _node(data)
-    behind: list[ref[Tensor]] = []
-    for x in inputs:
-        if type(x) is Tensor:
-            if x._tracked:
-                behind.append(ref(x))
-            elif node._saved is None:
-                node._saved = x._saved  # the first cut on the way
-    if behind:
-        run = RUN.get()
-        scope = None if run is None else run.scope
-        behind += () if node._saved is None else node._saved.behind
-        some = tuple(behind[:8])  # enough to tell, and no more in a long loop
-        node._saved = Cut("under-no-grad", op, None, scope, some)
-    return node
+    leaf = node_of(data)
+    leaf._cut = cut_by(op, inputs)
+    return leaf
 
 
 def _raw(x: Any) -> Any:
     return x._data if type(x) is Tensor else x
 
 
-def _real(data: Any, who: str) -> np.ndarray:
-    """Return ``data`` as an array of real numbers, or say what it is instead."""
-    array = np.asarray(data)
-    if array.dtype.kind not in _REAL:
-        raise errors.not_real(data, who)
-    return array
-
-
-def _like(x: Tensor, value: Any, attribute: str) -> np.ndarray:
-    """Return a copy of ``value`` in the dtype of ``x``, if it has its shape."""
-    array = _real(value, attribute)
-    if array.shape != x.shape:
-        raise errors.misfit(x, attribute, array.shape)
-    copy = empty_like(x._data)
-    np.copyto(copy, array, casting="same_kind")
-    return copy
-
-
 # ---------------------------------------------------------------------------- 2. Op
 
-OPS: dict[str, Op] = {}  #: the registry: name -> Op
 
-
-class Case:
-    """Sample inputs of an operation, for its gradient tests.
-
-    Parameters
-    ----------
-    *inputs : tuple of int, array_like or callable
-        One for each argument: a shape (filled with standard normal numbers), an
-        array, or a function that is given a generator and returns an array. None for
-        an argument left out.
-    tolerance : float, default 1e-6
-        Relative tolerance of the comparison with finite differences, dimensionless.
-    **kwargs
-        The operation's metadata.
-
-    Examples
-    --------
-    >>> case = Case((2, 3), lambda rng: rng.uniform(1, 2, 3), axis=1)
-    >>> [x.shape for x in case.sample(0)]
-    [(2, 3), (3,)]
-    """
-
-    def __init__(self, *inputs: Any, tolerance: float = 1e-6, **kwargs: Any) -> None:
-        self.inputs = inputs
-        self.tolerance = tolerance
-        self.kwargs = kwargs
-
-    def sample(self, rng: RandomSource = None) -> list[Any]:
-        """Return the inputs as arrays.
-
-        Parameters
-        ----------
-        rng : int, Generator, RandomState or None
-            What they are drawn from.
-
-        Returns
-        -------
-        list of ndarray or None
-            One for each argument.
-        """
-        rng = generator(rng)
-        drawn = [
-            rng.standard_normal(x) if isinstance(x, tuple) else x for x in self.inputs
-        ]
-        drawn = [x(rng) if callable(x) else x for x in drawn]
-        return [None if x is None else np.array(x) for x in drawn]
-
-    def __repr__(self) -> str:
-        parts = ["f(rng)" if callable(x) else repr(x) for x in self.inputs]
-        parts += [f"{name}={value!r}" for name, value in self.kwargs.items()]
-        return f"Case({', '.join(parts)})"
-
-
-class Op:
+class Op(Declaration):
     """An operation: what it computes, and how its gradient flows back.
 
     Made by :func:`op`. Arguments that can stand in front are arrays, keyword-only ones
@@ -452,169 +347,29 @@ class Op:
     {'axis': None, 'keepdims': False}
     """
 
-    def __init__(
-        self,
-        forward: Callable[..., Any],
-        *,
-        numpy: Callable[..., Any] | None = None,
-        symbol: str | None = None,
-        operator: str | None = None,
-        elementwise: bool = False,
-        adapter: Adapter | None = None,
-        residuals: Mapping[str, Callable[..., Any]] = _NOTHING,
-        results: Sequence[str] = (),
-        texts: Mapping[str, str | Callable[..., str | None]] = _NOTHING,
-        cases: Sequence[Case] = (),
-    ) -> None:
+    def __init__(self, forward: Callable[..., Any], **declaration: Any) -> None:
+        super().__init__(forward, **declaration)
         update_wrapper(self, forward)
-        self.name: str = forward.__name__
-        self.forward = forward
-        self.numpy = numpy
-        self.formula = symbol if symbol and "{" in symbol else None
-        self.symbol = (symbol or self.name).replace("{", "").replace("}", "")
-        self.operator = operator
-        self.elementwise = elementwise
-        self.residuals = residuals
-        self.results = namedtuple(f"{self.name}_result", results) if results else None
-        self.texts = texts
-        self.cases = list(cases)
-        parameters = inspect.signature(forward).parameters.values()
-        arrays = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
-        self.arguments = tuple(p.name for p in arrays)
-        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in arrays)
-        self.metadata = {p.name: p.default for p in parameters if p not in arrays}
-        if self.variadic and len(arrays) > 1:
-            raise errors.mixed_variadic(self)
-        if unknown := set(texts) - set(self.arguments):
-            raise errors.text_of_no_argument(self, min(unknown))
-        given = [symbol or "", *(x for x in texts.values() if isinstance(x, str))]
-        braces = set(re.findall(r"{(\w+)", " ".join(given)))
-        if unknown := braces - {"g", "out", *self.arguments, *self.metadata}:
-            raise errors.unknown_braces(self, min(unknown))
-        self.needed = {name for name, v in self.metadata.items() if v is _EMPTY}
-        self.reads_as_written = adapter is None and not self.variadic
-        defaults = {p.name: p.default for p in arrays}
-        self.adapter = adapter or (
-            as_written(self.name, self.arguments, self.metadata)
-            if self.variadic
-            else numpy_order(self.name, defaults, self.metadata, numpy)
-        )
-        self.rules: Any = _NoRules(self.name)  # one for each position
-        self.constant: frozenset[str] = frozenset()  # arguments without a derivative
-        # Most operations are of one or two arrays, without metadata. Paths of their own
-        # for these, forward and back, take a third off the cost of a small operation.
-        more = self.metadata or self.residuals or self.results or self.variadic
-        self.bare = not more and all(p.default is _EMPTY for p in arrays)
-        paths: dict[int, Any] = {1: (_call_one, _pull_one), 2: (_call_two, _pull_two)}
         arity = len(self.arguments) if self.bare else 0
-        call, self.pull = paths.get(arity, (_call_any, _pull_any))
-        self.call: Callable[..., Any] = update_wrapper(call(self), forward)
+        caller, self.pull = SHORTER.get(arity, (_call_of, pull))
+        self.call: Callable[..., Any] = update_wrapper(caller(self), forward)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not kwargs:
-            return self.call(*args)
-        if self.bare:  # arrays by name
-            arrays, kwargs = self.adapter(*args, **kwargs)
-            return self.call(*arrays, **kwargs)
+        if kwargs and self.bare:  # arrays by name
+            return self.call(*self.adapter(*args, **kwargs)[0])
         return self.call(*args, **kwargs)
 
-    def argument(self, position: int) -> str:
-        """Return the name of the argument at a position.
-
-        Parameters
-        ----------
-        position : int
-            From 0 on. All of a variadic operation have the one name.
-
-        Returns
-        -------
-        str
-        """
-        return self.arguments[min(position, len(self.arguments) - 1)]
-
-    def __repr__(self) -> str:
-        return f"<op {self.name}{inspect.signature(self.forward)}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:  # pickled by name
-        return _op_named, (self.name,)
-
-    def vjp(self, **rules: Callable[..., Any] | None) -> None:
-        """Declare the rule of each argument: how its gradient follows from ``g``.
-
-        Parameters
-        ----------
-        **rules : callable or None
-            For every argument ``rule(g, out, *arguments, **metadata, **residuals)``
-            returns dL/d(argument), given ``g`` = dL/d(out). It is plain arithmetic:
-            handed arrays it computes, handed Tensors it records, which makes second
-            derivatives. None for an argument that has no derivative. The one rule of
-            a variadic operation is also told ``position``, the argument's index.
-
-        Raises
-        ------
-        TypeError
-            If an argument is left out, or a rule does not fit the signature.
-
-        Examples
-        --------
-        >>> import tinygrad_edu as te
-        >>> @te.op(elementwise=True, cases=[te.Case((2, 3), (3,))])
-        ... def product_of_squares(a, b):
-        ...     return a**2 * b**2
-        >>> product_of_squares.vjp(
-        ...     a=lambda g, out, a, b: g * 2 * a * b**2,
-        ...     b=lambda g, out, a, b: g * 2 * a**2 * b,
-        ... )
-        >>> print(te.grad(product_of_squares)(3.0, 2.0))
-        24.0
-        """
-        if set(rules) != set(self.arguments):
-            raise errors.wrong_rules(self, rules)
-        told = [
-            *self.metadata,
-            *self.residuals,
-            *(["position"] if self.variadic else []),
-        ]
-        self.constant = frozenset(name for name, rule in rules.items() if rule is None)
-        for name, rule in rules.items():
-            if rule is None:
-                rules[name] = partial(_no_derivative, self, name)
-                continue
-            try:
-                named = dict.fromkeys(told)
-                inspect.signature(rule).bind("g", "out", *self.arguments, **named)
-            except TypeError as error:
-                raise errors.wrong_rule(self, name, told, error) from None
-        in_order = [rules[name] for name in self.arguments]
-        self.rules = _EveryPosition(in_order[0]) if self.variadic else in_order
+    def compute(self, values: Sequence[Any], kwargs: Any) -> tuple[Any, Any]:
+        """Return the result for arrays, and by name the by-products for the rules."""
+        data, residuals = self.forward(*values, **kwargs), NOTHING
+        if self.residuals:
+            data, *rest = data
+            residuals = dict(zip(self.residuals, rest, strict=True))
+        return (self.results(*data) if self.results else data), residuals
 
 
-def _op_named(name: str) -> Op:
-    return OPS[name]
-
-
-class _NoRules:
-    """The rules of an operation before ``vjp``."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __iter__(self) -> NoReturn:
-        raise errors.no_rules(self.name)
-
-
-class _EveryPosition:
-    """The one rule of a variadic operation, told which argument is meant."""
-
-    def __init__(self, rule: Any) -> None:
-        self.rule = rule
-
-    def __iter__(self) -> Iterator[Callable[..., Any]]:
-        return (partial(self.rule, position=i) for i in itertools.count())
-
-
-def _no_derivative(op: Op, name: str, *_: Any, **__: Any) -> NoReturn:
-    raise errors.no_derivative(op, name)
+#: By the number of arrays: shorter ways to call and to pull, as ``fast`` has them.
+SHORTER: dict[int, tuple[Any, Any]] = {}
 
 
 @overload
@@ -699,123 +454,49 @@ def op(function: Callable[..., Any] | None = None, **declaration: Any) -> Any:
     return declared
 
 
-_PLAIN = frozenset({float, int, bool, np.float64, np.float32})
-_REAL = "fiub"  # kinds of dtype
-
-
-def _is_plain(x: Any) -> bool:
-    """Whether a forward takes it as it is: a real array or number."""
-    return x.dtype.kind in _REAL if type(x) is ndarray else type(x) in _PLAIN
-
-
-def _call_one(op: Op) -> Callable[..., Any]:
-    """Return the function that computes and records an operation of one array."""
-    forward, (name,) = op.forward, op.arguments
-
-    def call(x: Any) -> Any:
-        if type(x) is not Tensor:
-            return forward(x if _is_plain(x) else _real(x, f"{op.name}: {name}"))
-        try:
-            data = forward(x._data)
-        except (ValueError, TypeError) as error:
-            raise errors.forward_failed(op, error, [x]) from error
-        if x._tracked and RECORDING.get():
-            return _node(data, op, (x,))
-        return _unrecorded(data, op, (x,))
-
-    return call
-
-
-def _call_two(op: Op) -> Callable[..., Any]:
-    """The same for an operation of two arrays."""
-    forward, (first, second) = op.forward, op.arguments
-
-    def call(a: Any, b: Any) -> Any:
-        if type(a) is ndarray and type(b) is ndarray:  # in a rule: nothing to record
-            return forward(a, b)
-        x, y, tracked, tensors = a, b, False, False
-        if type(a) is Tensor:
-            x, tracked, tensors = a._data, a._tracked, True
-        elif not _is_plain(a):
-            a = x = _real(a, f"{op.name}: {first}")
-        if type(b) is Tensor:
-            y, tracked, tensors = b._data, tracked or b._tracked, True
-        elif not _is_plain(b):
-            b = y = _real(b, f"{op.name}: {second}")
-        try:
-            data = forward(x, y)
-        except (ValueError, TypeError) as error:
-            raise errors.forward_failed(op, error, [a, b]) from error
-        if tracked and RECORDING.get():
-            return _node(data, op, (a, b))
-        return _unrecorded(data, op, (a, b)) if tensors else data
-
-    return call
-
-
-def _call_any(op: Op) -> Callable[..., Any]:
-    """The same for any operation."""
-    forward, names = op.forward, frozenset(op.metadata)
-    arity, reads_as_written = len(op.arguments), op.reads_as_written
-    by_products = tuple(op.residuals)
+def _call_of(op: Op) -> Callable[..., Any]:
+    """Return the function that computes an operation and, where wanted, records it."""
+    names, arity, as_written = set(op.metadata), len(op.arguments), op.reads_as_written
+    forward, is_whole = op.forward, not (op.residuals or op.results)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if (
-            not reads_as_written
+            not as_written
             or len(args) != arity
             or (kwargs and not names.issuperset(kwargs))
         ):
             arrays, kwargs = op.adapter(*args, **kwargs)
             args = tuple(arrays)
         if names:
-            kwargs = _filled_in(op, kwargs)
+            kwargs = op.filled_in(kwargs)
         values: list[Any] = []
         tracked = False
         for x in args:
             if type(x) is Tensor:
                 tracked = tracked or x._tracked
                 x = x._data
-            elif x is not None and not _is_plain(x):
+            elif x is not None and not is_plain(x):
                 i = len(values)
-                x = _real(x, f"{op.name}: {op.argument(i)}")
+                x = real(x, f"{op.name}: {op.argument(i)}")
                 args = (*args[:i], x, *args[i + 1 :])
             values.append(x)
         try:
-            data = forward(*values, **kwargs)
+            if is_whole:
+                data, residuals = forward(*values, **kwargs), NOTHING
+            else:
+                data, residuals = op.compute(values, kwargs)
         except (ValueError, TypeError, IndexError, AttributeError) as error:
             raise errors.forward_failed(op, error, args) from error
-        named = kwargs
-        if by_products:
-            data, *rest = data
-            named = kwargs.copy()
-            named.update(zip(by_products, rest, strict=True))
-        if op.results:
-            data = op.results(*data)
         if tracked and RECORDING.get():
-            node = _node(data, op, args, kwargs, (values, named))
+            node = node_of(data, op, args, kwargs or NOTHING, residuals)
             return _items(node) if op.results else node
         if Tensor not in map(type, args):
             return data
         if op.results:
-            return op.results(*(_unrecorded(part, op, args) for part in data))
-        return _unrecorded(data, op, args)
+            return op.results(*(unrecorded(part, op, args) for part in data))
+        return unrecorded(data, op, args)
 
     return call
-
-
-_CHANGEABLE = frozenset({ndarray, list, dict})  # by the user, before backward
-
-
-def _filled_in(op: Op, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata with defaults; refuse what is missing or a Tensor."""
-    for name, value in kwargs.items():
-        if type(value) is Tensor:
-            raise errors.tensor_as_metadata(op, name)
-        if type(value) in _CHANGEABLE and op.reads_as_written:  # or its adapter copied
-            kwargs = {**kwargs, name: deepcopy(value)}
-    if op.needed and not op.needed <= kwargs.keys():
-        raise TypeError(f"{op.name}: missing {', '.join(op.needed - kwargs.keys())}")
-    return {**op.metadata, **kwargs}
 
 
 def _items(node: Tensor) -> Any:
@@ -877,22 +558,17 @@ def gradients(
     for position, x in enumerate(targets):
         if type(x) is not Tensor or not x._tracked:
             raise errors.input_without_grad(x, position)
-    before = RECORDING.get()
-    RECORDING.set(create_graph)
-    try:
+    with recording(create_graph):
         seed = _seed(output, gradient, "gradients")
-        if create_graph and type(gradient) is Tensor:
-            same = gradient.dtype == output.dtype
-            seed = gradient if same else astype.call(gradient, dtype=output.dtype)
-        elif create_graph:
-            seed = _node(seed)
-        pull = _pull_recording if create_graph else None
-        found = _walk(output, seed, pull=pull, targets=targets)
-    finally:
-        RECORDING.set(before)
+        if not create_graph:
+            found = _walk(output, seed, targets=targets)
+        else:
+            seed = gradient if type(gradient) is Tensor else node_of(seed)
+            seed = seed if seed.dtype == output.dtype else seed.astype(output.dtype)
+            found = _walk(output, seed, pull=_pull_tensors, targets=targets)
     results = [found.get(x, np.zeros_like(x._data)) for x in targets]
     if create_graph:
-        return [g if type(g) is Tensor else _node(np.asarray(g)) for g in results]
+        return [g if type(g) is Tensor else node_of(np.asarray(g)) for g in results]
     return [np.array(g) for g in results]  # copies, that nobody else holds
 
 
@@ -908,7 +584,7 @@ def _seed(output: Tensor, gradient: Any, who: str) -> Any:
             raise errors.not_a_scalar(output, who)
         one = data.dtype.type(1)
         return one if data.ndim == 0 else np.full(data.shape, one)
-    gradient = _real(_raw(gradient), f"{who}: gradient")
+    gradient = real(_raw(gradient), f"{who}: gradient")
     if gradient.shape != output.shape:
         raise errors.wrong_gradient(output, who, gradient.shape)
     return gradient.astype(output.dtype)[()]
@@ -971,7 +647,7 @@ def _walk(
             errors.rule_failed(node, error)
             raise
         if free:
-            node.inputs, node._saved = (), None
+            node.inputs, node._residuals = (), NOTHING
     return found
 
 
@@ -987,7 +663,7 @@ def nodes_of(outputs: Iterable[Any]) -> list[Tensor]:
     return sorted(order, key=operators.attrgetter("_index"))
 
 
-def pull(node: Tensor, gradient: Any) -> list[tuple[Tensor, Any]]:
+def shares_of(node: Tensor, gradient: Any) -> list[tuple[Tensor, Any]]:
     """Return what a node hands on of its gradient: pairs of an input and its share.
 
     One for each input that requires gradients, in their order.
@@ -1010,56 +686,31 @@ def leading_to(targets: Iterable[Tensor], nodes: Iterable[Tensor]) -> set[Tensor
     return wanted
 
 
-def _pull_any(node: Tensor, g: Any, wanted: Any, deliver: Any) -> None:
-    """Hand the rules arrays: they compute."""
-    out, (values, named), index = node._data, node._saved, node._index
-    for x, rule in zip(node.inputs, node.op.rules):  # noqa: B905 (a variadic has no end)
+def pull(
+    node: Tensor, g: Any, wanted: Any, deliver: Any, *, recorded: bool = False
+) -> None:
+    """Hand the gradient of a node on to its inputs, by the rule of each.
+
+    The same rules are handed arrays, and compute; or Tensors, and are recorded.
+    """
+    op, index, inputs, named = node.op, node._index, node.inputs, node.kwargs
+    if recorded:
+        out, values = _items(node) if op.results else node, list(inputs)
+        named = {k: f(*inputs, **named) for k, f in op.residuals.items()} | dict(named)
+    else:
+        out = node._data
+        values = [x._data if type(x) is Tensor else x for x in inputs]
+        named = {**named, **node._residuals} if op.residuals else named
+    for x, rule in zip(inputs, op.rules):  # noqa: B905 (a variadic has no end)
         if type(x) is Tensor:
             if x._index > index:
-                raise errors.assigned_since(x, node.op)
+                raise errors.assigned_since(x, op)
             if x._tracked and (wanted is None or x in wanted):
                 d = rule(g, out, *values, **named) if named else rule(g, out, *values)
                 deliver(x, d)
 
 
-def _pull_one(node: Tensor, g: Any, wanted: Any, deliver: Any) -> None:
-    """The same for one array and no metadata."""
-    (x,), (rule,) = node.inputs, node.op.rules
-    if x._index > node._index:
-        raise errors.assigned_since(x, node.op)
-    if x._tracked and (wanted is None or x in wanted):
-        deliver(x, rule(g, node._data, x._data))
-
-
-def _pull_two(node: Tensor, g: Any, wanted: Any, deliver: Any) -> None:
-    """The same for two arrays and no metadata."""
-    (a, b), (rule_a, rule_b), index = node.inputs, node.op.rules, node._index
-    x, y, ask_a, ask_b = a, b, False, False
-    if type(a) is Tensor:
-        if a._index > index:
-            raise errors.assigned_since(a, node.op)
-        x, ask_a = a._data, a._tracked and (wanted is None or a in wanted)
-    if type(b) is Tensor:
-        if b._index > index:
-            raise errors.assigned_since(b, node.op)
-        y, ask_b = b._data, b._tracked and (wanted is None or b in wanted)
-    if ask_a:
-        deliver(a, rule_a(g, node._data, x, y))
-    if ask_b:
-        deliver(b, rule_b(g, node._data, x, y))
-
-
-def _pull_recording(node: Tensor, g: Any, wanted: Any, deliver: Any) -> None:
-    """Hand the rules Tensors: what they compute is recorded."""
-    op, named = node.op, node.kwargs
-    for x in node.inputs:
-        if type(x) is Tensor and x._index > node._index:
-            raise errors.assigned_since(x, op)
-    again = {name: f(*node.inputs, **named) for name, f in op.residuals.items()}
-    out = _items(node) if op.results else node
-    for x, rule in zip(node.inputs, op.rules):  # noqa: B905 (a variadic has no end)
-        if type(x) is Tensor and x._tracked and (wanted is None or x in wanted):
-            deliver(x, rule(g, out, *node.inputs, **named, **again))
+_pull_tensors = partial(pull, recorded=True)
 
 
 def _fitted(d: Any, x: Tensor, node: Tensor) -> Any:
@@ -1067,7 +718,7 @@ def _fitted(d: Any, x: Tensor, node: Tensor) -> Any:
     if isinstance(d, tuple):  # the gradient of a node of several results
         return d
     array = d._data if type(d) is Tensor else np.asarray(d)
-    if array.dtype.kind not in _REAL:
+    if array.dtype.kind not in REAL:
         raise errors.wrong_rule_result(node.op, x, _raw(d))
     if type(d) is not Tensor:
         d = array[()]
@@ -1078,27 +729,7 @@ def _fitted(d: Any, x: Tensor, node: Tensor) -> Any:
             d = sum_to.call(d, shape=x.shape)
         except ValueError:
             raise errors.wrong_rule_shape(node, x, d.shape) from None
-    return d if d.dtype == x.dtype else astype.call(d, dtype=x.dtype)
-
-
-def _references(found: dict[Any, Any]) -> int:
-    """Count who holds the first array in ``found``, from within a loop over it."""
-    for _, g in found.items():
-        return getrefcount(g)
-    return 0
-
-
-def _references_to_base(g: ndarray) -> int:
-    """Count who holds the array that ``g`` is the transpose of; 0 for other views."""
-    base = g.base
-    whole = type(base) is ndarray and base.base is None and base.size == g.size
-    return getrefcount(base) if whole else 0
-
-
-#: The counts of an array that only ``found`` holds, and of one that only its transpose
-#: does. (They differ between Pythons.)
-_ALONE = _references({None: np.empty(0)})
-_ALONE_AS_BASE = _references_to_base(np.empty((2, 3)).T)
+    return d if d.dtype == x.dtype else d.astype(x.dtype)
 
 
 def plus(a: Any, b: Any) -> Any:
@@ -1186,43 +817,6 @@ def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
 
 sum_to.vjp(x=lambda g, out, x, *, shape: broadcast_to(g, shape=x.shape))
 broadcast_to.vjp(x=lambda g, out, x, *, shape: sum_to(g, shape=x.shape))
-
-
-@op(cases=[Case((2, 3), dtype=np.float64)])
-def astype(x: Any, *, dtype: DTypeLike) -> Any:
-    """Convert to another floating-point type.
-
-    Parameters
-    ----------
-    x : Tensor or array_like
-    dtype : dtype
-        One of real floating-point numbers.
-
-    Returns
-    -------
-    Tensor or ndarray, of ``x``'s shape
-
-    Raises
-    ------
-    TypeError
-        If ``dtype`` is none of real floating-point numbers.
-
-    Notes
-    -----
-    The derivative is 1; the engine gives each gradient its input's dtype.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as te
-    >>> te.astype([1.0], "float32")
-    array([1.], dtype=float32)
-    """
-    if np.dtype(dtype).kind != "f":
-        raise TypeError(f"dtype must be floating-point, got {np.dtype(dtype)}")
-    return np.asarray(x).astype(dtype)[()]
-
-
-astype.vjp(x=lambda g, out, x, *, dtype: g)
 
 
 @op(texts={"results": "{g}"})

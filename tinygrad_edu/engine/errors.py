@@ -7,19 +7,20 @@ without the prose. ``x`` is a Tensor throughout.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
 from tinygrad_edu.engine.recording import Failed, current_scope
 
-if TYPE_CHECKING:
-    from tinygrad_edu.engine.core import Op, Tensor
+# For the reader: this file stands below the one that makes them.
+Tensor: TypeAlias = Any
+Op: TypeAlias = Any
+Shape: TypeAlias = tuple[int, ...]
+_Make = TypeVar("_Make", bound=Callable[..., Exception])
 
-Shape = tuple[int, ...]
-
-_CORE = "tinygrad_edu.engine.core"
 _PLAIN = "np.{0}(t), which gives plain numbers"
 _DETACHED = "t.detach().numpy().{0}"
 _NOT_NEEDED = "t: every tensor lies in the computer's memory, as NumPy's arrays do"
@@ -69,6 +70,18 @@ def called(x: Any) -> str:
     return (
         f"tensor {x.name!r}{where}" if x.name else f"a tensor of shape {x.shape}{where}"
     )
+
+
+def _names_its_operation(make: _Make) -> _Make:
+    """Mark what the walk itself raises, so that :func:`rule_failed` adds nothing."""
+
+    @wraps(make)
+    def marked(*args: Any) -> Exception:
+        error = make(*args)
+        error.names_its_operation = True  # type: ignore[attr-defined]
+        return error
+
+    return cast("_Make", marked)
 
 
 def not_real(data: Any, who: str) -> TypeError:
@@ -176,10 +189,12 @@ def wrong_rule(op: Op, name: str, told: Iterable[str], cause: Exception) -> Type
     return TypeError(f"{op.name}.vjp: the rule for {name} must take ({takes}): {cause}")
 
 
+@_names_its_operation
 def no_rules(name: str) -> TypeError:
     return TypeError(f"{name} has no rules; declare them with {name}.vjp(...)")
 
 
+@_names_its_operation
 def no_derivative(op: Op, name: str) -> TypeError:
     return TypeError(
         f"{op.name}: {name} has no derivative, but a tensor that requires gradients "
@@ -228,16 +243,13 @@ def _shapes(op: Op, inputs: Sequence[Any]) -> str:
 
 
 def rule_failed(node: Tensor, error: Exception) -> None:
-    """Note on the error of a rule whose it is; the engine's own say so themselves."""
-    traceback = error.__traceback__  # of the walk, of pull, and then of the rule
-    for _ in range(2):
-        traceback = traceback and traceback.tb_next
-    if traceback is None or traceback.tb_frame.f_globals.get("__name__") == _CORE:
+    """Note on the error of a rule whose it is, unless it says so itself."""
+    if getattr(error, "names_its_operation", False):
         return
-    op = cast("Op", node.op)
     where = f" in layer {node.scope}" if node.scope else ""
     error.add_note(
-        f"in a rule of {op.name}{where}, on the way back: {_shapes(op, node.inputs)}"
+        f"in a rule of {node.op.name}{where}, on the way back: "
+        f"{_shapes(node.op, node.inputs)}"
     )
 
 
@@ -306,6 +318,7 @@ def freed() -> RuntimeError:
     )
 
 
+@_names_its_operation
 def assigned_since(x: Tensor, op: Op) -> RuntimeError:
     return RuntimeError(
         f"the data of {called(x)} was assigned after {op.name} had used it, so a "
@@ -314,8 +327,9 @@ def assigned_since(x: Tensor, op: Op) -> RuntimeError:
     )
 
 
+@_names_its_operation
 def wrong_rule_shape(node: Tensor, x: Tensor, shape: Shape) -> RuntimeError:
-    op = cast("Op", node.op)
+    op = node.op
     names = op.arguments if not op.variadic else map(str, range(len(node.inputs)))
     which = [n for n, y in zip(names, node.inputs, strict=False) if y is x]
     what = f"{called(x)} of shape {x.shape}" if x.name else called(x)
@@ -325,6 +339,7 @@ def wrong_rule_shape(node: Tensor, x: Tensor, shape: Shape) -> RuntimeError:
     )
 
 
+@_names_its_operation
 def wrong_rule_result(op: Op, x: Tensor, result: Any) -> TypeError:
     if np.asarray(result).dtype.kind == "c":
         return TypeError(

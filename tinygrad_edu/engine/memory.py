@@ -1,17 +1,20 @@
-"""Where large arrays begin, and that the memory of freed ones is kept for the next.
+"""The memory of arrays: where large ones begin, who holds them, what becomes of it.
 
-Both are about time alone: results are the same without.
+All of it is about time alone: results are the same without.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
+from functools import cache
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["empty_like"]
+__all__ = ["empty_like", "is_held_once", "keep_freed_memory"]
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # M_... in glibc's malloc.h
 
@@ -29,7 +32,54 @@ def empty_like(x: ndarray[Any, Any]) -> ndarray[Any, Any]:
     return ndarray(x.shape, x.dtype, memory, start, order="F" if x.flags.fnc else "C")
 
 
-def _keep_freed_memory() -> None:
+# ------------------------------------------------------------ who holds an array
+
+
+def is_held_once(g: Any) -> bool:
+    """Whether ``g`` is an array that a dict holds, and nobody else.
+
+    To be asked from a loop over that dict's items: the loop, this call and the count
+    itself each add a reference. Of a transpose the same must hold of what it looks at.
+    """
+    return (
+        getrefcount(g) == _ONCE
+        and type(g) is ndarray
+        and (g.base is None or _references_to_base(g) == _ONCE_AS_BASE)
+    )
+
+
+def _references_to_base(g: Any) -> int:
+    """Count who holds the array that ``g`` is the transpose of; 0 for other views."""
+    base = g.base
+    whole = type(base) is ndarray and base.base is None and base.size == g.size
+    return getrefcount(base) if whole else 0
+
+
+def _references_in_a_dict(found: dict[Any, Any]) -> int:
+    """Count as :func:`is_held_once` does, of an array of which it is true."""
+
+    def counted(g: Any) -> int:
+        return getrefcount(g)
+
+    for _, g in found.items():
+        return counted(g)
+    return 0
+
+
+#: What is counted then. (It differs between Pythons.)
+_ONCE = _references_in_a_dict({None: np.empty(0)})
+_ONCE_AS_BASE = _references_to_base(np.empty((2, 3)).T)
+
+
+# ------------------------------------------------- what becomes of its memory
+
+#: Where a user says how the C library shall deal with memory.
+_SETTINGS = ("GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+_OF_DASK = "65536"  # what Dask starts its workers with, whoever the user is
+
+
+@cache  # once a process
+def keep_freed_memory() -> None:
     """Have the C library keep the memory of freed arrays of up to 32 MB.
 
     A training step makes and frees the same arrays again and again. The C library of
@@ -39,7 +89,11 @@ def _keep_freed_memory() -> None:
     the threshold when it meets larger arrays, up to 32 MB, but not in a process with
     ``MALLOC_TRIM_THRESHOLD_`` in its environment, as Dask starts its workers: a step
     takes twice as long there. Up to 64 MB are kept. Elsewhere this changes nothing.
+
+    Training begins with it. What the user has set stays.
     """
+    if any(os.environ.get(name, _OF_DASK) != _OF_DASK for name in _SETTINGS):
+        return
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
@@ -48,4 +102,4 @@ def _keep_freed_memory() -> None:
     mallopt(_TRIM_THRESHOLD, 2**26)
 
 
-_keep_freed_memory()
+keep_freed_memory()

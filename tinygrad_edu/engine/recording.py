@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import inspect
 import sys
-from contextlib import ContextDecorator
+from collections.abc import Iterable, Iterator
+from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar
 from functools import update_wrapper
 from types import FrameType
 from typing import Any, NamedTuple
+from weakref import ref
 
 __all__ = [
     "NESTING",
     "RECORDING",
     "RUN",
+    "Cut",
     "Failed",
     "Run",
     "Scope",
     "current_scope",
+    "cut_by",
     "no_grad",
+    "recording",
 ]
 
 
@@ -40,6 +45,16 @@ class Failed(NamedTuple):
     inputs: tuple[Any, ...]
     scope: Scope | None
     message: str
+
+
+class Cut(NamedTuple):
+    """Why a leaf that was computed passes on no gradient; it keeps nothing alive."""
+
+    how: str  # "detached" or "under-no-grad"
+    op: Any  # whose result it is, if it was not a leaf before,
+    name: str | None  # and its name
+    scope: Scope | None
+    behind: tuple[ref[Any], ...]  # tensors that would have been given a gradient
 
 
 #: Whether operations record; anything with a truth value.
@@ -70,6 +85,36 @@ def current_scope() -> Scope | None:
     """Return the scope of the layer that is running, or None."""
     run = RUN.get()
     return None if run is None else run.scope
+
+
+def cut_by(op: Any, inputs: Iterable[Any]) -> Cut | None:
+    """Return why the result of ``op``, unrecorded, passes on no gradient, if it would.
+
+    That is: to which inputs; or to none, but one of them was cut off itself.
+    """
+    behind: list[ref[Any]] = []
+    first: Cut | None = None  # on the way here
+    for x in inputs:
+        if getattr(x, "_tracked", False):
+            behind.append(ref(x))
+        elif first is None:
+            first = getattr(x, "_cut", None)
+    if not behind:
+        return first
+    behind += () if first is None else first.behind
+    some = tuple(behind[:8])  # enough to tell, and no more in a long loop
+    return Cut("under-no-grad", op, None, current_scope(), some)
+
+
+@contextmanager
+def recording(on: bool) -> Iterator[None]:
+    """Record, or do not, whatever holds around it."""
+    before = RECORDING.get()
+    RECORDING.set(on)
+    try:
+        yield
+    finally:
+        RECORDING.set(before)
 
 
 class _OffInside:

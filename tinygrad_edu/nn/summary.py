@@ -303,7 +303,7 @@ def kept_memory(
         ):
             continue
         trained.add(node)
-        saved = node._saved[1].values() if node._saved else ()
+        saved = [*node.kwargs.values(), *node._residuals.values()]
         data = [x.data if type(x) is Tensor else x for x in (node, *node.inputs)]
         for part in parts_of([*data, *saved]):
             if type(part) is np.ndarray and id(owner := _owner(part)) not in seen:

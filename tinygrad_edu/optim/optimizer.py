@@ -510,7 +510,7 @@ class Optimizer(_OptionsByName):
         own = (
             type(x) is np.ndarray
             and x.flags.writeable  # which a detached one is not
-            and (x.base is None or (p._saved is None and x.base.dtype == np.uint8))
+            and (x.base is None or (p._cut is None and x.base.dtype == np.uint8))
         )
         if not own:
             what = "a parameter" if p.name is None else f"the parameter {p.name!r}"

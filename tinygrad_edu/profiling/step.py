@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.core import Tensor, _fitted, leading_to, nodes_of, plus
+from tinygrad_edu.engine.declaration import NOTHING
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.nn.summary import kept_memory, left_as_it_is, parts_of
 
@@ -216,15 +217,9 @@ def _forward(nodes: Sequence[Tensor], meter: _Meter) -> list[float]:
     """Compute all results anew, from those computed anew before them."""
     costs = []
     for node in nodes:
-        op, kwargs = node.op, node.kwargs
         values = [x._data if type(x) is Tensor else x for x in node.inputs]
-        data, cost = meter(op.forward, values, kwargs)
-        named = kwargs
-        if op.residuals:
-            data, *rest = data
-            named = {**kwargs, **dict(zip(op.residuals, rest, strict=True))}
-        node._data = op.results(*data) if op.results else data
-        node._saved = (values, named)
+        (data, residuals), cost = meter(node.op.compute, (values, node.kwargs), {})
+        node._data, node._residuals = data, residuals
         costs.append(cost)
     return costs
 
@@ -242,7 +237,7 @@ def _backward(nodes: Sequence[Tensor], wanted: Any, meter: _Meter) -> list[float
             shares, cost = meter(_pull, (node, g, wanted), {})
         for x, share in shares:
             pending[x] = plus(pending[x], share) if x in pending else share
-        node._data = node._saved = None
+        node._data, node._residuals = None, NOTHING
         costs.append(cost)
     return costs[::-1]
 

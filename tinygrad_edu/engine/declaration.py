@@ -1,0 +1,198 @@
+"""What is declared of an operation: arguments, metadata, rules; nothing is run."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+from numpy import ndarray
+
+from tinygrad_edu.engine import errors
+from tinygrad_edu.engine.behaviour import ArrayBehaviour
+from tinygrad_edu.engine.cases import Case
+from tinygrad_edu.engine.dispatch import Adapter, as_written, numpy_order
+
+__all__ = ["NOTHING", "OPS", "Declaration"]
+
+OPS: dict[str, Any] = {}  #: the registry: name -> Op
+NOTHING: Mapping[str, Any] = MappingProxyType({})  #: shared, so nobody may write to it
+_EMPTY = inspect.Parameter.empty
+_CHANGEABLE = frozenset({ndarray, list, dict})  # by the user, before backward
+
+
+class Declaration:
+    """An operation as it is declared; :class:`.Op` says what of.
+
+    Arguments that can stand in front are arrays, keyword-only ones are metadata; a
+    starred argument makes the operation variadic.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        *,
+        numpy: Callable[..., Any] | None = None,
+        symbol: str | None = None,
+        operator: str | None = None,
+        elementwise: bool = False,
+        adapter: Adapter | None = None,
+        residuals: Mapping[str, Callable[..., Any]] = NOTHING,
+        results: Sequence[str] = (),
+        texts: Mapping[str, str | Callable[..., str | None]] = NOTHING,
+        cases: Sequence[Case] = (),
+    ) -> None:
+        self.name: str = forward.__name__
+        self.forward = forward
+        self.numpy = numpy
+        self.formula = symbol if symbol and "{" in symbol else None
+        self.symbol = (symbol or self.name).replace("{", "").replace("}", "")
+        self.operator = operator
+        self.elementwise = elementwise
+        self.residuals = residuals
+        self.results = namedtuple(f"{self.name}_result", results) if results else None
+        self.texts = texts
+        self.cases = list(cases)
+        parameters = inspect.signature(forward).parameters.values()
+        arrays = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        self.arguments = tuple(p.name for p in arrays)
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in arrays)
+        self.metadata = {p.name: p.default for p in parameters if p not in arrays}
+        if self.variadic and len(arrays) > 1:
+            raise errors.mixed_variadic(self)
+        if unknown := set(texts) - set(self.arguments):
+            raise errors.text_of_no_argument(self, min(unknown))
+        given = [symbol or "", *(x for x in texts.values() if isinstance(x, str))]
+        braces = set(re.findall(r"{(\w+)", " ".join(given)))
+        if unknown := braces - {"g", "out", *self.arguments, *self.metadata}:
+            raise errors.unknown_braces(self, min(unknown))
+        self.needed = {name for name, v in self.metadata.items() if v is _EMPTY}
+        self.reads_as_written = adapter is None and not self.variadic
+        defaults = {p.name: p.default for p in arrays}
+        self.adapter = adapter or (
+            as_written(self.name, self.arguments, self.metadata)
+            if self.variadic
+            else numpy_order(self.name, defaults, self.metadata, numpy)
+        )
+        self.rules: Any = _NoRules(self.name)  # one for each position
+        self.constant: frozenset[str] = frozenset()  # arguments without a derivative
+        self.optional = frozenset(p.name for p in arrays if p.default is not _EMPTY)
+        more = self.metadata or self.residuals or self.results or self.variadic
+        self.bare = not more and not self.optional
+
+    def argument(self, position: int) -> str:
+        """Return the name of the argument at a position.
+
+        Parameters
+        ----------
+        position : int
+            From 0 on. All of a variadic operation have the one name.
+
+        Returns
+        -------
+        str
+        """
+        return self.arguments[min(position, len(self.arguments) - 1)]
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}{inspect.signature(self.forward)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:  # pickled by name
+        return _op_named, (self.name,)
+
+    def vjp(self, **rules: Callable[..., Any] | None) -> None:
+        """Declare the rule of each argument: how its gradient follows from ``g``.
+
+        Parameters
+        ----------
+        **rules : callable or None
+            For every argument ``rule(g, out, *arguments, **metadata, **residuals)``
+            returns dL/d(argument), given ``g`` = dL/d(out). It is plain arithmetic:
+            handed arrays it computes, handed Tensors it records, which makes second
+            derivatives. None for an argument that has no derivative. The one rule of
+            a variadic operation is also told ``position``, the argument's index.
+
+        Raises
+        ------
+        TypeError
+            If an argument is left out, or a rule does not fit the signature.
+
+        Examples
+        --------
+        >>> import tinygrad_edu as te
+        >>> @te.op(elementwise=True, cases=[te.Case((2, 3), (3,))])
+        ... def product_of_squares(a, b):
+        ...     return a**2 * b**2
+        >>> product_of_squares.vjp(
+        ...     a=lambda g, out, a, b: g * 2 * a * b**2,
+        ...     b=lambda g, out, a, b: g * 2 * a**2 * b,
+        ... )
+        >>> print(te.grad(product_of_squares)(3.0, 2.0))
+        24.0
+        """
+        if set(rules) != set(self.arguments):
+            raise errors.wrong_rules(self, rules)
+        told = [
+            *self.metadata,
+            *self.residuals,
+            *(["position"] if self.variadic else []),
+        ]
+        self.constant = frozenset(name for name, rule in rules.items() if rule is None)
+        for name, rule in rules.items():
+            if rule is None:
+                rules[name] = partial(_no_derivative, self, name)
+                continue
+            try:
+                named = dict.fromkeys(told)
+                inspect.signature(rule).bind("g", "out", *self.arguments, **named)
+            except TypeError as error:
+                raise errors.wrong_rule(self, name, told, error) from None
+        in_order = [rules[name] for name in self.arguments]
+        self.rules = _EveryPosition(in_order[0]) if self.variadic else in_order
+
+    def filled_in(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return the metadata with defaults; refuse what is missing or a Tensor."""
+        for name, value in kwargs.items():
+            if isinstance(value, ArrayBehaviour):
+                raise errors.tensor_as_metadata(self, name)
+            if type(value) in _CHANGEABLE and self.reads_as_written:  # adapters copy
+                kwargs = {**kwargs, name: deepcopy(value)}
+        if self.needed and not self.needed <= kwargs.keys():
+            raise TypeError(
+                f"{self.name}: missing {', '.join(self.needed - kwargs.keys())}"
+            )
+        return {**self.metadata, **kwargs}
+
+
+def _op_named(name: str) -> Any:
+    return OPS[name]
+
+
+class _NoRules:
+    """The rules of an operation before ``vjp``."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __iter__(self) -> NoReturn:
+        raise errors.no_rules(self.name)
+
+
+class _EveryPosition:
+    """The one rule of a variadic operation, told which argument is meant."""
+
+    def __init__(self, rule: Any) -> None:
+        self.rule = rule
+
+    def __iter__(self) -> Iterator[Callable[..., Any]]:
+        return (partial(self.rule, position=i) for i in itertools.count())
+
+
+def _no_derivative(op: Declaration, name: str, *_: Any, **__: Any) -> NoReturn:
+    raise errors.no_derivative(op, name)
