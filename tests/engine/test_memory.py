@@ -1,4 +1,4 @@
-"""Large arrays begin with a cache line, and freed memory is kept for the next."""
+"""Large arrays begin with a cache line; freed memory is kept; who holds an array."""
 
 import ctypes
 import os
@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from tinygrad_edu.engine.memory import empty_like
+from tinygrad_edu.engine.memory import empty_like, is_held_once
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -61,13 +61,55 @@ def faults(imported, settings):
     return int(run.stdout)
 
 
-@pytest.mark.skipif(
+PAGES = 20 * 2 * 500_000 * 8 // 4096
+IMPORT = "import tinygrad_edu as te"
+OPTIMISER = f"{IMPORT}; te.optim.SGD([te.tensor(1.0, requires_grad=True)], lr=0.1)"
+only_glibc = pytest.mark.skipif(
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"),
     reason="only glibc hands memory back so soon",
 )
-@pytest.mark.parametrize("settings", [{}, {"MALLOC_TRIM_THRESHOLD_": "65536"}])
-def test_memory_of_freed_arrays_is_not_fetched_from_the_system_again(settings):
-    pages = 20 * 2 * 500_000 * 8 // 4096
 
-    assert faults("import tinygrad_edu", settings) < 0.1 * pages
-    assert faults("", settings) > 0.5 * pages  # else there is no need for it
+
+@only_glibc
+@pytest.mark.parametrize("settings", [{}, {"MALLOC_TRIM_THRESHOLD_": "65536"}])
+def test_where_training_begins_freed_memory_is_not_fetched_again(settings):
+    """Dask starts its workers with the setting."""
+    assert faults(OPTIMISER, settings) < 0.1 * PAGES
+
+
+@only_glibc
+def test_an_import_alone_changes_nothing_of_the_process():
+    assert faults(IMPORT, {}) > 0.5 * PAGES
+    assert faults("", {}) > 0.5 * PAGES  # else there is no need for it
+
+
+@only_glibc
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_MMAP_THRESHOLD_": "131072"},
+        {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=131072"},
+    ],
+)
+def test_what_the_user_has_set_stays(settings):
+    assert faults(OPTIMISER, settings) > 0.5 * PAGES
+
+
+# ------------------------------------------------------------------ who holds an array
+
+
+def test_an_array_that_only_a_dict_holds_is_told_from_others():
+    kept = np.ones(3)
+    found = {1: np.ones(3), 2: kept, 3: np.ones((2, 3)).T, 4: np.ones((2, 3))[:1]}
+    found[5] = np.float64(1)
+
+    told = {name: is_held_once(g) for name, g in found.items()}
+
+    assert told == {1: True, 2: False, 3: True, 4: False, 5: False}
+
+
+def test_a_transpose_whose_array_is_held_elsewhere_is_not_held_once():
+    kept = np.ones((2, 3))
+    found = {1: kept.T}
+
+    assert [is_held_once(g) for _, g in found.items()] == [False]

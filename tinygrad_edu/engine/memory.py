@@ -100,6 +100,3 @@ def keep_freed_memory() -> None:
         return  # another C library
     mallopt(_MMAP_THRESHOLD, 2**25)
     mallopt(_TRIM_THRESHOLD, 2**26)
-
-
-keep_freed_memory()

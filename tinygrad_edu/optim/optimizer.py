@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from tinygrad_edu.engine.core import Tensor, tensor
+from tinygrad_edu.engine.memory import keep_freed_memory
 from tinygrad_edu.optim.options import number
 
 __all__ = ["Group", "Optimizer", "State"]
@@ -123,6 +124,7 @@ class Optimizer(_OptionsByName):
     """
 
     def __init__(self, params: Iterable[Any], *, lr: float, **options: Any) -> None:
+        keep_freed_memory()
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, State] = {}
         options = {"lr": lr, **options}
