@@ -105,7 +105,7 @@ def picked():
             te.Case((3, 4), np.array([0, 3, 1]), None),
         ]
     )
-    def picked(x, labels, weight):
+    def picked(x, labels, weight=None):
         """One number of each row."""
         chosen = x[np.arange(len(x)), labels]
         return chosen if weight is None else chosen * weight

@@ -19,6 +19,7 @@ from scipy import special
 
 import tinygrad_edu as te
 from tinygrad_edu import ops
+from tinygrad_edu.checks.problems import as_called
 
 INTERNAL = {
     "item"
@@ -453,3 +454,41 @@ def test_docstring_is_complete_and_its_examples_run(op):
 
     assert outcome.attempted > 0
     assert outcome.failed == 0
+
+
+# ------------------------------------------------------------------- None for an array
+
+
+def left_out():
+    """Every operation with each of its arguments that must be given."""
+    for op in (op for op in OPS if op.name not in INTERNAL):
+        for i, name in enumerate(op.cases[0].inputs if op.variadic else op.arguments):
+            if op.variadic or name not in op.optional:
+                yield pytest.param(op, i, id=f"{op.name}-{i}")
+
+
+@pytest.mark.parametrize("tracked", [False, True])
+@pytest.mark.parametrize(("op", "position"), [*left_out()])
+def test_none_for_an_array_is_refused(op, position, tracked):
+    case = op.cases[0]
+    args = case.sample(0)
+    if tracked:
+        args = [x if x is None else as_tensor(op, i, x) for i, x in enumerate(args)]
+    args[position] = None
+
+    with pytest.raises(TypeError, match=f"^{op.name}: .*(NoneType|missing)"):
+        op.call(*as_called(op, args, case.kwargs), **case.kwargs)
+
+
+def as_tensor(op, position, x):
+    is_float = x.dtype.kind == "f" and op.argument(position) not in op.constant
+    return te.tensor(x, requires_grad=is_float)
+
+
+def test_what_may_be_left_out_may_be_none():
+    names = {op.name for op in OPS if op.optional}
+    assert names == {"clip", "conv1d", "conv2d", "linear"}
+    x = te.tensor([1.0, 5.0], requires_grad=True)
+
+    assert te.clip(x, None, 2.0).data.tolist() == [1.0, 2.0]
+    assert te.linear(x, [[1.0, 1.0]], None).data.tolist() == [6.0]

@@ -475,10 +475,11 @@ def _call_of(op: Op) -> Callable[..., Any]:
             if type(x) is Tensor:
                 tracked = tracked or x._tracked
                 x = x._data
-            elif x is not None and not is_plain(x):
-                i = len(values)
-                x = real(x, f"{op.name}: {op.argument(i)}")
-                args = (*args[:i], x, *args[i + 1 :])
+            elif not is_plain(x):
+                name = op.argument(i := len(values))
+                if x is not None or name not in op.optional:
+                    x = real(x, f"{op.name}: {name}")
+                    args = (*args[:i], x, *args[i + 1 :])
             values.append(x)
         try:
             if is_whole:
