@@ -1,0 +1,79 @@
+"""The short paths of one and of two arrays: they are taken, and change nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tinygrad_edu as te
+from tinygrad_edu.engine import core, fast
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+CORE = [HERE / name for name in ("test_backward.py", "test_declaration.py")]
+CORE += [HERE / "test_tensor.py", HERE / "test_random_expressions.py"]
+
+
+def python(*arguments, **options):
+    support = str(HERE.parent / "support")
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{support}"},
+        **options,
+    )
+
+
+def test_operations_of_one_and_two_arrays_take_them():
+    assert te.OPS["exp"].pull is fast._pull_of_one
+    assert te.OPS["multiply"].pull is fast._pull_of_two
+    assert te.OPS["where"].pull is te.OPS["sum"].pull is core.pull
+
+
+def test_without_them_every_operation_takes_the_long_way():
+    code = (
+        "import without_fast, tinygrad_edu as te;"
+        "from tinygrad_edu.engine.core import pull;"
+        "print({op.pull is pull for op in te.OPS.values()})"
+    )
+
+    done = python("-c", code)
+
+    assert done.stdout == "{True}\n", done.stderr
+
+
+def test_the_tests_of_the_core_pass_without_them():
+    done = python("-m", "pytest", "-q", "-p", "without_fast", "-x", *map(str, CORE))
+
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout
+
+
+def test_they_are_taken_away_before_the_package_is_there_or_not_at_all():
+    done = python("-c", "import tinygrad_edu, without_fast")
+
+    assert done.returncode == 1
+    assert "comes too late" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["exp", "multiply"])
+def test_both_ways_give_the_same_bits(name, rng):
+    op = te.OPS[name]
+    args = [te.tensor(rng.random((3, 4)), requires_grad=True) for _ in op.arguments]
+    long_call = core._call_of(op)
+
+    short, long = op.call(*args), long_call(*args)
+    got = []
+    for node, pull in ((short, op.pull), (long, core.pull)):
+        shares = []
+        pull(node, node.data, None, lambda x, d, shares=shares: shares.append(d))
+        got.append([node.data, *shares])
+
+    assert all((a == b).all() for a, b in zip(*got, strict=True))
+    assert len(got[0]) == 1 + len(args)
