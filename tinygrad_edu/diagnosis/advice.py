@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu import nn, ops
 from tinygrad_edu.engine.core import Tensor, nodes_of, tensor
-from tinygrad_edu.nn.summary import all_layers
+from tinygrad_edu.nn.borrowing import all_layers
 from tinygrad_edu.training.inference import bare_function
 
 __all__ = ["advise", "growth"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from tinygrad_edu.drawing.labels import Names
 from tinygrad_edu.drawing.levels import behind
 from tinygrad_edu.engine.core import Tensor, nodes_of
 from tinygrad_edu.nn import Layer
-from tinygrad_edu.nn.summary import left_as_it_is
+from tinygrad_edu.nn.borrowing import left_as_it_is
 from tinygrad_edu.training.feed import arrays_not_finite
 
 if TYPE_CHECKING:
@@ -170,17 +169,13 @@ def explain_nonfinite(
     te.nn.binary_cross_entropy_with_logits. Else write te.log(te.maximum(x, 1e-12)).
     """
     try:
-        with np.errstate(all="ignore"), _left_as_it_is(model):
+        with np.errstate(all="ignore"), left_as_it_is(model):
             inputs = batch_X if isinstance(batch_X, tuple) else (batch_X,)
             result = loss(model(*inputs), batch_y)
             return _explained(model, result, batch_X, batch_y)
     except Exception as error:  # the training has ended, and its reason must be told
         kind = type(error).__name__
         return _filled(f"The step could not be run again: {kind}: {error}")
-
-
-def _left_as_it_is(model: Any) -> AbstractContextManager[None]:
-    return left_as_it_is(model) if isinstance(model, Layer) else nullcontext()
 
 
 def _explained(model: Any, result: Any, X: Any, y: Any) -> str:

@@ -10,14 +10,16 @@ import itertools
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tinygrad_edu.drawing.graph import Graph, Step
+from tinygrad_edu.drawing.layers import output_of
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.recording import Failed
 from tinygrad_edu.files import written_atomically
+from tinygrad_edu.nn.layer import VIEWS, Layer
 
 __all__ = ["Drawing", "Steps", "draw"]
 
@@ -136,7 +138,7 @@ def draw(
         "max_nodes": max_nodes,
         "legend": legend,
     }
-    if hasattr(type(what), "named_parameters") and hasattr(what, "draw"):  # a layer
+    if isinstance(what, Layer):
         drawing: Drawing = what.draw(*inputs, **options)
         return drawing
     if inputs:
@@ -165,6 +167,16 @@ def draw(
             what, level=level, show=show, names=names, fold=fold, max_nodes=max_nodes
         )
     return Drawing(graph.showing(backward), direction=direction, legend=legend)
+
+
+def _draw_layer(
+    layer: Layer, inputs: Sequence[Any], options: dict[str, Any]
+) -> Drawing:
+    output, names = output_of(layer, inputs, options.pop("names", None))
+    return draw(output, names=names, **options)
+
+
+VIEWS["draw"] = _draw_layer
 
 
 def _check(option: str, given: Any, allowed: Collection[str]) -> None:

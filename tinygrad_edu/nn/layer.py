@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -12,14 +11,13 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.recording import RUN, Run, Scope
-from tinygrad_edu.nn.summary import left_as_it_is, summary
 
-if TYPE_CHECKING:
-    from tinygrad_edu.drawing import Drawing
-
-__all__ = ["Layer"]
+__all__ = ["VIEWS", "Layer"]
 
 Self = TypeVar("Self", bound="Layer")
+
+#: How a layer is looked at, by its methods' names: drawing and profiling fill it in.
+VIEWS: dict[str, Callable[..., Any]] = {}
 
 
 class Layer:
@@ -365,9 +363,10 @@ class Layer:
         1 Sigmoid  (n, 64)                0              0         512
         total                        50,240         50,176       1,024
         """
-        return summary(self, input_shapes, dtype)
+        text: str = VIEWS["summary"](self, input_shapes, dtype)
+        return text
 
-    def draw(self, *inputs: Any, **options: Any) -> Drawing:
+    def draw(self, *inputs: Any, **options: Any) -> Any:
         """Run the layer and draw what it recorded.
 
         Parameters
@@ -404,27 +403,7 @@ class Layer:
           weight: parameter, (2, 3) float64; in Linear
           bias: parameter, (2,) float64; in Linear
         """
-        from tinygrad_edu.drawing import draw  # a layer can do without
-
-        if not inputs:
-            kind = type(self).__name__
-            raise TypeError(
-                f"draw: {kind} is drawn as it runs, so it needs an input: "
-                f"te.draw(layer, x), with an x that {kind} takes"
-            )
-        arrays = [x if isinstance(x, Tensor) else np.asarray(x) for x in inputs]
-        takes = inspect.signature(self.forward).parameters
-        names = dict(zip(takes, arrays, strict=False))
-        names |= options.pop("names", None) or {}
-        with left_as_it_is(self):
-            output = self(*arrays)
-        if not isinstance(output, Tensor):
-            kind = type(self).__name__
-            raise TypeError(
-                f"draw: {kind} returned {type(output).__name__}, and a drawing is that "
-                "of one Tensor: call the layer, and draw what you choose of its output"
-            )
-        return draw(output, names=names, **options)
+        return VIEWS["draw"](self, inputs, options)
 
     def refuse(self, x: Any, must: str) -> NoReturn:
         """Raise the error for an input ``x`` that does not fit, naming the layers.

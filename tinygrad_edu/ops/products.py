@@ -861,7 +861,7 @@ def einsum(*arrays: Any, subscripts: str, optimize: Any = False) -> Any:
     return np.einsum(subscripts, *arrays, optimize=optimize)[()]
 
 
-def _letters(subscripts: str, axes: Sequence[int]) -> tuple[list[str], str]:
+def einsum_letters(subscripts: str, axes: Sequence[int]) -> tuple[list[str], str]:
     """Return the letters of each array and of the result, "..." written out too.
 
     ``axes`` are the arrays' numbers of axes.
@@ -885,7 +885,7 @@ def _letters(subscripts: str, axes: Sequence[int]) -> tuple[list[str], str]:
 def _einsum_rule(
     g: Any, out: Any, *arrays: Any, subscripts: str, optimize: Any, position: int
 ) -> Any:
-    terms, output = _letters(subscripts, [np.ndim(x) for x in arrays])
+    terms, output = einsum_letters(subscripts, [np.ndim(x) for x in arrays])
     x, own = arrays[position], terms[position]
     others = [(output, g)]
     others += [

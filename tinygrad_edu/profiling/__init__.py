@@ -1,7 +1,8 @@
 """What a step of training costs: time and memory, by layer and by operation.
 
 ``step`` runs the model and its recorded operations with a clock, ``report`` holds what
-came of it. Nothing here is hooked into the engine, which is as fast as ever.
+came of it; ``costs`` counts by shapes alone, and ``summary`` makes the table of a model
+of that. Nothing here is hooked into the engine, which is as fast as ever.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import numpy as np
 
 from tinygrad_edu.drawing.labels import line
 from tinygrad_edu.engine.core import Tensor
-from tinygrad_edu.nn.layer import Layer
+from tinygrad_edu.nn.layer import VIEWS, Layer
 from tinygrad_edu.profiling.report import Cost, Profile
 from tinygrad_edu.profiling.step import Step, measure
+from tinygrad_edu.profiling.summary import summary_of
 
 __all__ = ["Cost", "Profile", "profile"]
+
+VIEWS["summary"] = summary_of
 
 
 def profile(

@@ -13,8 +13,9 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Tensor, _fitted, leading_to, nodes_of, plus
 from tinygrad_edu.engine.declaration import NOTHING
+from tinygrad_edu.nn.borrowing import left_as_it_is
 from tinygrad_edu.nn.layer import Layer
-from tinygrad_edu.nn.summary import kept_memory, left_as_it_is, parts_of
+from tinygrad_edu.profiling.costs import kept_memory, parts_of
 
 __all__ = ["Measured", "Step", "measure"]
 

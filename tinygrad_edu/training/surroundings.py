@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tinygrad_edu.nn import Layer
-from tinygrad_edu.nn.summary import all_layers
+from tinygrad_edu.nn.borrowing import all_layers
 
 __all__ = ["in_training_mode", "interruptible", "modes_kept"]
 

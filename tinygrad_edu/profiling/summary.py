@@ -6,34 +6,19 @@ difference: weights, and whatever else does not grow with the batch, drop out of
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu import ops
-from tinygrad_edu.engine.core import Op, Tensor, nodes_of
-from tinygrad_edu.engine.recording import RECORDING, RUN, Run, Scope
-from tinygrad_edu.ops.products import _letters
-from tinygrad_edu.randomness import set_state, state_of
+from tinygrad_edu.engine.core import Tensor, nodes_of
+from tinygrad_edu.engine.recording import Run, Scope
+from tinygrad_edu.nn.borrowing import left_as_it_is, recorded
+from tinygrad_edu.nn.layer import Layer
+from tinygrad_edu.profiling.costs import Shape, kept_memory, multiply_adds, parts_of
 
-if TYPE_CHECKING:
-    from tinygrad_edu.nn.layer import Layer
-
-__all__ = [
-    "all_layers",
-    "kept_memory",
-    "left_as_it_is",
-    "parts_of",
-    "recorded",
-    "summary",
-]
-
-
-Shape = tuple[int, ...]
+__all__ = ["summary_of"]
 
 
 class _Call(NamedTuple):
@@ -47,7 +32,7 @@ class _Call(NamedTuple):
     kept: int  # bytes
 
 
-def summary(model: Layer, input_shapes: Sequence[Any], dtype: Any) -> str:
+def summary_of(model: Layer, input_shapes: Sequence[Any], dtype: Any) -> str:
     """Return the table of :meth:`Layer.summary`."""
     shapes = _checked(input_shapes)
     parameters = model.parameters()
@@ -105,52 +90,6 @@ def _checked(given: Sequence[Any]) -> list[Shape]:
     return [tuple(map(int, shape)) for shape in given]
 
 
-def all_layers(model: Layer) -> list[Layer]:
-    """Return a model and the layers inside it."""
-    return [model, *(layer for _, layer in model.named_layers())]
-
-
-@contextmanager
-def left_as_it_is(model: Layer, frozen: Sequence[Tensor] = ()) -> Iterator[None]:
-    """Unfreeze what is frozen; put that, buffers and random generators back."""
-    buffers = [(x, x.copy()) for _, x in model.named_buffers() if x.flags.writeable]
-    random = (np.random.Generator, np.random.RandomState)
-    layers = all_layers(model)
-    held = [x for layer in layers for x in vars(layer).values()]
-    states = [(x, state_of(x)) for x in held if isinstance(x, random)]
-    for p in frozen:  # so that what is computed with it is recorded, too
-        p.requires_grad = True
-    try:
-        yield
-    finally:
-        for p in frozen:
-            p.requires_grad = False
-        for buffer, before in buffers:
-            buffer[...] = before
-        for x, state in states:
-            set_state(x, state)
-
-
-@contextmanager
-def recorded(run: Run | None = None) -> Iterator[None]:
-    """Record a model on an example that it is not made for, whatever surrounds it.
-
-    Parameters
-    ----------
-    run : Run, optional
-        What notes the layers; without it, each outermost layer makes one.
-    """
-    running, recording = RUN.get(), RECORDING.get()
-    RUN.set(run)
-    RECORDING.set(True)
-    try:
-        with np.errstate(all="ignore"):
-            yield
-    finally:
-        RUN.set(running)
-        RECORDING.set(recording)
-
-
 def _calls(
     model: Layer,
     shapes: Sequence[Shape],
@@ -168,7 +107,7 @@ def _calls(
     kept: Counter[int] = Counter()
     nodes = nodes_of(outputs)
     for node in nodes:
-        products[_layer_of(node, known)] += _multiply_adds(node)
+        products[_layer_of(node, known)] += multiply_adds(node)
     for node, size in kept_memory(nodes, inputs, frozen):
         kept[_layer_of(node, known)] += size
     calls: dict[tuple[str, int], _Call] = {}
@@ -184,17 +123,6 @@ def _calls(
         times[name] += 1
         before = scope
     return calls
-
-
-def parts_of(output: Any) -> Iterator[Any]:
-    """Yield what is in tuples, lists and dicts."""
-    if isinstance(output, dict):
-        output = tuple(output.values())
-    if not isinstance(output, tuple | list):
-        yield output
-        return
-    for part in output:
-        yield from parts_of(part)
 
 
 def _layer_of(node: Tensor, known: set[int]) -> int:
@@ -230,89 +158,3 @@ def _size(two: int, three: int) -> str:
     if two != 2 * each:
         return "?"
     return "n" if each == 1 else f"{each}n"
-
-
-# ------------------------------------------------------------------- multiply-adds
-
-
-def _multiply_adds(node: Tensor) -> int:
-    """Return how many products of two numbers a node adds up, by its shapes."""
-    if node.op is ops.einsum:
-        return _of_letters(node.inputs, node.kwargs["subscripts"])
-    count = _COUNTS.get(node.op)
-    return 0 if count is None else count(node.data.shape, *node.inputs)
-
-
-def _of_matrices(out: Shape, a: Any, *_: Any) -> int:
-    return math.prod(out) * int(np.shape(a)[-1])
-
-
-def _of_tensors(out: Shape, a: Any, b: Any) -> int:
-    """Each axis belongs to two of the three."""
-    return math.isqrt(math.prod(out) * np.size(a) * np.size(b))
-
-
-def _of_letters(arrays: Sequence[Any], subscripts: str) -> int:
-    """One for each value of all letters, and for each array after the first."""
-    shapes = [np.shape(x) for x in arrays]
-    terms, _ = _letters(subscripts, list(map(len, shapes)))
-    sizes: dict[str, int] = {}
-    for term, shape in zip(terms, shapes, strict=True):
-        for letter, n in zip(term, shape, strict=True):
-            sizes[letter] = max(n, sizes.get(letter, 1)) if n else 0
-    return math.prod(sizes.values()) * (len(arrays) - 1)
-
-
-def _of_kernels(out: Shape, x: Any, weight: Any, *_: Any) -> int:
-    return math.prod((*out, *np.shape(weight)[1:]))
-
-
-_COUNTS: dict[Op, Callable[..., int]] = {
-    ops.linear: _of_matrices,
-    ops.matmul: _of_matrices,
-    ops.dot: _of_tensors,
-    ops.inner: _of_tensors,
-    ops.outer: _of_tensors,
-    ops.vdot: _of_tensors,
-    ops.tensordot: _of_tensors,
-    ops.conv1d: _of_kernels,
-    ops.conv2d: _of_kernels,
-    ops.conv_input: lambda out, y, weight: _of_kernels(np.shape(y), None, weight),
-    ops.conv_weight: lambda out, y, x: np.size(y) * math.prod(out[1:]),
-}
-
-
-# --------------------------------------------------------------------------- memory
-
-
-def kept_memory(
-    nodes: Sequence[Tensor], inputs: Sequence[np.ndarray], frozen: Sequence[Tensor]
-) -> Iterator[tuple[Tensor, int]]:
-    """Yield nodes and the bytes that each adds to what is kept for backward.
-
-    Nodes that are recorded only because nothing is frozen now keep nothing.
-    """
-    seen = {id(_owner(x)) for x in inputs}
-    trained: set[Tensor] = set()
-    stays = set(frozen)
-    for node in nodes:
-        tensors = [x for x in node.inputs if type(x) is Tensor]
-        if not any(
-            x in trained or (x.is_leaf and x.requires_grad and x not in stays)
-            for x in tensors
-        ):
-            continue
-        trained.add(node)
-        saved = [*node.kwargs.values(), *node._residuals.values()]
-        data = [x.data if type(x) is Tensor else x for x in (node, *node.inputs)]
-        for part in parts_of([*data, *saved]):
-            if type(part) is np.ndarray and id(owner := _owner(part)) not in seen:
-                seen.add(id(owner))
-                yield node, owner.nbytes
-
-
-def _owner(array: Any) -> Any:
-    """Return the array that a view looks at."""
-    while isinstance(getattr(array, "base", None), np.ndarray):
-        array = array.base
-    return array

@@ -1,0 +1,72 @@
+"""Borrowing a model: it runs for a drawing, a table or a check, and is then as it was.
+
+Of what is no layer, such as a function in a model's place, nothing is to put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.recording import RECORDING, RUN, Run
+from tinygrad_edu.nn.layer import Layer
+from tinygrad_edu.randomness import set_state, state_of
+
+__all__ = [
+    "all_layers",
+    "left_as_it_is",
+    "recorded",
+]
+
+
+def all_layers(model: Any) -> list[Layer]:
+    """Return a model and the layers inside it."""
+    if not isinstance(model, Layer):
+        return []
+    return [model, *(layer for _, layer in model.named_layers())]
+
+
+@contextmanager
+def left_as_it_is(model: Any, frozen: Sequence[Tensor] = ()) -> Iterator[None]:
+    """Unfreeze what is frozen; put that, buffers and random generators back."""
+    layers = all_layers(model)
+    named = model.named_buffers() if layers else []
+    buffers = [(x, x.copy()) for _, x in named if x.flags.writeable]
+    random = (np.random.Generator, np.random.RandomState)
+    held = [x for layer in layers for x in vars(layer).values()]
+    states = [(x, state_of(x)) for x in held if isinstance(x, random)]
+    for p in frozen:  # so that what is computed with it is recorded, too
+        p.requires_grad = True
+    try:
+        yield
+    finally:
+        for p in frozen:
+            p.requires_grad = False
+        for buffer, before in buffers:
+            buffer[...] = before
+        for x, state in states:
+            set_state(x, state)
+
+
+@contextmanager
+def recorded(run: Run | None = None) -> Iterator[None]:
+    """Record a model on an example that it is not made for, whatever surrounds it.
+
+    Parameters
+    ----------
+    run : Run, optional
+        What notes the layers; without it, each outermost layer makes one.
+    """
+    running, recording = RUN.get(), RECORDING.get()
+    RUN.set(run)
+    RECORDING.set(True)
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        RUN.set(running)
+        RECORDING.set(recording)
