@@ -74,7 +74,6 @@ UPWARD = {
     "diagnosis/advice.py",
     "diagnosis/explanations.py",
     "diagnosis/nonfinite.py",
-    "saving/onnx_trace.py",
     "training/__init__.py",
     "training/callbacks.py",
     "training/checkpoints.py",

@@ -11,7 +11,7 @@ from sklearn import metrics as sklearn_metrics
 import tinygrad_edu as te
 from tinygrad_edu import nn
 from tinygrad_edu.engine.recording import RECORDING
-from tinygrad_edu.training import Meter, binary_accuracy, evaluating
+from tinygrad_edu.training import Meter, binary_accuracy
 from tinygrad_edu.training.checkpoints import decode, encode
 
 
@@ -618,10 +618,3 @@ def test_a_meter_of_nothing_has_no_figures():
     meter.clear()
 
     assert meter.result() == {}
-
-
-def test_evaluating_leaves_a_function_alone():
-    with evaluating(np.tanh):
-        assert not RECORDING.get()
-
-    assert RECORDING.get()

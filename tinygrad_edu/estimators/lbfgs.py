@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from tinygrad_edu import nn, training
-from tinygrad_edu.training.surroundings import in_training_mode
+from tinygrad_edu.nn.borrowing import in_training_mode
 
 __all__ = ["minimized"]
 

@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.core import Tensor
-from tinygrad_edu.engine.recording import RECORDING, RUN, Run
+from tinygrad_edu.engine.recording import RECORDING, RUN, Run, no_grad
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.randomness import set_state, state_of
 
 __all__ = [
     "all_layers",
+    "evaluating",
+    "in_training_mode",
     "left_as_it_is",
+    "modes_kept",
     "recorded",
 ]
 
@@ -28,6 +31,64 @@ def all_layers(model: Any) -> list[Layer]:
     if not isinstance(model, Layer):
         return []
     return [model, *(layer for _, layer in model.named_layers())]
+
+
+# ----------------------------------------------------------------------------- modes
+
+
+@contextmanager
+def modes_kept(model: Any) -> Iterator[None]:
+    """Put each layer back into the mode in which it was."""
+    layers = all_layers(model)
+    before = [layer.training for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, mode in zip(layers, before, strict=True):
+            layer.training = mode
+
+
+@contextmanager
+def in_training_mode(model: Layer) -> Iterator[None]:
+    """Put all layers into training mode, and each back afterwards."""
+    with modes_kept(model):
+        model.train()
+        yield
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Put a model into evaluation mode and stop recording; put both back afterwards.
+
+    Each layer goes back into the mode in which it was, also after an error.
+
+    Parameters
+    ----------
+    model : Layer or callable
+        Of what is no Layer, only recording is stopped.
+
+    Yields
+    ------
+    None
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> model = te.nn.Dropout()
+    >>> with evaluating(model):
+    ...     print(model.training)
+    False
+    >>> model.training
+    True
+    """
+    with modes_kept(model):
+        if isinstance(model, Layer):
+            model.eval()
+        with no_grad():
+            yield
+
+
+# ------------------------------------------------------------- numbers and recording
 
 
 @contextmanager

@@ -15,8 +15,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Tensor, nodes_of, tensor
 from tinygrad_edu.engine.recording import Scope
 from tinygrad_edu.nn import Layer
-from tinygrad_edu.nn.borrowing import left_as_it_is, recorded
-from tinygrad_edu.training.inference import evaluating
+from tinygrad_edu.nn.borrowing import evaluating, left_as_it_is, recorded
 
 __all__ = ["TWO", "Pair", "Trace", "is_same", "sizes", "trace", "where"]
 

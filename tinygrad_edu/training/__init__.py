@@ -2,6 +2,7 @@
 
 from tinygrad_edu.diagnosis.advice import advise
 from tinygrad_edu.diagnosis.nonfinite import NonFiniteError, explain_nonfinite
+from tinygrad_edu.nn.borrowing import evaluating
 from tinygrad_edu.saving.weights import load, save
 from tinygrad_edu.training.callbacks import (
     CSVLog,
@@ -15,7 +16,6 @@ from tinygrad_edu.training.inference import (
     accuracy,
     binary_accuracy,
     evaluate,
-    evaluating,
     predict,
 )
 from tinygrad_edu.training.loop import fit

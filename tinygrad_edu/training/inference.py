@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -16,9 +15,9 @@ import numpy as np
 from tinygrad_edu import nn
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.recording import no_grad
-from tinygrad_edu.training.surroundings import modes_kept
+from tinygrad_edu.nn.borrowing import evaluating
 
-__all__ = ["Meter", "accuracy", "binary_accuracy", "evaluate", "evaluating", "predict"]
+__all__ = ["Meter", "accuracy", "binary_accuracy", "evaluate", "predict"]
 
 
 # ------------------------------------------------------------------ the public doors
@@ -151,39 +150,6 @@ def evaluate(
             output = _output_of(model, inputs, several, rows)
             meter.add(output, _cut(targets, several_targets, rows))
         return meter.result()
-
-
-@contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """Put a model into evaluation mode and stop recording; put both back afterwards.
-
-    Each layer goes back into the mode in which it was, also after an error.
-
-    Parameters
-    ----------
-    model : Layer or callable
-        Of what is no Layer, only recording is stopped.
-
-    Yields
-    ------
-    None
-
-    Examples
-    --------
-    >>> import tinygrad_edu as te
-    >>> model = te.nn.Dropout()
-    >>> with evaluating(model):
-    ...     print(model.training)
-    False
-    >>> model.training
-    True
-    """
-    is_layer = isinstance(model, nn.Layer)
-    with modes_kept(model) if is_layer else nullcontext():
-        if is_layer:
-            model.eval()
-        with no_grad():
-            yield
 
 
 # ------------------------------------------------------------------------- metrics
