@@ -9,8 +9,8 @@ import numpy as np
 
 from tinygrad_edu import nn, ops
 from tinygrad_edu.engine.core import Tensor, nodes_of, tensor
+from tinygrad_edu.metrics import bare_function
 from tinygrad_edu.nn.borrowing import all_layers
-from tinygrad_edu.training.inference import bare_function
 
 __all__ = ["advise", "growth"]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu import nn, ops
-from tinygrad_edu.training.inference import bare_function
+from tinygrad_edu.metrics import bare_function
 
 __all__ = ["MEANINGS", "Meaning", "meaning_by_loss"]
 

@@ -2,6 +2,7 @@
 
 from tinygrad_edu.diagnosis.advice import advise
 from tinygrad_edu.diagnosis.nonfinite import NonFiniteError, explain_nonfinite
+from tinygrad_edu.metrics import Meter, accuracy, binary_accuracy
 from tinygrad_edu.nn.borrowing import evaluating
 from tinygrad_edu.saving.weights import load, save
 from tinygrad_edu.training.callbacks import (
@@ -11,13 +12,7 @@ from tinygrad_edu.training.callbacks import (
     ModelCheckpoint,
 )
 from tinygrad_edu.training.history import History
-from tinygrad_edu.training.inference import (
-    Meter,
-    accuracy,
-    binary_accuracy,
-    evaluate,
-    predict,
-)
+from tinygrad_edu.training.inference import evaluate, predict
 from tinygrad_edu.training.loop import fit
 from tinygrad_edu.training.moments import BeforeStep, EveryBatch
 from tinygrad_edu.training.run import Training

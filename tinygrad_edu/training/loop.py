@@ -28,6 +28,7 @@ from tinygrad_edu.distributed.workers import (
     first,
 )
 from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.metrics import Meter
 from tinygrad_edu.nn.borrowing import in_training_mode
 from tinygrad_edu.randomness import RandomSource, set_state, state_of
 from tinygrad_edu.training.checkpoints import Checkpoints
@@ -39,7 +40,7 @@ from tinygrad_edu.training.feed import (
     place,
 )
 from tinygrad_edu.training.history import History
-from tinygrad_edu.training.inference import Meter, evaluate
+from tinygrad_edu.training.inference import evaluate
 from tinygrad_edu.training.progress import warn
 from tinygrad_edu.training.run import Training
 from tinygrad_edu.training.surroundings import interruptible

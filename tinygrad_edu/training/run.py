@@ -10,6 +10,7 @@ from typing import Any
 from tinygrad_edu import nn, optim
 from tinygrad_edu.diagnosis.nonfinite import watched
 from tinygrad_edu.distributed.workers import RowNumbers, Workers, check
+from tinygrad_edu.metrics import Meter
 from tinygrad_edu.randomness import RandomSource, generator, set_state, state_of
 from tinygrad_edu.training.callbacks import check_monitored
 from tinygrad_edu.training.checkpoints import Checkpoints, Found, encode
@@ -25,7 +26,6 @@ from tinygrad_edu.training.feed import (
     validation_share,
 )
 from tinygrad_edu.training.history import History
-from tinygrad_edu.training.inference import Meter
 from tinygrad_edu.training.moments import begin_schedules, by_moment, checked, inner
 from tinygrad_edu.training.parts import Parts, parameters_of
 from tinygrad_edu.training.progress import Progress, warn
