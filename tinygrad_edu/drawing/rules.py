@@ -291,7 +291,7 @@ def _read_off(node: Tensor, position: int) -> str | None:
             named = {key: f(*inputs, **node.kwargs) for key, f in op.residuals.items()}
             rule = next(islice(op.rules, position, None))
             d = rule(g, out, *inputs, **node.kwargs, **named)
-        return _formula(d, forms)
+            return _formula(d, forms)
     except Exception:  # a rule of a user's own may do anything
         return None
 

@@ -5,7 +5,7 @@ Of what is no layer, such as a function in a model's place, nothing is to put ba
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from tinygrad_edu.randomness import set_state, state_of
 __all__ = [
     "all_layers",
     "evaluating",
+    "frozen_among",
     "in_training_mode",
     "left_as_it_is",
     "modes_kept",
@@ -91,6 +92,11 @@ def evaluating(model: Any) -> Iterator[None]:
 # ------------------------------------------------------------- numbers and recording
 
 
+def frozen_among(parameters: Iterable[Tensor]) -> list[Tensor]:
+    """Return those that could be trained, but are not to be."""
+    return [p for p in parameters if not p.requires_grad and p.dtype.kind == "f"]
+
+
 @contextmanager
 def left_as_it_is(model: Any, frozen: Sequence[Tensor] = ()) -> Iterator[None]:
     """Unfreeze what is frozen; put that, buffers and random generators back."""
@@ -115,7 +121,7 @@ def left_as_it_is(model: Any, frozen: Sequence[Tensor] = ()) -> Iterator[None]:
 
 @contextmanager
 def recorded(run: Run | None = None) -> Iterator[None]:
-    """Record a model on an example that it is not made for, whatever surrounds it.
+    """Record what runs on an example that it is not made for, whatever surrounds it.
 
     Parameters
     ----------

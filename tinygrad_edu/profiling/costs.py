@@ -10,11 +10,17 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.engine.core import Op, Tensor
+from tinygrad_edu.engine.recording import Scope
 from tinygrad_edu.ops.products import einsum_letters
 
-__all__ = ["Shape", "kept_memory", "multiply_adds", "parts_of"]
+__all__ = ["Shape", "kept_memory", "layer_name", "multiply_adds", "parts_of"]
 
 Shape = tuple[int, ...]
+
+
+def layer_name(scope: Scope) -> str:
+    """Return what a table calls a layer, such as "0 Linear"."""
+    return f"{scope.path} {scope.kind}".strip()
 
 
 # ------------------------------------------------------------------- multiply-adds

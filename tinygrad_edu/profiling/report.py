@@ -14,6 +14,7 @@ from tinygrad_edu import plots
 from tinygrad_edu.drawing.labels import line
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.files import csv_text, written_atomically
+from tinygrad_edu.profiling.costs import layer_name
 from tinygrad_edu.profiling.step import Measured
 
 if TYPE_CHECKING:
@@ -340,7 +341,7 @@ class Profile:
 
 def _layer(node: Tensor) -> str:
     scope = node.scope
-    return "loss" if scope is None else f"{scope.path} {scope.kind}".strip()
+    return "loss" if scope is None else layer_name(scope)
 
 
 def _longest(costs: Sequence[Cost], top: int) -> list[Cost]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Tensor, _fitted, leading_to, nodes_of, plus
 from tinygrad_edu.engine.declaration import NOTHING
-from tinygrad_edu.nn.borrowing import left_as_it_is
+from tinygrad_edu.nn.borrowing import frozen_among, left_as_it_is
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.profiling.costs import kept_memory, parts_of
 
@@ -104,7 +104,7 @@ def measure(step: Step, seconds: float) -> Measured:
         trained = _tracked_leaves(output)
         parameters = [p for layer in step.layers for p in layer.parameters()]
         stack.enter_context(_set_aside([*parameters, *trained]))
-        frozen = [p for p in parameters if not p.requires_grad and p.dtype.kind == "f"]
+        frozen = frozen_among(parameters)
         if frozen:
             output = step.forward_unfrozen(frozen)
         nodes = nodes_of([output])

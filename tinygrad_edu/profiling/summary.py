@@ -14,9 +14,15 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Tensor, nodes_of
 from tinygrad_edu.engine.recording import Run, Scope
-from tinygrad_edu.nn.borrowing import left_as_it_is, recorded
+from tinygrad_edu.nn.borrowing import frozen_among, left_as_it_is, recorded
 from tinygrad_edu.nn.layer import Layer
-from tinygrad_edu.profiling.costs import Shape, kept_memory, multiply_adds, parts_of
+from tinygrad_edu.profiling.costs import (
+    Shape,
+    kept_memory,
+    layer_name,
+    multiply_adds,
+    parts_of,
+)
 
 __all__ = ["summary_of"]
 
@@ -38,7 +44,7 @@ def summary_of(model: Layer, input_shapes: Sequence[Any], dtype: Any) -> str:
     parameters = model.parameters()
     if dtype is None:
         dtype = parameters[0].dtype if parameters else np.float64
-    frozen = [p for p in parameters if not p.requires_grad and p.dtype.kind == "f"]
+    frozen = frozen_among(parameters)
     with left_as_it_is(model, frozen):
         of_two = _calls(model, shapes, dtype, 2, frozen)
         of_three = _calls(model, shapes, dtype, 3, frozen)
@@ -114,7 +120,7 @@ def _calls(
     times: Counter[str] = Counter()
     before: Scope | None = None
     for layer, scope, output in run.trail:
-        name = f"{scope.path} {scope.kind}".strip()
+        name = layer_name(scope)
         innermost = before is None or before.parent is not scope
         here = id(scope)
         calls[name, times[name]] = _Call(

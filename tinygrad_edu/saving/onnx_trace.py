@@ -15,7 +15,12 @@ import numpy as np
 from tinygrad_edu.engine.core import Tensor, nodes_of, tensor
 from tinygrad_edu.engine.recording import Scope
 from tinygrad_edu.nn import Layer
-from tinygrad_edu.nn.borrowing import evaluating, left_as_it_is, recorded
+from tinygrad_edu.nn.borrowing import (
+    evaluating,
+    frozen_among,
+    left_as_it_is,
+    recorded,
+)
 
 __all__ = ["TWO", "Pair", "Trace", "is_same", "sizes", "trace", "where"]
 
@@ -65,7 +70,7 @@ def trace(model: Layer, shape: Shape, *, integers: bool) -> Trace:
     """
     parameters = model.parameters()
     dtype = next((p.dtype for p in parameters if p.dtype.kind == "f"), np.float64)
-    frozen = [p for p in parameters if not p.requires_grad and p.dtype.kind == "f"]
+    frozen = frozen_among(parameters)
     runs = []
     with evaluating(model), left_as_it_is(model, frozen), recorded():
         for rows in (TWO, THREE):
