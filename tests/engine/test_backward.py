@@ -13,7 +13,6 @@ import pytest
 from numeric import assert_near, finite_differences
 
 import tinygrad_edu as te
-from tinygrad_edu.engine.core import shares_of
 
 
 def leaf(data, **kwargs):
@@ -1025,31 +1024,3 @@ def test_cross_entropy_of_weights_that_do_not_add_up_to_one(labels, create_graph
 
     p = te.softmax(logits.data)
     np.testing.assert_allclose(getattr(g, "data", g), p * 3.5 - weights, rtol=1e-14)
-
-
-# --------------------------------------------------------------------- a single node
-
-
-def test_a_node_hands_each_input_its_share():
-    x, b = leaf([1.0, 2.0]), leaf(3.0)
-
-    shares = shares_of(x * b, np.array([1.0, 10.0]))
-
-    assert [who for who, _ in shares] == [x, b]
-    assert [share.tolist() for _, share in shares] == [[3.0, 30.0], 21.0]
-
-
-def test_a_node_hands_an_input_that_is_used_twice_two_shares():
-    x = leaf([1.0, 2.0])
-
-    assert [share.tolist() for _, share in shares_of(x * x, np.ones(2))] == [
-        [1.0, 2.0]
-    ] * 2
-
-
-def test_a_node_that_was_freed_has_nothing_to_hand_on():
-    y = te.sum(leaf([1.0, 2.0]))
-    y.backward()
-
-    with pytest.raises(RuntimeError, match="freed"):
-        shares_of(y, 1.0)

@@ -21,6 +21,7 @@ from pictures import legend
 
 import tinygrad_edu as te
 from tinygrad_edu.drawing import svg
+from tinygrad_edu.engine import observation
 from tinygrad_edu.profiling import step as steps
 
 NAP = 0.02  # s; the others take some microseconds
@@ -126,8 +127,8 @@ def test_undoing_a_broadcast_belongs_to_the_operation_that_did_it(monkeypatch, d
         time.sleep(NAP)
         return fitted(d, x, node)
 
-    fitted = steps._fitted
-    monkeypatch.setattr(steps, "_fitted", slowly)
+    fitted = observation._fitted
+    monkeypatch.setattr(observation, "_fitted", slowly)
 
     found = named(profiled(network(Function(te.exp)), data).operations)
 
@@ -282,7 +283,7 @@ def test_the_operations_computed_anew_give_the_same_numbers(data):
 
     def collected(f, args, kwargs):
         result = f(*args, **kwargs)
-        if f is steps._pull:
+        if f is observation.shares_of:
             for x, d in result:
                 got[x] = got.get(x, 0) + d
         return result, 0.0

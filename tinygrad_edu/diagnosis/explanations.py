@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.diagnosis.health import SATURATING, findings_of, is_rectifier
-from tinygrad_edu.drawing.backward import walk_backward
 from tinygrad_edu.drawing.labels import Names, line, norm, numbers
 from tinygrad_edu.drawing.levels import behind
 from tinygrad_edu.engine.core import Tensor, leading_to, nodes_of
+from tinygrad_edu.engine.observation import observe
 from tinygrad_edu.engine.recording import Cut, Scope
 
 __all__ = ["Explanation", "Reached", "explain"]
@@ -570,8 +570,9 @@ class _Graph:
     # -- the walk backward
     def walk(self, kept: Tensor | None = None) -> None:
         """Compute the gradients of the leaves and of ``kept``, and what flowed."""
-        for node, g, shares in walk_backward(self.nodes, self.loss):
-            if node.op is None or node is kept:
+
+        def note(node: Tensor, g: Any, shares: list[tuple[int, Tensor, Any]]) -> None:
+            if node is kept:
                 self.gradients[node] = g
             incoming = _size(g)
             for _, x, d in shares:
@@ -579,6 +580,8 @@ class _Graph:
                 begins = math.isfinite(incoming) and not math.isfinite(size)
                 evidence = (np.asarray(g), np.asarray(d)) if begins else None
                 self.flows.append(_Flow(node, x, incoming, size, evidence))
+
+        self.gradients |= observe(self.loss, note)
 
     def wrong_for(self, targets: list[Tensor]) -> _Wrong | None:
         """Say what goes wrong on the way to ``targets``; the worst of it."""

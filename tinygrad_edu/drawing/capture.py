@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from tinygrad_edu.diagnosis.health import warnings_of
 from tinygrad_edu.drawing import labels
-from tinygrad_edu.drawing.backward import walk_backward
 from tinygrad_edu.drawing.frames import Frames
 from tinygrad_edu.drawing.graph import Box, Edge, Graph, Share, Step
 from tinygrad_edu.drawing.labels import Names
@@ -27,6 +26,7 @@ from tinygrad_edu.drawing.levels import (
 )
 from tinygrad_edu.drawing.rules import bar, broadcast_text, forward_text, rule_text
 from tinygrad_edu.engine.core import Tensor, plus
+from tinygrad_edu.engine.observation import observe
 from tinygrad_edu.engine.recording import Failed
 
 __all__ = ["capture", "why_no_gradients"]
@@ -196,24 +196,27 @@ def _walk(things: Sequence[Any], chosen: Plan, flows: Sequence[_Flow]) -> _Found
         return _Found({}, Counter(), why_not)
     wanted = {(id(node), i): flow for flow in flows for node, i in flow.uses}
     results = {id(chosen.units[i].nodes[-1]) for i in chosen.shown}
-    nodes = [node for unit in chosen.units for node in unit.nodes]
     found = _Found({}, Counter())
     sums: dict[int, Any] = {}  # of flows with several uses, by id
+
+    def note(node: Tensor, g: Any, shares: Sequence[tuple[int, Tensor, Any]]) -> None:
+        if id(node) in results:
+            found.gradients[id(node)] = _kept(g)
+        for i, x, share in shares:
+            found.shares[id(x)] += 1
+            flow = wanted.get((id(node), i))
+            if flow is not None:
+                flow.shares += 1
+                if id(flow) in sums:
+                    share = plus(sums.pop(id(flow)), share)
+                if flow.shares == len(flow.uses):
+                    flow.gradient = _kept(share)
+                else:
+                    sums[id(flow)] = share
+
     try:
-        for x, g, shares in walk_backward(nodes, things[-1]):
-            if x.op is None or id(x) in results:
-                found.gradients[id(x)] = _kept(g)
-            for i, y, share in shares:
-                found.shares[id(y)] += 1
-                flow = wanted.get((id(x), i))
-                if flow is not None:
-                    flow.shares += 1
-                    if id(flow) in sums:
-                        share = plus(sums.pop(id(flow)), share)
-                    if flow.shares == len(flow.uses):
-                        flow.gradient = _kept(share)
-                    else:
-                        sums[id(flow)] = share
+        for x, g in observe(things[-1], note).items():
+            found.gradients[id(x)] = _kept(g)
     except Exception as error:  # a rule of a user's own may do anything
         for flow in flows:
             flow.gradient = None

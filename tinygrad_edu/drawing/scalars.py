@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.drawing import labels
-from tinygrad_edu.drawing.backward import walk_backward
 from tinygrad_edu.drawing.capture import why_no_gradients
 from tinygrad_edu.drawing.frames import Frames
 from tinygrad_edu.drawing.graph import Box, Edge, Graph, Share, Step
 from tinygrad_edu.drawing.labels import Names, data_of, numbers
 from tinygrad_edu.drawing.levels import behind, is_operation, plan
 from tinygrad_edu.drawing.rules import bar, forward_text
-from tinygrad_edu.engine.core import Tensor, node_of, shares_of, tensor
+from tinygrad_edu.engine.core import Tensor, node_of, tensor
+from tinygrad_edu.engine.observation import observe, shares_of
 
 __all__ = ["capture_scalars"]
 
@@ -73,11 +73,14 @@ class _Scalars:
         self.nodes = [x for x in things if is_operation(x) and x.inputs]
         self.gradients: dict[int, Any] = {}
         if not self.why_not:
-            found = walk_backward(self.nodes, things[-1])
-            self.gradients = {id(x): g for x, g, _ in found}
+            leaves = observe(things[-1], self._note)
+            self.gradients |= {id(x): g for x, g in leaves.items()}
         self.first: dict[int, int] = {}  # the box of a tensor's first number
         self.frames = Frames(chosen := plan(things, "op", False, _MOST * _MOST, str))
         self.unit = {id(unit.nodes[0]): i for i, unit in enumerate(chosen.units)}
+
+    def _note(self, node: Tensor, gradient: Any, _: Any) -> None:
+        self.gradients[id(node)] = gradient
 
     def graph(self) -> Graph:
         boxes: list[Box] = []

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Tensor, _fitted, leading_to, nodes_of, plus
+from tinygrad_edu.engine.core import Tensor, leading_to, nodes_of
 from tinygrad_edu.engine.declaration import NOTHING
+from tinygrad_edu.engine.observation import observe, shares_of
 from tinygrad_edu.nn.borrowing import frozen_among, left_as_it_is
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.profiling.costs import kept_memory, parts_of
@@ -227,34 +228,19 @@ def _forward(nodes: Sequence[Tensor], meter: _Meter) -> list[float]:
 
 def _backward(nodes: Sequence[Tensor], wanted: Any, meter: _Meter) -> list[float]:
     """Walk from the last node back, and let go of the results on the way, as a step."""
-    last = nodes[-1]
-    pending: dict[Tensor, Any] = {last: np.ones(last.shape, last.dtype)[()]}
-    costs = []
-    for node in reversed(nodes):
-        g = pending.pop(node, None)
-        shares: list[tuple[Tensor, Any]] = []
-        cost = 0.0
-        if g is not None:
-            shares, cost = meter(_pull, (node, g, wanted), {})
-        for x, share in shares:
-            pending[x] = plus(pending[x], share) if x in pending else share
+    costs = dict.fromkeys(nodes, 0.0)
+
+    def metered(node: Tensor, g: Any) -> Any:
+        shares, costs[node] = meter(shares_of, (node, g, wanted), {})
+        return shares
+
+    def let_go(node: Tensor, *_: Any) -> None:
         node._data, node._residuals = None, NOTHING
-        costs.append(cost)
-    return costs[::-1]
 
-
-def _pull(node: Tensor, g: Any, wanted: Any) -> list[tuple[Tensor, Any]]:
-    """Return what a node hands on of its gradient, broadcasting undone."""
-    shares: list[tuple[Tensor, Any]] = []
-
-    def deliver(x: Tensor, d: Any) -> None:
-        data = x._data
-        if type(d) is not type(data) or d.shape != data.shape or d.dtype != data.dtype:
-            d = _fitted(d, x, node)
-        shares.append((x, d))
-
-    node.op.pull(node, g, wanted, deliver)
-    return shares
+    observe(nodes[-1], let_go, metered)
+    for node in nodes:  # also of those that lead to nothing that is trained
+        let_go(node)
+    return list(costs.values())
 
 
 def _seconds(f: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
