@@ -664,20 +664,6 @@ def nodes_of(outputs: Iterable[Any]) -> list[Tensor]:
     return sorted(order, key=operators.attrgetter("_index"))
 
 
-def shares_of(node: Tensor, gradient: Any) -> list[tuple[Tensor, Any]]:
-    """Return what a node hands on of its gradient: pairs of an input and its share.
-
-    One for each input that requires gradients, in their order.
-    """
-    if not node.inputs:
-        raise errors.freed()
-    shares: list[tuple[Tensor, Any]] = []
-    node.op.pull(
-        node, gradient, None, lambda x, d: shares.append((x, _fitted(d, x, node)))
-    )
-    return shares
-
-
 def leading_to(targets: Iterable[Tensor], nodes: Iterable[Tensor]) -> set[Tensor]:
     """Return ``targets`` and those of ``nodes``, oldest first, that come from them."""
     wanted = set(targets)
