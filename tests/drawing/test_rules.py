@@ -18,9 +18,8 @@ from numeric import assert_near
 from scipy import special
 
 import tinygrad_edu as te
-from tinygrad_edu.drawing.labels import literal
-from tinygrad_edu.drawing.levels import is_inline
 from tinygrad_edu.drawing.rules import bar, broadcast_text, forward_text, rule_text
+from tinygrad_edu.engine.names import is_inline, literal
 
 # ------------------------------------------------------------------- reading formulas
 

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.diagnosis.health import SATURATING, findings_of, is_rectifier
-from tinygrad_edu.drawing.labels import Names, line, norm, numbers
-from tinygrad_edu.drawing.levels import behind
+from tinygrad_edu.drawing.labels import norm
 from tinygrad_edu.engine.core import Tensor, leading_to, nodes_of
+from tinygrad_edu.engine.names import Names, behind, line, numbers
 from tinygrad_edu.engine.observation import observe
 from tinygrad_edu.engine.recording import Cut, Scope
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.diagnosis.explanations import explain
-from tinygrad_edu.drawing.labels import Names
-from tinygrad_edu.drawing.levels import behind
 from tinygrad_edu.engine.core import Tensor, nodes_of
+from tinygrad_edu.engine.names import Names, behind
 from tinygrad_edu.nn import Layer
 from tinygrad_edu.nn.borrowing import left_as_it_is
 from tinygrad_edu.training.feed import arrays_not_finite

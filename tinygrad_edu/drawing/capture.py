@@ -15,17 +15,20 @@ from tinygrad_edu.diagnosis.health import warnings_of
 from tinygrad_edu.drawing import labels
 from tinygrad_edu.drawing.frames import Frames
 from tinygrad_edu.drawing.graph import Box, Edge, Graph, Share, Step
-from tinygrad_edu.drawing.labels import Names
-from tinygrad_edu.drawing.levels import (
-    Plan,
-    Unit,
-    behind,
-    is_inline,
-    is_operation,
-    plan,
-)
+from tinygrad_edu.drawing.levels import Plan, Unit, plan
 from tinygrad_edu.drawing.rules import bar, broadcast_text, forward_text, rule_text
 from tinygrad_edu.engine.core import Tensor, plus
+from tinygrad_edu.engine.names import (
+    Names,
+    behind,
+    data_of,
+    is_inline,
+    is_operation,
+    kind_of,
+    line,
+    literal,
+    numbers,
+)
 from tinygrad_edu.engine.observation import observe
 from tinygrad_edu.engine.recording import Failed
 
@@ -83,10 +86,10 @@ def _text(node: Any) -> tuple[str, ...]:
     if isinstance(node, Failed):
         return (node.name,)
     if is_inline(node):
-        return (labels.literal(labels.data_of(node)),)
+        return (literal(data_of(node)),)
     if not is_operation(node):
-        return (labels.kind(node), labels.shape_and_type(labels.data_of(node)))
-    metadata = (f"{k}={labels.literal(v)}" for k, v in node.kwargs.items())
+        return (kind_of(node), labels.shape_and_type(data_of(node)))
+    metadata = (f"{k}={literal(v)}" for k, v in node.kwargs.items())
     return (node.op.name, labels.shape_and_type(node._data), *metadata)
 
 
@@ -163,7 +166,7 @@ def _held(flows: Sequence[_Flow], chosen: Plan) -> dict[int, list[Any]]:
 
 def _is_parameter_of_layer(flow: _Flow) -> bool:
     """Whether it is not what the layer was given, such as an image: x beside others."""
-    return labels.kind(flow.x) == "parameter" and not any(
+    return kind_of(flow.x) == "parameter" and not any(
         isinstance(node, Failed)
         or (node.op.argument(position) == "x" and len(node.inputs) > 1)
         for node, position in flow.uses
@@ -345,7 +348,7 @@ class _Capture:
         return boxes
 
     def _leaf(self, x: Any) -> Box:
-        kind = labels.kind(x)
+        kind = kind_of(x)
         stale = any(
             isinstance(x, Tensor) and x._index > getattr(node, "_index", x._index)
             for flow in self.flows
@@ -371,7 +374,7 @@ class _Capture:
             return Box(
                 "failed",
                 f"{result.name} failed",
-                detail=labels.line(result.message),
+                detail=line(result.message),
                 frame=self.frames.around([i]),
             )
         what = result.op.name
@@ -411,10 +414,10 @@ class _Capture:
     def _detail(self, what: str, x: Any) -> str:
         if "shape" not in self.show:
             return what
-        return labels.line(f"{what}, {labels.shape_and_type(labels.data_of(x))}")
+        return line(f"{what}, {labels.shape_and_type(data_of(x))}")
 
     def _value(self, x: Any) -> str:
-        return labels.statistics(labels.data_of(x)) if "value" in self.show else ""
+        return labels.statistics(data_of(x)) if "value" in self.show else ""
 
     def _gradient(self, x: Any) -> dict[str, Any]:
         found = self.gradients.get(id(x))
@@ -429,9 +432,7 @@ class _Capture:
             size = sum(x.size for x in held)
             text = f"{size:,} parameters in {len(held)} arrays"
             norms = [found.norm for x in held if (found := self.gradients.get(id(x)))]
-            return (
-                self._with_gradient(text, f"norm {labels.numbers(labels.norm(norms))}"),
-            )
+            return (self._with_gradient(text, f"norm {numbers(labels.norm(norms))}"),)
         lines = []
         for x in held:
             found = self.gradients.get(id(x))
@@ -450,7 +451,7 @@ class _Capture:
     def _with_gradient(self, text: str, gradient: str) -> str:
         if gradient and self.gradients and "gradient" in self.show:
             text += f", gradient {gradient}"
-        return labels.line(text)
+        return line(text)
 
     # -- edges
     def _box_of(self, flow: _Flow) -> int:
@@ -545,7 +546,7 @@ class _Capture:
                         flow, number, arrived[id(flow.x)], len(all_shown), hidden
                     )
                 )
-            shape = labels.shape(labels.data_of(result))
+            shape = labels.shape(data_of(result))
             incoming = f"{bar(self.called(result))}: {shape}, {found.text}"
             if others := len(self._results(self.units[i])) - 1:
                 incoming += f"; and those of {others} other result{'s' * (others > 1)}"
@@ -564,7 +565,7 @@ class _Capture:
         if shown + hidden > 1:
             notes.append(labels.counted(nth, shown, hidden))
         result = self.unit_of[id(node)].nodes[-1]
-        given = labels.shape(labels.data_of(result))
+        given = labels.shape(data_of(result))
         for i, x in ((flow.target, result), (flow.source, flow.x)):
             if i is not None and i != _REST and x is not self.units[i].nodes[-1]:
                 box = self.called(self.units[i].nodes[-1])
@@ -575,7 +576,7 @@ class _Capture:
         return Share(
             edge,
             f"{bar(name)} {'+=' if nth > 1 or hidden else '='} {self._rule(flow)}",
-            f"{given} → {labels.shape(labels.data_of(flow.x))}",
+            f"{given} → {labels.shape(data_of(flow.x))}",
             flow.gradient.text if flow.gradient else "",
             "; ".join(notes),
         )

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.names import is_inline, is_operation
 from tinygrad_edu.engine.recording import Failed, Scope
 
-__all__ = ["Fold", "Plan", "Unit", "behind", "is_inline", "is_operation", "plan"]
+__all__ = ["Fold", "Plan", "Unit", "plan"]
 
 _MANY = 40  # operations: above, layers are drawn, and what repeats is folded
 _LONGEST_PERIOD = 256  # units: a longer block that repeats is not found
@@ -59,36 +59,6 @@ class Plan:
         return False
 
 
-def is_operation(x: Any) -> bool:
-    """Whether an operation made it, recorded or just failed."""
-    return isinstance(x, Failed) or (isinstance(x, Tensor) and x.op is not None)
-
-
-def is_inline(x: Any) -> bool:
-    """Whether ``x`` stands in the formula of what uses it: a number without a name."""
-    if isinstance(x, Failed) or (isinstance(x, Tensor) and (x.requires_grad or x.name)):
-        return False
-    return not isinstance(x, Tensor | np.ndarray) or x.ndim == 0
-
-
-def behind(output: Any) -> list[Any]:
-    """Return what could get a box, oldest first, an array just before its first use."""
-    found: list[Any] = [output]
-    age: dict[int, tuple[float, float]] = {id(output): (inf, inf)}
-    for node in found:  # grows while it is read
-        if not is_operation(node):
-            continue
-        born_by = inf if isinstance(node, Failed) else node._index
-        for position, x in enumerate(node.inputs):
-            if is_inline(x):
-                continue
-            if id(x) not in age:
-                found.append(x)
-            born = (x._index, inf) if isinstance(x, Tensor) else (born_by, position)
-            age[id(x)] = min(age.get(id(x), born), born)
-    return sorted(found, key=lambda x: age[id(x)])
-
-
 def plan(
     things: Sequence[Any], level: str, fold: bool, max_nodes: int, text: Any
 ) -> Plan:
@@ -97,7 +67,7 @@ def plan(
     Parameters
     ----------
     things : sequence
-        As :func:`behind` returns them.
+        As :func:`~tinygrad_edu.engine.names.behind` returns them.
     level : {"auto", "model", "layer", "op"}
     fold : bool
         Whether blocks that repeat are drawn once, if there are more than 40 boxes.

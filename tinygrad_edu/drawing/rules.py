@@ -18,9 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.drawing.labels import literal
-from tinygrad_edu.drawing.levels import is_inline
 from tinygrad_edu.engine.core import Tensor, nodes_of, tensor
+from tinygrad_edu.engine.names import is_inline, literal
 from tinygrad_edu.engine.recording import recording
 
 __all__ = ["bar", "broadcast_text", "forward_text", "rule_text"]

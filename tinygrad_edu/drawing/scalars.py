@@ -17,10 +17,17 @@ from tinygrad_edu.drawing import labels
 from tinygrad_edu.drawing.capture import why_no_gradients
 from tinygrad_edu.drawing.frames import Frames
 from tinygrad_edu.drawing.graph import Box, Edge, Graph, Share, Step
-from tinygrad_edu.drawing.labels import Names, data_of, numbers
-from tinygrad_edu.drawing.levels import behind, is_operation, plan
+from tinygrad_edu.drawing.levels import plan
 from tinygrad_edu.drawing.rules import bar, forward_text
 from tinygrad_edu.engine.core import Tensor, node_of, tensor
+from tinygrad_edu.engine.names import (
+    Names,
+    behind,
+    data_of,
+    is_operation,
+    kind_of,
+    numbers,
+)
 from tinygrad_edu.engine.observation import observe, shares_of
 
 __all__ = ["capture_scalars"]
@@ -113,7 +120,7 @@ class _Scalars:
 
     def _numbers(self, x: Any) -> Iterator[Box]:
         data = np.asarray(data_of(x))
-        kind = labels.kind(x)
+        kind = kind_of(x)
         gradient = self.gradients.get(id(x))
         frame = None
         if is_operation(x) and id(x) in self.unit:

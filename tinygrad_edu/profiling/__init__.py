@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.drawing.labels import line
 from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.names import line
 from tinygrad_edu.nn.layer import VIEWS, Layer
 from tinygrad_edu.profiling.report import Cost, Profile
 from tinygrad_edu.profiling.step import Step, measure

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_edu import plots
-from tinygrad_edu.drawing.labels import line
 from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.names import line
 from tinygrad_edu.files import csv_text, written_atomically
 from tinygrad_edu.profiling.costs import layer_name
 from tinygrad_edu.profiling.step import Measured
