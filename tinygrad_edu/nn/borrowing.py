@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.core import Tensor
-from tinygrad_edu.engine.recording import RECORDING, RUN, Run, no_grad
+from tinygrad_edu.engine.recording import RUN, Run, no_grad, recording
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.randomness import set_state, state_of
 
@@ -128,12 +128,10 @@ def recorded(run: Run | None = None) -> Iterator[None]:
     run : Run, optional
         What notes the layers; without it, each outermost layer makes one.
     """
-    running, recording = RUN.get(), RECORDING.get()
+    running = RUN.get()
     RUN.set(run)
-    RECORDING.set(True)
     try:
-        with np.errstate(all="ignore"):
+        with recording(True), np.errstate(all="ignore"):
             yield
     finally:
         RUN.set(running)
-        RECORDING.set(recording)
