@@ -145,7 +145,7 @@ def test_nothing_is_left_behind(rng):
     loss = te.sum(outputs[0])
     kept = np.full(2, 7.0)
     leaves[1].grad = kept
-    links = [(node.inputs, node._saved) for node in nodes_of([loss])]
+    links = [(node.inputs, node._residuals) for node in nodes_of([loss])]
 
     observe(loss, nobody)
 
@@ -153,7 +153,7 @@ def test_nothing_is_left_behind(rng):
     np.testing.assert_array_equal(leaves[1].grad, kept)
     for node, (inputs, saved) in zip(nodes_of([loss]), links, strict=True):
         assert node.inputs is inputs
-        assert node._saved is saved
+        assert node._residuals is saved
     loss.backward()  # it was not freed
 
 
