@@ -127,8 +127,8 @@ def test_undoing_a_broadcast_belongs_to_the_operation_that_did_it(monkeypatch, d
         time.sleep(NAP)
         return fitted(d, x, node)
 
-    fitted = observation._fitted
-    monkeypatch.setattr(observation, "_fitted", slowly)
+    fitted = observation.fitted
+    monkeypatch.setattr(observation, "fitted", slowly)
 
     found = named(profiled(network(Function(te.exp)), data).operations)
 

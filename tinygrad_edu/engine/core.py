@@ -219,7 +219,7 @@ class Tensor(ArrayBehaviour):
         array([2., 4.])
         """
         seed = _seed(self, gradient, "backward")
-        found = _walk(self, seed, free=not retain_graph)
+        found = walk(self, seed, free=not retain_graph)
         for leaf, g in found.items():
             if leaf._grad is not None:
                 leaf._grad += g
@@ -562,11 +562,11 @@ def gradients(
     with recording(create_graph):
         seed = _seed(output, gradient, "gradients")
         if not create_graph:
-            found = _walk(output, seed, targets=targets)
+            found = walk(output, seed, targets=targets)
         else:
             seed = gradient if type(gradient) is Tensor else node_of(seed)
             seed = seed if seed.dtype == output.dtype else seed.astype(output.dtype)
-            found = _walk(output, seed, pull=_pull_tensors, targets=targets)
+            found = walk(output, seed, pull=_pull_tensors, targets=targets)
     results = [found.get(x, np.zeros_like(x._data)) for x in targets]
     if create_graph:
         return [g if type(g) is Tensor else node_of(np.asarray(g)) for g in results]
@@ -591,7 +591,7 @@ def _seed(output: Tensor, gradient: Any, who: str) -> Any:
     return gradient.astype(output.dtype)[()]
 
 
-def _walk(
+def walk(
     output: Tensor,
     seed: Any,
     *,
@@ -622,9 +622,9 @@ def _walk(
         data = x._data
         if type(d) is ndarray:
             if d.shape != data.shape or d.dtype is not data.dtype:
-                d = _fitted(d, x, node)
+                d = fitted(d, x, node)
         elif type(d) is not type(data):
-            d = _fitted(d, x, node)
+            d = fitted(d, x, node)
         if x not in found:
             found[x] = d
             if x.op is not None:
@@ -700,7 +700,7 @@ def pull(
 _pull_tensors = partial(pull, recorded=True)
 
 
-def _fitted(d: Any, x: Tensor, node: Tensor) -> Any:
+def fitted(d: Any, x: Tensor, node: Tensor) -> Any:
     """Undo broadcasting, and give the gradient its input's dtype."""
     if isinstance(d, tuple):  # the gradient of a node of several results
         return d

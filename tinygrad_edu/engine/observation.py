@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import errors
-from tinygrad_edu.engine.core import Tensor, _fitted, _walk
+from tinygrad_edu.engine.core import Tensor, fitted, walk
 
 __all__ = ["observe", "shares_of"]
 
@@ -33,7 +33,7 @@ def shares_of(node: Tensor, gradient: Any, wanted: Any = None) -> _Shares:
     def take(x: Tensor, d: Any) -> None:
         data = x._data
         if type(d) is not type(data) or d.shape != data.shape or d.dtype != data.dtype:
-            d = _fitted(d, x, node)
+            d = fitted(d, x, node)
         shares.append((x, d))
 
     node.op.pull(node, gradient, wanted, take)
@@ -76,4 +76,4 @@ def observe(
             deliver(x, d)
 
     with np.errstate(all="ignore"):  # what is not finite is said in words
-        return _walk(output, np.ones(output.shape, output.dtype)[()], pull=pull)
+        return walk(output, np.ones(output.shape, output.dtype)[()], pull=pull)
