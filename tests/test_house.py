@@ -72,8 +72,6 @@ def outside_type_checking(node: ast.AST) -> Iterator[ast.AST]:
 
 #: What still looks upward since the rooms were moved.
 UPWARD = {
-    "diagnosis/explanations.py",
-    "diagnosis/nonfinite.py",
     "training/__init__.py",
     "training/callbacks.py",
     "training/checkpoints.py",

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import nn, ops
+from tinygrad_edu.diagnosis.answers import some
 from tinygrad_edu.engine.core import Tensor, nodes_of, tensor
+from tinygrad_edu.engine.names import data_of
 from tinygrad_edu.metrics import bare_function
 from tinygrad_edu.nn.borrowing import all_layers
 
 __all__ = ["advise", "growth"]
 
-_LISTED = 4  # parameters
 _PIXELS = 16  # inputs of an example, from which on they may be a picture
 _LARGE = 30.0  # the root mean square of a column
 _ROWS = 1000  # that are looked at
@@ -213,7 +214,7 @@ def _unscaled(X: Any, prediction: Tensor) -> Iterator[str]:
         for x in node.inputs:
             if isinstance(x, Tensor) and (x.requires_grad or not x.is_leaf):
                 continue
-            array = np.asarray(x.data if isinstance(x, Tensor) else x)
+            array = np.asarray(data_of(x))
             if _look_like_pixels(array):
                 yield (
                     f"the inputs are whole numbers from {array.min():g} to "
@@ -296,7 +297,7 @@ def _not_held(model: Any, optimizer: Any) -> Iterator[str]:
         )
         return
     yield (
-        f"the optimizer does not hold {_listed(missing)} of the model, so that they "
+        f"the optimizer does not hold {some(missing)} of the model, so that they "
         "stay as they are. If that is meant, set their requires_grad = False; else "
         "pass model.parameters()"
     )
@@ -323,17 +324,11 @@ def _never_trained(model: Any, optimizer: Any) -> Iterator[str]:
     ]
     if constant:
         yield (
-            f"the optimizer holds {_listed(constant)} of the model, but what requires "
+            f"the optimizer holds {some(constant)} of the model, but what requires "
             "no gradient stays as it is. To train it, make it with te.tensor(..., "
             "requires_grad=True). If it is to stay, leave it out of the optimizer; a "
             "constant may be a plain array"
         )
-
-
-def _listed(names: list[str]) -> str:
-    """Return the first few names, and how many there are more."""
-    more = f" and {len(names) - _LISTED:,} more" * (len(names) > _LISTED)
-    return f"{', '.join(names[:_LISTED])}{more}"
 
 
 def _not_zeroed(optimizer: Any) -> Iterator[str]:

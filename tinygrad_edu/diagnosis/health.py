@@ -11,9 +11,25 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.diagnosis.entries import parts
 from tinygrad_edu.engine.core import Tensor
 
-__all__ = ["SATURATING", "Finding", "findings_of", "is_rectifier", "warnings_of"]
+__all__ = [
+    "REMEDIES",
+    "SATURATING",
+    "Finding",
+    "findings_of",
+    "is_rectifier",
+    "warnings_of",
+]
+
+#: What helps against it.
+REMEDIES = {
+    "dead": "A relu that is 0 has the slope 0 and learns nothing. Smaller steps, "
+    "another initialization or te.leaky_relu keep units alive.",
+    "saturated": "Smaller inputs (scaled features, smaller initial weights) keep it "
+    "where it is steep. At the output of a classifier it may just be certain.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +66,7 @@ def warnings_of(x: Any) -> tuple[str, ...]:
 
 def findings_of(x: Any) -> tuple[Finding, ...]:
     """Return what is wrong, with the numbers."""
-    data = x.data if isinstance(x, Tensor) else x
-    results = [np.asarray(y) for y in (data if isinstance(data, tuple) else (data,))]
-    results = [y for y in results if y.dtype.kind == "f"]
+    results = [y for y in parts(x) if y.dtype.kind == "f"]
     size = sum(y.size for y in results)
     found: list[Finding] = []
     if not all(np.isfinite(y).all() for y in results):

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.diagnosis.explanations import explain
-from tinygrad_edu.engine.core import Tensor, nodes_of
-from tinygrad_edu.engine.names import Names, behind
+from tinygrad_edu.diagnosis.absence import unwalkable
+from tinygrad_edu.diagnosis.answers import share, some, text
+from tinygrad_edu.diagnosis.entries import (
+    arrays_not_finite,
+    first_not_finite,
+    is_finite,
+)
+from tinygrad_edu.diagnosis.graph import Graph
+from tinygrad_edu.diagnosis.origins import not_finite
+from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.nn import Layer
 from tinygrad_edu.nn.borrowing import left_as_it_is
-from tinygrad_edu.training.feed import arrays_not_finite
-
-if TYPE_CHECKING:
-    from tinygrad_edu.training.history import History
 
 __all__ = ["NonFiniteError", "explain_nonfinite"]
-
-_LISTED = 4  # parameters
-_WIDTH = 80  # characters of a line
 
 _SMALLER_STEPS = (
     "smaller steps, as with a tenth of the learning rate or te.optim.clip_grad_norm; "
@@ -74,7 +73,7 @@ class NonFiniteError(FloatingPointError):
     True
     """
 
-    history: History
+    history: Any
 
 
 # ------------------------------------------------------------- what is not finite
@@ -93,7 +92,7 @@ def watched(parameters: list[Tensor]) -> list[Tensor]:
 def gradient_not_finite(named: Iterable[tuple[str, Tensor]]) -> str:
     """Say which gradient is not finite; empty if all are."""
     for name, p in named:
-        value = _not_finite_in(p._grad)
+        value = first_not_finite(p._grad)
         if value is not None:
             return f"the gradient of {name} is {value}"
     return ""
@@ -102,24 +101,17 @@ def gradient_not_finite(named: Iterable[tuple[str, Tensor]]) -> str:
 def parameter_not_finite(named: Iterable[tuple[str, Tensor]]) -> tuple[str, str]:
     """Say which parameter is not finite, and why; empty if all are."""
     for name, p in named:
-        value = _not_finite_in(p._data) if p._tracked else None
+        value = first_not_finite(p._data) if p._tracked else None
         if value is None:
             continue
         told = "Its gradient is finite: the step was too large"
-        if _not_finite_in(p._grad) is not None:
+        if first_not_finite(p._grad) is not None:
             told = "Its gradient in the last step is not finite"
         return f"the parameter {name} is {value}", (
             f"{told}.\nWhat usually helps: a smaller learning rate, or "
             "te.optim.clip_grad_norm in te.training.BeforeStep."
         )
     return "", ""
-
-
-def _not_finite_in(array: np.ndarray | None) -> Any:
-    """Return the first entry that is not finite, or None."""
-    if array is None or np.isfinite(array).all():
-        return None
-    return array[~np.isfinite(array)].flat[0]
 
 
 # ------------------------------------------------------------- where it came from
@@ -174,42 +166,35 @@ def explain_nonfinite(
             return _explained(model, result, batch_X, batch_y)
     except Exception as error:  # the training has ended, and its reason must be told
         kind = type(error).__name__
-        return _filled(f"The step could not be run again: {kind}: {error}")
+        return text(f"The step could not be run again: {kind}: {error}")
 
 
 def _explained(model: Any, result: Any, X: Any, y: Any) -> str:
     held = [*_in_data(X, y), *_in_parameters(model)]
     if not isinstance(result, Tensor) or result.op is None:
         told = f"The loss, {np.asarray(result)}, does not depend on any parameter."
-        return "\n".join(map(_filled, [told, *held]))
+        return text(told, *held)
     result.name = result.name or "loss"  # t8 would say nothing: it was never drawn
-    found = explain(result)
-    if not found.cause.startswith("nan"):
+    graph = Graph(result)
+    found = None
+    if not unwalkable(graph):
+        graph.walk()
+        found = not_finite(graph, graph.reached)
+    if found is None:
         told = (
             "Run again on the same batch, the loss and all gradients are finite: it "
             "depends on random numbers, or the optimizer's step is what overflows."
         )
-        helps = f"What usually helps: {_SMALLER_STEPS}"
-        return "\n".join(map(_filled, [told, *held, helps]))
-    # Without the title and the table, whose gradients are nan nearly everywhere.
-    _, *lines = found.text.splitlines()
-    lines = [line for line in lines if not line.startswith("  ")]
-    node = _called(result, found.where)
+        return text(told, *held, f"What usually helps: {_SMALLER_STEPS}")
     helps = _SMALLER_STEPS
-    if node is not None and all(map(_is_finite, node.inputs)):
-        helps = _HELP.get(node.op.name, _SMALLER_STEPS)
+    if found.at is not None and all(map(is_finite, found.at.inputs)):
+        helps = _HELP.get(found.at.op.name, _SMALLER_STEPS)
         if found.cause == "nan-branch":
             helps = ""  # it has been told
     elif any(told.startswith(("X", "y")) for told in held):
         helps = "leave such rows out, or fill in what is missing."
     helps = f"What usually helps: {helps}" * bool(helps)
-    return "\n".join([*lines, *map(_filled, [*held, helps])]).rstrip()
-
-
-def _called(result: Tensor, name: str) -> Tensor | None:
-    """Return the node of that name."""
-    names = Names(behind(result), None)
-    return next((node for node in nodes_of([result]) if names(node) == name), None)
+    return text(*graph.summed, *found.told, *held, helps)
 
 
 def _in_data(X: Any, y: Any) -> Iterator[str]:
@@ -219,29 +204,15 @@ def _in_data(X: Any, y: Any) -> Iterator[str]:
         first = tuple(map(int, np.argwhere(wrong)[0]))
         yield (
             f"{called}, the data of the batch, holds {array[first]} at "
-            f"{list(first)}, and is not finite in {np.count_nonzero(wrong):,} of "
-            f"{array.size:,} entries."
+            f"{list(first)}, and is not finite in {share(wrong)}."
         )
 
 
 def _in_parameters(model: Any) -> Iterator[str]:
     named = model.named_parameters() if isinstance(model, Layer) else []
-    wrong = [name for name, p in named if not _is_finite(p)]
+    wrong = [name for name, p in named if not is_finite(p)]
     if wrong:
-        more = f" and {len(wrong) - _LISTED:,} more" * (len(wrong) > _LISTED)
         yield (
-            f"Parameters hold nan or infinity already, from an earlier step: "
-            f"{', '.join(wrong[:_LISTED])}{more}."
+            "Parameters hold nan or infinity already, from an earlier step: "
+            f"{some(wrong)}."
         )
-
-
-def _is_finite(x: Any) -> bool:
-    data = x.data if isinstance(x, Tensor) else x
-    if isinstance(data, tuple):
-        return all(map(_is_finite, data))
-    array = np.asarray(data)
-    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
-
-
-def _filled(text: str) -> str:
-    return fill(text, _WIDTH, break_on_hyphens=False)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tinygrad_edu.diagnosis.entries import norm
 from tinygrad_edu.diagnosis.health import warnings_of
 from tinygrad_edu.drawing import labels
 from tinygrad_edu.drawing.frames import Frames
@@ -185,7 +186,7 @@ class _Found(NamedTuple):
 
 
 def _kept(g: Any) -> _Gradient:
-    size = labels.norm(g)
+    size = norm(g)
     return _Gradient(labels.gradient(g, size), size)
 
 
@@ -432,7 +433,7 @@ class _Capture:
             size = sum(x.size for x in held)
             text = f"{size:,} parameters in {len(held)} arrays"
             norms = [found.norm for x in held if (found := self.gradients.get(id(x)))]
-            return (self._with_gradient(text, f"norm {numbers(labels.norm(norms))}"),)
+            return (self._with_gradient(text, f"norm {numbers(norm(norms))}"),)
         lines = []
         for x in held:
             found = self.gradients.get(id(x))

@@ -14,7 +14,6 @@ __all__ = [
     "counted",
     "frame",
     "gradient",
-    "norm",
     "shape",
     "shape_and_type",
     "statistics",
@@ -62,22 +61,6 @@ def statistics(data: Any) -> str:
             squares += float(np.square(part, out=part).sum())
     spread = math.sqrt(squares / flat.size)
     return f"mean {numbers(mean)}, spread {numbers(spread)}"
-
-
-def norm(g: Any) -> float:
-    """Return ‖g‖, the root of the sum of squares; without overflow."""
-    if isinstance(g, tuple):  # of an operation with several results
-        g = [norm(part) for part in g]
-    flat = np.asarray(g, float).ravel()
-    with np.errstate(all="ignore"):
-        square = float(flat @ flat)
-    if 1e-200 < square < 1e200:
-        return math.sqrt(square)
-    flat = np.abs(flat)
-    largest = float(flat.max(initial=0.0))
-    if largest == 0 or not np.isfinite(largest):
-        return largest
-    return largest * float(np.linalg.norm(flat / largest))
 
 
 def gradient(g: Any, size: float) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu import nn
 from tinygrad_edu.data import batches
 from tinygrad_edu.data.batching import Batches
+from tinygrad_edu.diagnosis.entries import arrays_not_finite
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.randomness import Random
 
@@ -271,16 +272,6 @@ def place(rows: Any, row: int) -> str:
     if isinstance(rows, np.ndarray):
         return f"row {rows[row]}"
     return f"row {row} of the batch"
-
-
-def arrays_not_finite(X: Any, y: Any) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the arrays of a batch that hold nan or infinity, with their names."""
-    for name, given in (("X", X), ("y", y)):
-        several = isinstance(given, tuple)
-        for i, x in enumerate(given if several else (given,)):
-            array = np.asarray(x.data if isinstance(x, Tensor) else x)
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                yield f"{name}[{i}]" if several else name, array
 
 
 def not_finite(X: Any, y: Any, rows: Any) -> str:
