@@ -54,6 +54,15 @@ def test_gradients_that_vanish_or_explode_from_layer_to_layer():
         assert "for last, next to the loss" in said(found)
 
 
+def test_a_parameter_without_entries_has_nothing_to_compare():
+    x, y = leaf([[]], "x"), leaf(1.0, "y")
+
+    found = te.explain(x, te.sum(x) + y)
+
+    assert found.cause == "backward-not-called"
+    assert "of shape (1, 0), has norm 0. But .grad is None" in said(found)
+
+
 def test_some_dead_units_are_a_remark_and_their_share_of_the_gradient_is_told(rng):
     model = te.nn.Sequential(te.nn.Linear(4, 5, rng=0), te.nn.ReLU())
     model[0].bias.data = [0.0, 0.0, -50.0, -50.0, 0.0]

@@ -51,12 +51,13 @@ def blocked(graph: Graph, targets: list[Tensor]) -> Answer | None:
 
 def extreme(graph: Graph, targets: list[Tensor]) -> Answer | None:
     """Compare the gradients with that of the parameter next to the loss."""
+    targets = [x for x in targets if x.size]
     leaves = [x for x in graph.leaves if x in graph.gradients]
     last = max(leaves, key=lambda x: graph.used_by[x]._index, default=None)
-    if last is None or not _rms(graph, last):
+    if not targets or last is None or not _rms(graph, last):
         return None
     usual = _rms(graph, last)
-    ratios = {x: _rms(graph, x) / usual for x in targets if x.size}
+    ratios = {x: _rms(graph, x) / usual for x in targets}
     least = min(ratios, key=ratios.__getitem__)
     most = max(ratios, key=ratios.__getitem__)
     if ratios[least] < 1 / _EXTREME:
