@@ -11,6 +11,7 @@ from sklearn import metrics
 
 import tinygrad_edu as te
 from tinygrad_edu.course import lecture
+from tinygrad_edu.course.lecture import systems
 
 THREE = ["neuron", "hidden", "digits"]
 HIDDEN = 64
@@ -126,7 +127,7 @@ def by_hand(name, split, epochs):
 def test_weights_and_orders_are_drawn_in_the_lectures_order():
     expected = Draws(1500, 64)
 
-    drawn = lecture._drawn(1500, 64)
+    drawn = systems.drawn(1500, 64)
 
     neuron, hidden, digits = (drawn[name] for name in THREE)
     np.testing.assert_array_equal(neuron[0][0].weight.data, expected.neuron.T)
@@ -139,7 +140,7 @@ def test_weights_and_orders_are_drawn_in_the_lectures_order():
 
 
 def test_biases_start_at_zero():
-    for model, _ in lecture._drawn(10, 64).values():
+    for model, _ in systems.drawn(10, 64).values():
         for name, parameter in model.named_parameters():
             assert ("bias" in name) == (not parameter.data.any())
 
@@ -147,7 +148,7 @@ def test_biases_start_at_zero():
 def test_drawing_leaves_numpys_global_generator_alone():
     before = np.random.get_state()[1].copy()
 
-    lecture._drawn(10, 64)
+    systems.drawn(10, 64)
 
     np.testing.assert_array_equal(np.random.get_state()[1], before)
 

@@ -22,6 +22,7 @@ import pytest
 
 import tinygrad_edu as te
 from tinygrad_edu.course import lecture
+from tinygrad_edu.course.lecture import systems
 from tinygrad_edu.distributed import workers
 from tinygrad_edu.training import BeforeStep, NonFiniteError, feed
 
@@ -140,7 +141,7 @@ def test_the_run_is_that_of_one_machine_whatever_the_number_of_workers(
 def system(name, client, split, epochs):
     """The losses of one of the lecture's systems."""
     X, digits, *_ = split
-    model, order = lecture._drawn(*X.shape)[name]
+    model, order = systems.drawn(*X.shape)[name]
     chosen = lecture.SYSTEMS[name]
     history = te.fit(
         model,

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_edu import nn
 from tinygrad_edu.course import lecture
+from tinygrad_edu.course.lecture.training import Split
 from tinygrad_edu.saving.weights import rebuilt
 from tinygrad_edu.training import load, predict
 
@@ -69,7 +70,7 @@ def add_data(parser: Parser) -> None:
     )
 
 
-def load_data(parser: Parser, options: argparse.Namespace) -> lecture.Split:
+def load_data(parser: Parser, options: argparse.Namespace) -> Split:
     """Return the digits that the options name."""
     if options.data_dir is not None and options.data != "mnist":
         parser.error("--data-dir goes with --data mnist")
