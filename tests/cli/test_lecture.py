@@ -70,10 +70,51 @@ def test_confusion_matrix_and_report_are_scikit_learns(default):
     done, numbers, _ = default
 
     for system in numbers["systems"].values():
-        matrix = np.array(system["confusion_matrix"])
-        assert f"rows are predicted, columns are actual\n{matrix}\n" in done.stdout
         assert f"test accuracy {system['test_accuracy']:.2%}" in done.stdout
     assert done.stdout.count("precision    recall  f1-score   support") == 4
+    heading = "rows are what it is, columns what the network says\n"
+    said = [part.split("\n\n")[0] for part in done.stdout.split(heading)[1:]]
+    for table, system in zip(said, numbers["systems"].values(), strict=True):
+        rows = [line.split()[2:] for line in table.splitlines()[1:]]
+        columns = np.array(system["confusion_matrix"]).T
+        np.testing.assert_array_equal(np.array(rows, int), columns)
+
+
+def test_rows_and_columns_of_the_confusion_matrix_have_names(default):
+    lines = default[0].stdout.splitlines()
+
+    assert lines.count("         says other  says zero") == 2
+    assert lines.count("     " + " ".join(f"says {digit}" for digit in range(10))) == 2
+    for name in ("other", "zero", *range(10)):
+        assert sum(line.startswith(f"is {name} ") for line in lines) == 2
+    assert max(len(line) for line in lines if line.startswith("is ")) <= 80
+
+
+def test_as_the_lecture_prints_what_the_lecture_prints(tmp_path, capsys):
+    path = tmp_path / "numbers.json"
+
+    main(["lecture", "neuron", "--as-the-lecture", "--json", str(path)])
+
+    out = capsys.readouterr().out
+    (system,) = json.loads(path.read_text())["systems"].values()
+    matrix = np.array(system["confusion_matrix"])
+    assert f"rows are predicted, columns are actual\n{matrix}\n" in out
+    expected = """
+[[270   3]
+ [  0  24]]
+
+              precision    recall  f1-score   support
+
+       False       1.00      0.99      0.99       273
+        True       0.89      1.00      0.94        24
+
+    accuracy                           0.99       297
+   macro avg       0.94      0.99      0.97       297
+weighted avg       0.99      0.99      0.99       297
+
+Trained in """
+    assert expected in out
+    assert "says" not in out
 
 
 def test_piped_output_holds_no_progress_bar(default):

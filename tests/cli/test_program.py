@@ -39,6 +39,7 @@ def test_help_names_what_there_is(arguments, capsys):
             "--data-dir",
             "--out",
             "--json",
+            "--as-the-lecture",
             "--quiet",
             "mnist",
         ]

@@ -240,7 +240,25 @@ def test_a_result_judges_the_test_set(name, digits, on_digits):
         by_loops[int(row), int(column)] += 1
     np.testing.assert_array_equal(result.confusion_matrix, by_loops)
     assert result.test_accuracy == np.trace(by_loops) / len(y)
-    assert result.report == metrics.classification_report(predicted, actual)
+    names = ["other", "zero"] if result.system.zeros_only else None
+    right = metrics.classification_report(actual, predicted, target_names=names)
+    assert result.report == right
+    assert result.lecture_report == metrics.classification_report(predicted, actual)
+
+
+@pytest.mark.parametrize("name", lecture.SYSTEMS)
+def test_precision_is_of_what_was_said_and_recall_of_what_is_there(name, on_digits):
+    result = on_digits[0][name]
+    matrix = result.confusion_matrix  # [said, is]
+    found = matrix.diagonal()
+
+    rows = [line.split() for line in result.report.splitlines()[2:][: len(matrix)]]
+
+    precision, recall = found / matrix.sum(axis=1), found / matrix.sum(axis=0)
+    assert [row[1] for row in rows] == [f"{share:.2f}" for share in precision]
+    assert [row[2] for row in rows] == [f"{share:.2f}" for share in recall]
+    assert [int(row[4]) for row in rows] == matrix.sum(axis=0).tolist()
+    assert (precision != recall).any()  # so that an exchange would be seen
 
 
 @pytest.mark.parametrize("name", lecture.SYSTEMS)
@@ -304,9 +322,79 @@ def test_what_is_said_holds_every_number(on_digits):
         for epoch, loss in result.losses[:-1]:
             assert f"Epoch {epoch:3d} loss: {loss}\n" in said
         assert f"Final loss: {result.losses[-1][1]}\n" in said
-        assert str(result.confusion_matrix) in said
+        assert f"\n{table(result)}\n" in said
         assert result.report in said
         assert f"test accuracy {result.test_accuracy:.2%}" in said
+
+
+def table(result):
+    """The confusion matrix of ten digits as it is said, or that of zeros."""
+    if result.system.zeros_only:
+        (tn, fn), (fp, tp) = result.confusion_matrix
+        return (
+            "         says other  says zero\n"
+            f"is other {tn:10} {fp:10}\n"
+            f"is zero  {fn:10} {tp:10}"
+        )
+    head = "     says 0 says 1 says 2 says 3 says 4 says 5 says 6 says 7 says 8 says 9"
+    rows = [
+        f"is {digit} "
+        + " ".join(f"{result.confusion_matrix[said, digit]:6}" for said in range(10))
+        for digit in range(10)
+    ]
+    return "\n".join([head, *rows])
+
+
+DIFFERENCE = "The lecture prints rows and columns, precision and recall exchanged"
+
+
+def test_a_line_in_the_end_says_how_the_lecture_prints_it(on_digits):
+    *_, last = on_digits[1].splitlines()
+
+    assert last == f"{DIFFERENCE} (--as-the-lecture)."
+    assert on_digits[1].count(DIFFERENCE) == 1
+
+
+def test_as_the_lecture_it_is_printed_with_predictions_for_targets(digits):
+    lines: list[str] = []
+    how = {"epochs": 20, "progress": False, "as_the_lecture": True}
+
+    (result,) = lecture.run(["digits"], digits, say=lines.append, **how)
+
+    said = "\n".join(lines)
+    assert (
+        f"rows are predicted, columns are actual\n{result.confusion_matrix}\n" in said
+    )
+    assert f"\n\n{result.lecture_report}\nTrained in " in said
+    assert DIFFERENCE not in said
+    assert result.report not in said
+
+
+def test_what_is_returned_is_the_same_however_it_is_printed(digits):
+    (right,), (lectures,) = (
+        run(["hidden"], digits, epochs=20, as_the_lecture=way) for way in (False, True)
+    )
+
+    np.testing.assert_array_equal(right.confusion_matrix, lectures.confusion_matrix)
+    assert right.report == lectures.report
+    assert right.lecture_report == lectures.lecture_report
+
+
+def test_classes_that_nobody_shows_or_says_keep_their_rows(digits):
+    X, y, X_test, y_test = digits
+    sevens = y_test == 7
+
+    (neuron,), (ten,) = (
+        run([name], (X, y, X_test[sevens], y_test[sevens]), epochs=60)
+        for name in ("neuron", "digits-trained-well")
+    )
+
+    assert neuron.confusion_matrix.tolist() == [[sevens.sum(), 0], [0, 0]]
+    assert ten.confusion_matrix.shape == (10, 10)
+    assert ten.confusion_matrix.sum(axis=0)[7] == sevens.sum()
+    assert [line.split()[0] for line in ten.report.splitlines()[2:12]] == [
+        *"0123456789"
+    ]
 
 
 def test_the_examples_are_left_as_they_were(digits):
@@ -388,7 +476,8 @@ MATRICES = {
     """,
 }
 
-#: Rows of the report: label, precision, recall, f1, and how many were predicted.
+#: Rows of the lecture's report: label, what it takes for precision and for recall, f1,
+#: and how many were predicted.
 REPORTS = {
     "neuron": ["False 0.99 1.00 1.00 9015", "True 0.96 0.95 0.95 985", "accuracy 0.99"],
     "hidden": ["False 0.99 0.98 0.98 9083", "True 0.82 0.87 0.85 917", "accuracy 0.97"],
@@ -451,7 +540,7 @@ def test_mnist_gives_the_published_confusion_matrix(name, on_mnist):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", THREE)
 def test_mnist_gives_the_published_report(name, on_mnist):
-    rows = [line.split() for line in on_mnist[name].report.splitlines()]
+    rows = [line.split() for line in on_mnist[name].lecture_report.splitlines()]
 
     for expected in REPORTS[name]:
         # the accuracy's row also counts the examples

@@ -22,7 +22,8 @@ from tinygrad_edu.files import written_atomically
 _DESCRIPTION = """\
 Train the lecture's networks on handwritten digits, and count what they get
 right: it takes seconds with the built-in digits, minutes with MNIST. With
---data mnist the first three print the lecture's published numbers.
+--data mnist the first three give the lecture's published numbers, printed as it
+prints them with --as-the-lecture.
 
 {systems}"""
 _EXAMPLES = """\
@@ -54,7 +55,18 @@ def add(commands: Commands) -> None:
         "--out", type=Path, metavar="DIR", help="write pictures and graphs here, too"
     )
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the numbers to this file, too"
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the numbers to this file, too; in a "
+        "confusion matrix rows are predicted classes, columns actual ones",
+    )
+    parser.add_argument(
+        "--as-the-lecture",
+        action="store_true",
+        help="print confusion matrices and reports as the lecture does, which hands "
+        "scikit-learn the predictions for targets: rows and columns, precision and "
+        "recall are exchanged",
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     parser.set_defaults(run=lambda options: _run(parser, options))
@@ -73,7 +85,13 @@ def _run(parser: Parser, options: argparse.Namespace) -> int:
         f"{options.data}: {len(split[0]):,} examples to train on, "
         f"{len(split[2]):,} to test"
     )
-    results = lecture.run(names, split, say=say, progress=not options.quiet)
+    results = lecture.run(
+        names,
+        split,
+        say=say,
+        progress=not options.quiet,
+        as_the_lecture=options.as_the_lecture,
+    )
     if options.out is not None:
         written = lecture.save_pictures(results, split, options.out)
         say(f"\nWritten to {options.out}: {', '.join(path.name for path in written)}")

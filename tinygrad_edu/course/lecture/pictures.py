@@ -14,6 +14,7 @@ from tinygrad_edu.course.lecture.systems import (
     SYSTEMS,
     System,
     as_input,
+    class_names,
     drawn,
     expect_known,
 )
@@ -69,7 +70,7 @@ def save_pictures(
         )
         predicted = system.predict(result.model, X_test)
         actual = system.classes(y_test)
-        words = np.array(["other", "zero"]) if system.zeros_only else np.arange(10)
+        words = np.array(class_names(system))
         pictures = {
             "samples": plots.digit_samples(
                 X_test[:32],
@@ -77,7 +78,7 @@ def save_pictures(
                 words[predicted[:32].astype(int)],
             ),
             "confusion-matrix": plots.confusion_matrix(
-                result.confusion_matrix, class_names=[str(word) for word in words]
+                result.confusion_matrix, class_names=class_names(system)
             ),
         }
         for kind, picture in pictures.items():

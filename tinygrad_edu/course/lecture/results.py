@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from tinygrad_edu import nn
-from tinygrad_edu.course.lecture.systems import System
+from tinygrad_edu.course.lecture.systems import System, class_names
 
 
 @dataclass
@@ -26,14 +26,17 @@ class Result:
     curve : list of float
         The loss of every epoch, in nats.
     confusion_matrix : ndarray of int, shape (classes, classes)
-        On the test set; rows are predicted classes, columns actual ones.
+        On the test set; rows are predicted classes, columns actual ones, as in the
+        lecture and for :func:`tinygrad_edu.plots.confusion_matrix`.
     report : str
-        scikit-learn's classification report, with predictions in the first place, as
-        the lecture prints it.
+        scikit-learn's classification report of the test set.
     test_accuracy : float
         Share of the test set that is right, dimensionless.
     seconds : float
         Of training, in s.
+    lecture_report : str
+        The report as the lecture prints it, which hands scikit-learn the predictions
+        for targets: precision and recall are exchanged, and support counts predictions.
 
     Examples
     --------
@@ -53,6 +56,7 @@ class Result:
     report: str = ""
     test_accuracy: float = float("nan")
     seconds: float = float("nan")
+    lecture_report: str = ""
 
     @property
     def losses(self) -> list[tuple[int, float]]:
@@ -61,17 +65,52 @@ class Result:
         return [(epoch, self.curve[epoch]) for epoch in epochs]
 
 
-def judge(
-    result: Result, X: np.ndarray, digits: np.ndarray, say: Callable[[str], None]
-) -> None:
+def judge(result: Result, X: np.ndarray, digits: np.ndarray) -> None:
+    """Count on the test set what is right, and what was taken for what."""
     from sklearn import metrics  # here, because importing the package must stay cheap
 
-    predicted = result.system.predict(result.model, X)
-    actual = result.system.classes(digits)
-    result.confusion_matrix = metrics.confusion_matrix(predicted, actual)
-    result.report = metrics.classification_report(predicted, actual, zero_division=0)
+    system = result.system
+    predicted = system.predict(result.model, X)
+    actual = system.classes(digits)
+    classes = np.unique(system.classes(np.arange(10)))
+    result.confusion_matrix = metrics.confusion_matrix(
+        predicted, actual, labels=classes
+    )
+    result.report = metrics.classification_report(
+        actual,
+        predicted,
+        labels=classes,
+        target_names=class_names(system),
+        zero_division=0,
+    )
+    result.lecture_report = metrics.classification_report(
+        predicted, actual, zero_division=0
+    )
     result.test_accuracy = float((predicted == actual).mean())
-    say("\nConfusion matrix of the test set: rows are predicted, columns are actual")
-    say(str(result.confusion_matrix))
-    say(f"\n{result.report}")
-    say(f"Trained in {result.seconds:.1f} s, test accuracy {result.test_accuracy:.2%}")
+
+
+def judgement(result: Result, *, as_the_lecture: bool) -> list[str]:
+    """Return the lines that say how good a network is."""
+    if as_the_lecture:
+        heading = "rows are predicted, columns are actual"
+        matrix, report = str(result.confusion_matrix), result.lecture_report
+    else:
+        heading = "rows are what it is, columns what the network says"
+        names = class_names(result.system)
+        matrix, report = _with_names(result.confusion_matrix.T, names), result.report
+    return [
+        f"\nConfusion matrix of the test set: {heading}",
+        matrix,
+        f"\n{report}",
+        f"Trained in {result.seconds:.1f} s, test accuracy {result.test_accuracy:.2%}",
+    ]
+
+
+def _with_names(matrix: np.ndarray, names: Sequence[str]) -> str:
+    """Return the matrix, its rows named by what it is, its columns by what is said."""
+    rows, columns = ([f"{verb} {name}" for name in names] for verb in ("is", "says"))
+    left, wide = max(map(len, rows)), max(*map(len, columns), len(str(matrix.max())))
+    lines = [" ".join([" " * left, *(f"{column:>{wide}}" for column in columns)])]
+    for row, counts in zip(rows, matrix, strict=True):
+        lines.append(" ".join([f"{row:{left}}", *(f"{n:{wide}}" for n in counts)]))
+    return "\n".join(lines)

@@ -171,6 +171,11 @@ SYSTEMS: Mapping[str, System] = {
 }
 
 
+def class_names(system: System) -> list[str]:
+    """Return what the classes of a system are called, in their order."""
+    return ["other", "zero"] if system.zeros_only else [str(i) for i in range(10)]
+
+
 def expect_known(names: Iterable[str]) -> None:
     for name in names:
         if name not in SYSTEMS:

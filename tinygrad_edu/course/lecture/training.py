@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygrad_edu import data, nn, optim
-from tinygrad_edu.course.lecture.results import Result, judge
+from tinygrad_edu.course.lecture.results import Result, judge, judgement
 from tinygrad_edu.course.lecture.systems import (
     SEED,
     SYSTEMS,
@@ -20,6 +20,10 @@ from tinygrad_edu.course.lecture.systems import (
 from tinygrad_edu.training import Training, fit
 
 Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+_DIFFERENCE = (
+    "The lecture prints rows and columns, precision and recall exchanged "
+    "(--as-the-lecture)."
+)
 
 
 def load(name: str, folder: str | Path | None = None) -> Split:
@@ -58,6 +62,7 @@ def run(
     epochs: int | None = None,
     say: Callable[[str], None] = print,
     progress: bool = True,
+    as_the_lecture: bool = False,
 ) -> list[Result]:
     """Train systems of the lecture one after the other, and judge them on the test set.
 
@@ -73,6 +78,10 @@ def run(
         Is handed every line of text.
     progress : bool, default True
         Show a progress bar, in a terminal.
+    as_the_lecture : bool, default False
+        Say the confusion matrix and the report as the lecture prints them. It hands
+        scikit-learn the predictions for targets: rows and columns, precision and recall
+        are exchanged. What is returned is the same.
 
     Returns
     -------
@@ -105,8 +114,12 @@ def run(
         ]
         say(f"\n{name}: {result.system.title} ({'-'.join(map(str, sizes))})")
         _train(result, X[order], y[order], epochs, say, progress)
-        judge(result, X_test, y_test, say)
+        judge(result, X_test, y_test)
+        for line in judgement(result, as_the_lecture=as_the_lecture):
+            say(line)
         results.append(result)
+    if results and not as_the_lecture:
+        say(f"\n{_DIFFERENCE}")
     return results
 
 
