@@ -1,9 +1,10 @@
 """Make a notebook of each example: ``make notebooks``.
 
-python tools/example_notebooks.py [folder]
+    python tools/example_notebooks.py [FOLDER]
 
-The docstring becomes the heading, the imports are the first cell, each paragraph of
-code is one more, and below the last the picture is shown.
+In notebooks/ of the checkout, or in another folder. The docstring becomes the heading,
+the imports are the first cell, each paragraph of code is one more, and below the last
+the picture is shown.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import jupytext
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 #: How the picture is shown, by what its line in the example begins with.
@@ -56,7 +58,7 @@ def notebook(name: str, source: str) -> NotebookNode:
 
 
 def main() -> None:
-    folder = Path(*sys.argv[1:] or ["notebooks"])
+    folder = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "notebooks"
     folder.mkdir(parents=True, exist_ok=True)
     for script in sorted(EXAMPLES.glob("*.py")):
         path = folder / f"{script.stem}.ipynb"

@@ -1,4 +1,4 @@
-"""The page with the stepper, as text; in a browser: test_drawing_browser.py."""
+"""The page with the stepper, as text; in a browser: test_browser.py."""
 
 from __future__ import annotations
 
