@@ -62,3 +62,15 @@ def test_every_make_target_is_told_of_to_contributors():
     told = re.findall(r"^\| `make ([a-z-]+)`", CONTRIBUTING, flags=re.MULTILINE)
 
     assert sorted(told) == sorted({*targets} - {"help"})
+
+
+def test_the_table_of_rooms_has_every_room_once():
+    package = ROOT / "tinygrad_edu"
+    rooms = {path.stem for path in package.iterdir() if (path / "__init__.py").exists()}
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__", "__main__"}
+    _, _, table = CONTRIBUTING.partition("| room | what is in it |\n")
+    first = [row.split("|")[1] for row in table.partition("\n\n")[0].splitlines()]
+
+    told = [name for cell in first for name in re.findall(r"`(\w+)/?`", cell)]
+
+    assert sorted(told) == sorted(rooms | modules)
