@@ -10,7 +10,8 @@ import itertools
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from tinygrad_edu.drawing.layers import output_of
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.recording import Failed
 from tinygrad_edu.files import written_atomically
-from tinygrad_edu.nn.layer import VIEWS, Layer
+from tinygrad_edu.nn.layer import VIEWS as OF_LAYERS
+from tinygrad_edu.nn.layer import Layer
+from tinygrad_edu.profiling.report import VIEWS as OF_PROFILES
 
 __all__ = ["Drawing", "Steps", "draw"]
 
@@ -176,7 +179,19 @@ def _draw_layer(
     return draw(output, names=names, **options)
 
 
-VIEWS["draw"] = _draw_layer
+def _draw_costs(
+    loss: Tensor, *, costs: Callable[..., Any], note: str, level: str, direction: str
+) -> Drawing:
+    from tinygrad_edu.drawing.capture import capture
+
+    names = {"loss": loss}
+    graph = capture(loss, level=level, show={"shape"}, names=names, costs=costs)
+    graph = replace(graph, notes=(note, *graph.notes))
+    return Drawing(graph, direction=direction, legend=False)
+
+
+OF_LAYERS["draw"] = _draw_layer
+OF_PROFILES["draw"] = _draw_costs
 
 
 def _check(option: str, given: Any, allowed: Collection[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,9 +20,10 @@ from tinygrad_edu.profiling.step import Measured
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from tinygrad_edu.drawing import Drawing
+__all__ = ["VIEWS", "Cost", "Profile"]
 
-__all__ = ["Cost", "Profile"]
+#: How a profile is looked at, by its methods' names: drawing fills it in.
+VIEWS: dict[str, Callable[..., Any]] = {}
 
 _TOP = 10  # rows of a table
 _BARS = 20  # of a picture
@@ -267,7 +268,7 @@ class Profile:
             file.write(csv_text(rows).encode())
         return path
 
-    def draw(self, *, level: str = "layer", direction: str = "TB") -> Drawing:
+    def draw(self, *, level: str = "layer", direction: str = "TB") -> Any:
         """Return a drawing of the step; the darker a box, the more of the time it is.
 
         Parameters
@@ -287,9 +288,6 @@ class Profile:
         ValueError
             If an option is none of those above.
         """
-        from tinygrad_edu.drawing import Drawing
-        from tinygrad_edu.drawing.capture import capture
-
         for name, given, allowed in (
             ("level", level, _LEVELS),
             ("direction", direction, ("TB", "LR")),
@@ -298,18 +296,14 @@ class Profile:
                 raise ValueError(
                     f"draw: {name} must be one of {', '.join(allowed)}, got {given!r}"
                 )
-        output = self._measured.output
-        names = {"loss": output}
-        graph = capture(
-            output, level=level, show={"shape"}, names=names, costs=self._told
-        )
         note = (
             f"a step takes {_time(self.step.time)}: forward "
             f"{_time(self.step.forward)}, backward {_time(self.step.backward)}; "
             f"{_percent(self.outside.share)} of it outside operations"
         )
-        graph = replace(graph, notes=(note, *graph.notes))
-        return Drawing(graph, direction=direction, legend=False)
+        options = {"level": level, "direction": direction}
+        loss = self._measured.output
+        return VIEWS["draw"](loss, costs=self._told, note=note, **options)
 
     def _told(self, nodes: Sequence[Tensor]) -> tuple[str, float]:
         """Return what a box says that stands for ``nodes``, and their share."""
