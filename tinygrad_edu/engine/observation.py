@@ -12,12 +12,12 @@ from tinygrad_edu.engine.core import Tensor, fitted, walk
 
 __all__ = ["observe", "shares_of"]
 
-#: Of an operation: itself, its gradient, and position, input and what of the gradient
-#: is handed on to it, for each input that requires gradients.
-_Observer = Callable[[Tensor, Any, list[tuple[int, Tensor, Any]]], None]
-
-#: Pairs of an input and what is handed on to it.
+#: Pairs of an input and what is handed on to it; the same with positions before.
 _Shares = list[tuple[Tensor, Any]]
+_Placed = list[tuple[int, Tensor, Any]]
+
+#: Is given an operation, its gradient, and what it hands on.
+_Observer = Callable[[Tensor, Any, _Placed], None]
 
 
 def shares_of(node: Tensor, gradient: Any, wanted: Any = None) -> _Shares:
@@ -69,11 +69,20 @@ def observe(
 
     def pull(node: Tensor, g: Any, _: Any, deliver: Callable[..., None]) -> None:
         handed_on = shares(node, g)
-        places = enumerate(node.inputs)
-        placed = [(next(i for i, y in places if y is x), x, d) for x, d in handed_on]
-        observer(node, g, placed)
+        observer(node, g, _placed(node, handed_on))
         for x, d in handed_on:
             deliver(x, d)
 
     with np.errstate(all="ignore"):  # what is not finite is said in words
         return walk(output, np.ones(output.shape, output.dtype)[()], pull=pull)
+
+
+def _placed(node: Tensor, shares: _Shares) -> _Placed:
+    """Put the position of each input before it; one may stand in several."""
+    placed, place = [], -1
+    for x, d in shares:
+        place += 1
+        while node.inputs[place] is not x:  # it requires no gradient
+            place += 1
+        placed.append((place, x, d))
+    return placed
