@@ -90,7 +90,7 @@ def keep_freed_memory() -> None:
     ``MALLOC_TRIM_THRESHOLD_`` in its environment, as Dask starts its workers: a step
     takes twice as long there. Up to 64 MB are kept. Elsewhere this changes nothing.
 
-    Training begins with it. What the user has set stays.
+    Training begins with it, and so does a profile of it. What the user has set stays.
     """
     if any(os.environ.get(name, _OF_DASK) != _OF_DASK for name in _SETTINGS):
         return

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Tensor, leading_to, nodes_of
 from tinygrad_edu.engine.declaration import NOTHING
+from tinygrad_edu.engine.memory import keep_freed_memory
 from tinygrad_edu.engine.observation import observe, shares_of
 from tinygrad_edu.nn.borrowing import frozen_among, left_as_it_is
 from tinygrad_edu.nn.layer import Layer
@@ -97,6 +98,7 @@ def measure(step: Step, seconds: float) -> Measured:
     -------
     Measured
     """
+    keep_freed_memory()  # as training does
     with ExitStack() as stack:
         stack.enter_context(np.errstate(all="ignore"))  # nan takes its time, too
         for layer in step.layers:
