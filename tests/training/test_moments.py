@@ -30,7 +30,7 @@ def fit(factor, wrap=EveryBatch, *, epochs=3, callbacks=(), schedule=None, **opt
     else:
         model.weight, model.bias = schedule.optimizer.param_groups[0]["params"]
     rates = []
-    note = EveryBatch(lambda training: rates.append(training._lr))
+    note = EveryBatch(lambda training: rates.append(training.optimizer.lr))
     data = {"X": X, "y": X[:, :1], "batch_size": 6} | options
     te.fit(
         model,

@@ -1,8 +1,9 @@
-"""History: what was measured in each epoch."""
+"""What is measured: in the epoch under way, Figures; in those that ended, History."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,14 @@ import numpy as np
 
 from tinygrad_edu import plots
 from tinygrad_edu.files import csv_text, written_atomically
+from tinygrad_edu.metrics import Meter
 
 if TYPE_CHECKING:
     import os
 
     from matplotlib.axes import Axes
 
-__all__ = ["History"]
+__all__ = ["Figures", "History"]
 
 _SHOWN = 3  # epochs at either end, in the repr
 _NO_METRICS = {"loss", "validation_loss", "learning_rate", "seconds"}
@@ -261,6 +263,85 @@ class History:
             for row in table
         ]
         return "\n".join([head, *lines])
+
+
+class Figures:
+    """What is added up in the epoch under way.
+
+    Parameters
+    ----------
+    meter : Meter
+        Of the loss and the metrics.
+
+    Attributes
+    ----------
+    meter : Meter
+    metrics : list of str
+        Their names, without the loss.
+    rows : int
+        Learned from in this epoch.
+    learning_rate : float
+        Of the last step, of the first group.
+    of_parts : bool
+        Whether losses are shares of one: those of the parts of a full batch.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+        self.metrics = [name for name in meter.functions if name != "loss"]
+        self.of_parts = False
+        self.learning_rate = math.nan
+        self.clear()
+        self._since = 0.0
+
+    def clear(self) -> None:
+        """Forget the epoch before."""
+        self.meter.clear()
+        self._total, self.rows = 0.0, 0  # of the losses, times their rows
+        self._seconds = 0.0  # before the last resumption
+
+    def start_clock(self) -> None:
+        """Measure from here on how long learning takes."""
+        self._since = time.perf_counter()
+
+    def leave_out(self, seconds: float) -> None:
+        """Count so many seconds as no learning."""
+        self._since += seconds
+
+    def add(self, loss: float, rows: int) -> None:
+        """Add the mean loss of some rows; of parts, their share of it."""
+        self._total += loss if self.of_parts else loss * rows
+        self.rows += rows
+
+    def loss(self) -> float:
+        """Return the mean loss of the batches so far; of parts, when all are there."""
+        return self._total if self.of_parts else self._total / self.rows
+
+    def seconds(self) -> float:
+        """Return how long learning took so far, in s."""
+        return self._seconds + time.perf_counter() - self._since
+
+    def result(self) -> dict[str, float]:
+        """Return the loss and the metrics."""
+        measured = self.meter.result()
+        return {"loss": self.loss()} | {name: measured[name] for name in self.metrics}
+
+    # -- in checkpoints
+    def state_dict(self) -> dict[str, Any]:
+        """Return all of it, for a checkpoint inside the epoch."""
+        return {
+            "total": self._total,
+            "rows": self.rows,
+            "lr": self.learning_rate,
+            "seconds": self.seconds(),
+            "meter": self.meter.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on adding to what :meth:`state_dict` returned."""
+        self._total, self.rows = state["total"], state["rows"]
+        self.learning_rate, self._seconds = state["lr"], state["seconds"]
+        self.meter.load_state_dict(state["meter"])
 
 
 def _number(name: str, x: Any) -> float:

@@ -305,25 +305,25 @@ class _Loop(Training):
         """Go through the data once, from where a checkpoint has left them."""
         self.epoch = self._done + 1
         if not self.batch:
-            self._meter.clear()
-            self._total, self._rows, self._seconds = 0.0, 0, 0.0
+            self._figures.clear()
             self._epoch_state = state_of(self._rng)
             self._feed_now = self._feed.epoch(self._rng)
-        self._begun = time.perf_counter()
+        self._figures.start_clock()
         for X, y in self._feed_now:
             if self._client is None:
                 self._learn(X, y)
             else:
                 self._learn_on_workers(X)
             if not self._feed.share and (
-                self._first_loss is None or (not self._done and self._rows <= _FEW)
+                self._first_loss is None
+                or (not self._done and self._figures.rows <= _FEW)
             ):
-                self._first_loss = self._mean()
+                self._first_loss = self._figures.loss()
             self.batch += 1
             for callback in self._every_batch:
                 callback(self)
             if self._progress.has_bar and not self._feed.share:
-                self._progress.batch(self.epoch, self._mean())
+                self._progress.batch(self.epoch, self._figures.loss())
             if self._interrupted or self._reason:
                 break
             if (
@@ -344,14 +344,13 @@ class _Loop(Training):
         """Measure, tell the callbacks, and write a checkpoint."""
         if not self.batch:
             raise ValueError("fit: there is no batch in the epoch")
-        seconds = self._spent()
+        seconds = self._figures.seconds()
         self._check_parameters()
-        of_batches = self._meter.result()
-        figures = {"loss": self._mean()}
-        figures |= {name: of_batches[name] for name in self._metrics}
-        self._meter.clear()
+        figures = self._figures.result()
+        self._figures.meter.clear()
         if self._validation is not None:
-            metrics = {name: self._meter.functions[name] for name in self._metrics}
+            functions = self._figures.meter.functions
+            metrics = {name: functions[name] for name in self._figures.metrics}
             try:
                 measured = evaluate(
                     self.model, *self._validation, loss=self.loss, metrics=metrics
@@ -360,7 +359,7 @@ class _Loop(Training):
                 error.add_note("in validation= of te.fit")
                 raise
             figures |= {f"validation_{name}": x for name, x in measured.items()}
-        figures["learning_rate"] = float(self._lr)
+        figures["learning_rate"] = float(self._figures.learning_rate)
         figures["seconds"] = seconds
         self.history.append(self.epoch, figures)
         self._done, steps = self.epoch, self.batch
@@ -394,12 +393,11 @@ class _Loop(Training):
             if not is_share or not self.batch:
                 self.optimizer.zero_grad()
             loss.backward()
-            self._total += value if is_share else value * rows
-            self._rows += rows
-            if not is_share or self._rows == self._feed.rows:
+            self._figures.add(value, rows)
+            if not is_share or self._figures.rows == self._feed.rows:
                 self._step(X, y)
-            if self._metrics:
-                self._meter.add(output, y, value)
+            if self._figures.metrics:
+                self._figures.meter.add(output, y, value)
         except Exception as error:
             self._say_where(error)
             raise
@@ -414,7 +412,7 @@ class _Loop(Training):
                     self._feed,
                     self.model,
                     self.loss,
-                    self._meter,
+                    self._figures.meter,
                     [*self.model.parameters(), *self._parts.others()],
                 )
             moved = self._moved_by(first(rows)) if self._first else []
@@ -429,11 +427,9 @@ class _Loop(Training):
                     raise self._not_finite(what, X, y, leaf.rows)
                 self._check_gradients(X, y, leaf.rows)
             for leaf in leaves:
-                count = leaf.meter["rows"]
-                self._total += leaf.loss * count
-                self._rows += count
-                if self._metrics:
-                    self._meter.join(leaf.meter)
+                self._figures.add(leaf.loss, leaf.meter["rows"])
+                if self._figures.metrics:
+                    self._figures.meter.join(leaf.meter)
             self._step(None, None)
         except Exception as error:
             self._say_where(error)
@@ -461,7 +457,7 @@ class _Loop(Training):
             self._check_gradients(X, y)
         for callback in self._before_step:
             callback(self)
-        self._lr = self.optimizer.param_groups[0]["lr"]
+        self._figures.learning_rate = self.optimizer.param_groups[0]["lr"]
         if self.optimizer.has_gradients():  # else the look at the first batch has told
             self.optimizer.step()
 
@@ -581,4 +577,4 @@ class _Loop(Training):
                 RuntimeWarning,
             )
         self._written_at = time.perf_counter()
-        self._begun += self._written_at - begun  # which is no learning
+        self._figures.leave_out(self._written_at - begun)

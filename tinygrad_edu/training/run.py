@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -25,7 +24,7 @@ from tinygrad_edu.training.feed import (
     validation_pair,
     validation_share,
 )
-from tinygrad_edu.training.history import History
+from tinygrad_edu.training.history import Figures, History
 from tinygrad_edu.training.moments import begin_schedules, by_moment, checked, inner
 from tinygrad_edu.training.parts import Parts, parameters_of
 from tinygrad_edu.training.progress import Progress, warn
@@ -94,8 +93,7 @@ class Training:
         self.epoch = 1
         self.batch = 0
         self._done = 0  # epochs
-        self._meter = meter
-        self._metrics = [name for name in meter.functions if name != "loss"]
+        self._figures = Figures(meter)
         self._callbacks = checked(callbacks, optimizer)
         self._before_step, self._every_batch, self._every_epoch = by_moment(
             self._callbacks
@@ -106,11 +104,6 @@ class Training:
         self._parts = Parts(model, optimizer, loss, self._callbacks, self._rng)
         self._reason = ""  # to stop
         self._interrupted = False
-        self._total = 0.0  # the losses of the epoch's batches, times their rows
-        self._rows = 0  # in these batches
-        self._lr = math.nan  # of the last step
-        self._seconds = 0.0  # of the epoch, before the last resumption
-        self._begun = 0.0
         self._epoch_state: dict[str, Any] = {}  # of the generator, as it began
         self._feed: ArrayFeed | BatchFeed
         self._feed_now: Iterator[tuple[Any, Any]] = iter(())
@@ -157,6 +150,7 @@ class Training:
             check(self.model, self.loss, X, y)
         X, y = rows_of(X) if y is not None else X, rows_of(y)
         self._feed = feed(X, y)
+        self._figures.of_parts = self._feed.share
         share = validation_share(validation, y)
         if share is None and validation is not None:
             self._validation = validation_pair(validation)
@@ -165,7 +159,7 @@ class Training:
             "batch_size": batch_size,
             "shuffle": bool(shuffle),
             "rows at a time": self._feed.share,
-            "metrics": ", ".join(self._metrics),
+            "metrics": ", ".join(self._figures.metrics),
             "validation": validation_facts(share, self._validation),
         }
         self._checkpoints = checkpoints
@@ -187,14 +181,6 @@ class Training:
             encode(self._state())  # says now what could not be kept
         self._written_at = time.perf_counter()
         return found
-
-    # -- figures of the epoch under way
-    def _mean(self) -> float:
-        """Return the mean loss of the batches so far; of shares, when all are there."""
-        return self._total if self._feed.share else self._total / self._rows
-
-    def _spent(self) -> float:
-        return self._seconds + time.perf_counter() - self._begun
 
     # -- in checkpoints
     def _check_run(self, found: Found) -> None:
@@ -222,14 +208,8 @@ class Training:
             "begun": self._split_state,
         }
         if inside:
-            state["epoch"] = {
-                "generator": self._epoch_state,
-                "total": self._total,
-                "rows": self._rows,
-                "lr": self._lr,
-                "seconds": self._spent(),
-                "meter": self._meter.state_dict(),
-            }
+            figures = self._figures.state_dict()
+            state["epoch"] = {"generator": self._epoch_state, **figures}
         if inside and self._feed.share:
             state["gradients"] = [p.grad for p in parameters_of(self.optimizer)]
         return state
@@ -247,9 +227,7 @@ class Training:
             set_state(self._rng, epoch["generator"])
             self._epoch_state = epoch["generator"]
             self._feed_now = skipped(self._feed.epoch(self._rng), self.batch)
-            self._total, self._rows = epoch["total"], epoch["rows"]
-            self._lr, self._seconds = epoch["lr"], epoch["seconds"]
-            self._meter.load_state_dict(epoch["meter"])
+            self._figures.load_state_dict(epoch)
             gradients = state.get("gradients", [])
             for p, gradient in zip(
                 parameters_of(self.optimizer), gradients, strict=bool(gradients)
