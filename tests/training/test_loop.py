@@ -19,7 +19,13 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as te
-from tinygrad_edu.training import BeforeStep, EveryBatch, NonFiniteError, feed, loop
+from tinygrad_edu.training import (
+    BeforeStep,
+    EveryBatch,
+    NonFiniteError,
+    checkpoints,
+    feed,
+)
 from tinygrad_edu.training.feed import Selected
 
 
@@ -468,7 +474,7 @@ def test_seconds_are_those_of_learning(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(os, "fsync", wait)
-    monkeypatch.setattr(loop, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0.0)
     history = fit(
         Slow(3, 3, rng=0),
         *data,

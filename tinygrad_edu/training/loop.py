@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,8 +29,7 @@ from tinygrad_edu.distributed.workers import (
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.metrics import Meter
 from tinygrad_edu.nn.borrowing import in_training_mode
-from tinygrad_edu.randomness import RandomSource, set_state, state_of
-from tinygrad_edu.training.checkpoints import Checkpoints
+from tinygrad_edu.randomness import RandomSource, state_of
 from tinygrad_edu.training.feed import (
     ArrayFeed,
     Selected,
@@ -47,7 +45,6 @@ from tinygrad_edu.training.surroundings import interruptible
 
 __all__ = ["fit"]
 
-SECONDS_BETWEEN = 60.0  # from one checkpoint to the next inside an epoch
 _FEW = 8  # rows of which the loss is too much a matter of chance
 
 
@@ -239,34 +236,29 @@ def fit(
         loss,
         int(epochs),
         meter=Meter(metrics, loss, who="fit"),
+        checkpoint=checkpoint,
         callbacks=callbacks,
         rng=rng,
         progress=progress,
         client=client,
     )
-    return loop.run(
-        (X, y, batch_size, shuffle),
-        validation,
-        None if checkpoint is None else Checkpoints(checkpoint),
-    )
+    return loop.run((X, y, batch_size, shuffle), validation)
 
 
 class _Loop(Training):
     """How a run goes from its first batch to the last."""
 
     # -- from the first batch to the last
-    def run(
-        self, data: tuple[Any, ...], validation: Any, checkpoints: Checkpoints | None
-    ) -> History:
+    def run(self, data: tuple[Any, ...], validation: Any) -> History:
         """Train, or go on training, and return the history."""
         with in_training_mode(self.model), as_current(self._client):
-            found = self._prepare(data, validation, checkpoints)
+            found = self._prepare(data, validation)
             if found is not None:
                 self._restore(found)
                 self._progress.resumed(
                     self._done, self.batch, self.history.stopped, found.path.parent
                 )
-                if self._has_ended(found.state):
+                if found.has_ended(self.epochs):
                     return self.history
             with self._ending(), interruptible(self._interrupt):
                 while self._done < self.epochs and not self._ends():
@@ -286,14 +278,8 @@ class _Loop(Training):
             self.history.stopped = "interrupted"
         finally:
             self._progress.end()
-            if self._kept_state is not None:  # so that the same call would go on
-                set_state(self._rng, self._kept_state)
-        if self._failed is not None:
-            warn(
-                f"fit: the end of the training is in no checkpoint ({self._failed}). "
-                "The result is in the model: te.save(model, path) keeps it elsewhere",
-                RuntimeWarning,
-            )
+            self._recorder.leave(self._rng)
+        self._recorder.say_what_is_missing()
 
     def _interrupt(self) -> None:
         self._interrupted = True
@@ -326,10 +312,7 @@ class _Loop(Training):
                 self._progress.batch(self.epoch, self._figures.loss())
             if self._interrupted or self._reason:
                 break
-            if (
-                self._checkpoints is not None
-                and time.perf_counter() - self._written_at >= SECONDS_BETWEEN
-            ):
+            if self._recorder.is_due:
                 self._write()
         else:
             return self._end_epoch()
@@ -559,22 +542,6 @@ class _Loop(Training):
     # -- into the folder
     def _write(self) -> None:
         """Write a checkpoint, if there is a folder."""
-        if self._checkpoints is None:
-            return
-        self._check_parameters()
-        begun = time.perf_counter()
-        try:
-            state = self._state()
-            self._checkpoints.write(self._done, self.batch, state)
-            self._kept_state = state["generators"]["fit"]
-            self._failed = None
-        except OSError as error:
-            self._failed = error
-            warn(
-                f"fit: no checkpoint could be written into {self._checkpoints.folder} "
-                f"({error}). Those written before are whole. Training goes on, and "
-                "tries again with the next one",
-                RuntimeWarning,
-            )
-        self._written_at = time.perf_counter()
-        self._figures.leave_out(self._written_at - begun)
+        if self._recorder.is_on:
+            self._check_parameters()
+            self._figures.leave_out(self._recorder.write(self._state))

@@ -10,8 +10,14 @@ import numpy as np
 from tinygrad_edu import nn, optim
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.optim.schedules import Schedule
-from tinygrad_edu.randomness import Random, set_state, state_of
-from tinygrad_edu.training.checkpoints import differences
+from tinygrad_edu.randomness import (
+    Random,
+    RandomSource,
+    generator,
+    set_state,
+    state_of,
+)
+from tinygrad_edu.training.checkpoints import Found, differences
 from tinygrad_edu.training.moments import inner
 
 __all__ = ["Parts", "name_of", "parameters_of"]
@@ -26,8 +32,13 @@ class Parts:
     optimizer : Optimizer
     loss : callable
     callbacks : list
-    rng : Generator or RandomState
+    rng : int, Generator, RandomState or None
         That of ``fit``. Those in attributes of the others are found.
+
+    Attributes
+    ----------
+    rng : Generator or RandomState
+        From the seed, if there was one.
     """
 
     def __init__(
@@ -36,11 +47,15 @@ class Parts:
         optimizer: optim.Optimizer,
         loss: Callable[[Any, Any], Any],
         callbacks: list[Any],
-        rng: Random,
+        rng: RandomSource,
     ) -> None:
         self.model, self.optimizer, self.loss = model, optimizer, loss
         self.callbacks = callbacks
-        self._generators = _generators(("fit", rng), model, optimizer, loss)
+        self.rng = generator(rng)
+        self._given = None if rng is None else state_of(self.rng)
+        self._begun: dict[str, Any] = {}  # that of rng as the run began
+        self._facts: dict[str, Any] = {}
+        self._generators = _generators(("fit", self.rng), model, optimizer, loss)
         self._stateful = [
             c
             for c in map(inner, callbacks)
@@ -54,33 +69,36 @@ class Parts:
             yield names.get(id(p), p.name or f"number {number}"), p
 
     # -- as text
-    def facts(self) -> dict[str, Any]:
-        """Return what tells this run from others."""
-        return {
+    def describe(self, others: Mapping[str, Any]) -> None:
+        """Gather what tells this run from others: all that is known here, and more."""
+        self._facts = {
             "model": _model_facts(self.model),
             "optimizer": _optimizer_facts(self.optimizer, self.callbacks),
             "loss": name_of(self.loss),
             "generators": {name: _kind_of(rng) for name, rng in self._generators},
+            **others,
         }
 
-    def differences(
-        self,
-        state: Mapping[str, Any],
-        facts: Mapping[str, Any],
-        begun: Mapping[str, Any] | None,
-    ) -> list[str]:
-        """Say in what the run of a checkpoint differs from this one, in lines.
+    def check(self, found: Found, epochs: int) -> None:
+        """Refuse a checkpoint of another run.
 
-        Parameters
-        ----------
-        state : mapping
-            The checkpoint's.
-        facts : mapping
-            Of this run.
-        begun : dict or None
-            The state of ``fit``'s generator, if it is to be compared.
+        Raises
+        ------
+        ValueError
         """
-        run = state["run"]
+        wrong = self._differences(found.state)
+        if not found.has_ended(epochs):
+            wrong += self._other_lengths(found.state["epochs"], epochs)
+        if wrong:
+            lines = "\n  ".join(wrong)
+            raise ValueError(
+                f"fit: the checkpoint {found.path} belongs to another run:\n  {lines}\n"
+                "Pass another folder as checkpoint=, or what that run was made with"
+            )
+
+    def _differences(self, state: Mapping[str, Any]) -> list[str]:
+        """Say in what the run of a checkpoint differs from this one, in lines."""
+        run, facts = state["run"], self._facts
         if facts["optimizer"] == state["optimizer_now"]:  # it has been trained with
             run = run | {"optimizer": facts["optimizer"]}
         wrong = differences(run, facts)
@@ -91,16 +109,17 @@ class Parts:
                 waiting.remove(kind)
             else:
                 wrong.append(f"callbacks: {kind} in the checkpoint, not here")
+        given = self._given
         same_kind = run["generators"]["fit"] == facts["generators"]["fit"]
         known = state["begun"], state["generators"]["fit"]
-        if begun is not None and same_kind and not any(_equal(begun, x) for x in known):
+        if given is not None and same_kind and not any(_equal(given, x) for x in known):
             wrong.append(
                 "rng: another seed, or a generator that has drawn other numbers before;"
                 " without rng=, the checkpoint's is taken"
             )
         return wrong
 
-    def other_lengths(self, before: int, epochs: int) -> list[str]:
+    def _other_lengths(self, before: int, epochs: int) -> list[str]:
         """Say which schedules would have lasted for so many epochs, not for these."""
         return [
             f"epochs: {before} in the checkpoint, {epochs} here, but "
@@ -111,6 +130,12 @@ class Parts:
         ]
 
     # -- in checkpoints
+    def begin(self, found: Found | None) -> None:
+        """Let fit's generator draw from where the run began, and remember that."""
+        if found is not None:
+            set_state(self.rng, found.state["begun"])
+        self._begun = state_of(self.rng)
+
     def state_dict(self) -> dict[str, Any]:
         """Return all that the rest of the run depends on."""
         return {
@@ -124,6 +149,8 @@ class Parts:
                 for callback in self._stateful
             ],
             "generators": {name: state_of(rng) for name, rng in self._generators},
+            "run": self._facts,
+            "begun": self._begun,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

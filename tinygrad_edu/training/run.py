@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -10,9 +10,9 @@ from tinygrad_edu import nn, optim
 from tinygrad_edu.diagnosis.nonfinite import watched
 from tinygrad_edu.distributed.workers import RowNumbers, Workers, check
 from tinygrad_edu.metrics import Meter
-from tinygrad_edu.randomness import RandomSource, generator, set_state, state_of
+from tinygrad_edu.randomness import RandomSource, set_state
 from tinygrad_edu.training.callbacks import check_monitored
-from tinygrad_edu.training.checkpoints import Checkpoints, Found, encode
+from tinygrad_edu.training.checkpoints import Found, Recorder, encode
 from tinygrad_edu.training.feed import (
     ArrayFeed,
     BatchFeed,
@@ -37,7 +37,7 @@ class Training:
 
     Parameters
     ----------
-    model, optimizer, loss, epochs, callbacks, rng, progress, client
+    model, optimizer, loss, epochs, callbacks, checkpoint, rng, progress, client
         As for :func:`tinygrad_edu.fit`, which makes it.
     meter : Meter
         Of the loss and the metrics.
@@ -80,6 +80,7 @@ class Training:
         epochs: int,
         *,
         meter: Meter,
+        checkpoint: str | os.PathLike[str] | None,
         callbacks: Iterable[Any],
         rng: RandomSource,
         progress: bool | str,
@@ -98,21 +99,14 @@ class Training:
         self._before_step, self._every_batch, self._every_epoch = by_moment(
             self._callbacks
         )
-        self._rng = generator(rng)
-        self._given_state = None if rng is None else state_of(self._rng)
-        self._kept_state: dict[str, Any] | None = None  # that of the last checkpoint
-        self._parts = Parts(model, optimizer, loss, self._callbacks, self._rng)
+        self._parts = Parts(model, optimizer, loss, self._callbacks, rng)
+        self._rng = self._parts.rng
         self._reason = ""  # to stop
         self._interrupted = False
         self._epoch_state: dict[str, Any] = {}  # of the generator, as it began
         self._feed: ArrayFeed | BatchFeed
         self._feed_now: Iterator[tuple[Any, Any]] = iter(())
         self._progress = Progress(progress, epochs)
-        self._facts: dict[str, Any] = {}  # that tell this run from others
-        self._split_state: dict[str, Any] = {}  # of the generator, as the run began
-        self._checkpoints: Checkpoints | None = None
-        self._written_at = 0.0
-        self._failed: OSError | None = None  # why the last checkpoint was not written
         self._validation: tuple[Any, Any] | None = None
         self._client = client
         self._workers: Workers | None = None  # of the client
@@ -120,6 +114,7 @@ class Training:
         self._first_loss: float | None = None  # that training began with
         self._hint = ""  # how y would have the shape of the output
         self._watched = watched(parameters_of(optimizer))
+        self._recorder = Recorder(checkpoint)
 
     def stop(self, reason: str) -> None:
         """End the training, after this batch or epoch.
@@ -132,9 +127,7 @@ class Training:
         self._reason = self.history.stopped = str(reason) or "stopped"
 
     # -- before the first batch
-    def _prepare(
-        self, data: tuple[Any, ...], validation: Any, checkpoints: Checkpoints | None
-    ) -> Found | None:
+    def _prepare(self, data: tuple[Any, ...], validation: Any) -> Found | None:
         """Make the feed; return the checkpoint to go on from, if there is one."""
         X, y, batch_size, shuffle = data
         chunks = self.model.independent_rows and getattr(
@@ -154,7 +147,7 @@ class Training:
         share = validation_share(validation, y)
         if share is None and validation is not None:
             self._validation = validation_pair(validation)
-        self._facts = self._parts.facts() | {
+        facts = {
             "data": self._feed.facts(),
             "batch_size": batch_size,
             "shuffle": bool(shuffle),
@@ -162,14 +155,12 @@ class Training:
             "metrics": ", ".join(self._figures.metrics),
             "validation": validation_facts(share, self._validation),
         }
-        self._checkpoints = checkpoints
-        found = None if checkpoints is None else checkpoints.newest()
+        self._parts.describe(facts)
+        found = self._recorder.newest()
         if found is not None:
-            self._check_run(found)
+            self._parts.check(found, self.epochs)
         check_monitored(map(inner, self._callbacks), validation)
-        if found is not None:
-            set_state(self._rng, found.state["begun"])
-        self._split_state = state_of(self._rng)
+        self._parts.begin(found)
         if share is not None:
             X, y, *others = split_off(X, y, share, self._rng)
             self._validation = others[0], others[1]
@@ -177,35 +168,20 @@ class Training:
         begin_schedules(
             self._callbacks, self.epochs, self._feed.steps, resumed=found is not None
         )
-        if checkpoints is not None and found is None:
+        if self._recorder.is_on and found is None:
             encode(self._state())  # says now what could not be kept
-        self._written_at = time.perf_counter()
         return found
 
     # -- in checkpoints
-    def _check_run(self, found: Found) -> None:
-        """Refuse a checkpoint of another run."""
-        wrong = self._parts.differences(found.state, self._facts, self._given_state)
-        if not self._has_ended(found.state):
-            wrong += self._parts.other_lengths(found.state["epochs"], self.epochs)
-        if wrong:
-            lines = "\n  ".join(wrong)
-            raise ValueError(
-                f"fit: the checkpoint {found.path} belongs to another run:\n  {lines}\n"
-                "Pass another folder as checkpoint=, or what that run was made with"
-            )
-
     def _state(self) -> dict[str, Any]:
         """Return all that the rest of the run depends on."""
         inside = bool(self.batch)  # an epoch
         state = self._parts.state_dict() | {
-            "run": self._facts,
             "epochs": self.epochs,
             "done": self._done,
             "batch": self.batch,
             "reason": self._reason,
             "history": self.history.state_dict(),
-            "begun": self._split_state,
         }
         if inside:
             figures = self._figures.state_dict()
@@ -234,7 +210,7 @@ class Training:
             ):
                 p.grad = gradient
         self._parts.load_generators(state)
-        self._kept_state = state["generators"]["fit"]
+        self._recorder.resume(found)
         self._first = False
         self._end_or_go_on(found)
 
@@ -247,13 +223,8 @@ class Training:
                 f"{self._done}",
                 UserWarning,
             )
-        if self._has_ended(found.state):
+        if found.has_ended(self.epochs):
             self._reason = found.state["reason"]
             self.history.stopped = self.history.stopped or "epochs"
         else:
             self.history.stopped = ""
-
-    def _has_ended(self, state: dict[str, Any]) -> bool:
-        """Whether nothing is left to do after a checkpoint."""
-        stopped = bool(state["reason"]) and state["epochs"] >= self.epochs
-        return stopped or bool(state["done"] >= self.epochs)
