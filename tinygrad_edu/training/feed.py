@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import nn
 from tinygrad_edu.data import batches
 from tinygrad_edu.data.batching import Batches
-from tinygrad_edu.diagnosis.entries import arrays_not_finite
 from tinygrad_edu.engine.core import Tensor
-from tinygrad_edu.randomness import Random
+from tinygrad_edu.randomness import Random, set_state, state_of
 
-__all__ = ["ArrayFeed", "BatchFeed", "Selected", "feed_of", "split_off"]
+__all__ = ["ArrayFeed", "BatchFeed", "Pass", "Selected", "feed_of", "split_off"]
 
 CHUNK = 1000  # rows at a time: the same sum, but what is between stays in the cache
-_READ = 65_536  # labels
 
 
 class Selected:
@@ -87,6 +84,10 @@ class ArrayFeed:
         """Return which rows of what the user gave these rows are."""
         return self.X.rows[rows] if isinstance(self.X, Selected) else rows
 
+    def labels(self) -> Any:
+        """Return all that the user gave as y."""
+        return self.y.whole if isinstance(self.y, Selected) else self.y
+
     def facts(self) -> dict[str, Any]:
         """Return what can be said of the data without looking at them all."""
         return {
@@ -122,6 +123,14 @@ class BatchFeed:
         """Return the batches of the next epoch."""
         source: Any = self._source(rng) if callable(self._source) else self._source
         return source if isinstance(source, Batches) else _pairs(source)
+
+    def numbers(self, rows: Any) -> Any:
+        """Return which rows of the data these are, if batches tell."""
+        return rows
+
+    def labels(self) -> Any:
+        """Return nothing: they come batch by batch."""
+        return None
 
     def facts(self) -> dict[str, Any]:
         """Return what can be said of the batches without making one."""
@@ -218,6 +227,62 @@ def facts_of(first: Any) -> str:
     return f"{array.dtype} of shape (n{''.join(f', {k}' for k in array.shape[1:])})"
 
 
+# ------------------------------------------------------------------- epoch by epoch
+
+
+class Pass:
+    """The batches of the epoch under way; a checkpoint keeps how far it has come.
+
+    Parameters
+    ----------
+    feed : ArrayFeed or BatchFeed
+    rng : Generator or RandomState
+        Where orders are drawn from.
+
+    Attributes
+    ----------
+    feed : ArrayFeed or BatchFeed
+    begun : dict
+        The state of the generator as the epoch began.
+    """
+
+    def __init__(self, feed: ArrayFeed | BatchFeed, rng: Random) -> None:
+        self.feed = feed
+        self.begun: dict[str, Any] = {}
+        self._rng = rng
+        self._batches: Iterator[tuple[Any, Any]] = iter(())
+
+    def begin(self) -> None:
+        """Go through the data anew."""
+        self.begun = state_of(self._rng)
+        self._batches = self.feed.epoch(self._rng)
+
+    def resume(self, begun: dict[str, Any], count: int) -> None:
+        """Go on after so many batches of an epoch that began with that state."""
+        set_state(self._rng, begun)
+        self.begin()
+        _skip(self._batches, count)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return self._batches
+
+    def rows(self) -> Any:
+        """Return which rows of the data the last batch consists of; None if unknown."""
+        return self.feed.numbers(getattr(self._batches, "rows", None))
+
+
+def _skip(batches: Iterator[Any], count: int) -> None:
+    """Leave out the first batches of an epoch, unread where that is possible.
+
+    At once: what makes them may draw, before generators are set to what comes later.
+    """
+    if isinstance(batches, Batches):
+        batches.skip(count)
+        return
+    for _ in itertools.islice(batches, count):
+        pass
+
+
 # ------------------------------------------------------------------- the validation
 
 
@@ -260,71 +325,3 @@ def validation_facts(share: float | None, pair: tuple[Any, Any] | None) -> Any:
         return None if share is None else f"a share of {share}"
     X, y = map(rows_of, pair)
     return f"{len(X)} rows, {facts_of(X[:1])}, {facts_of(y[:1])}"
-
-
-# --------------------------------------------------------------- what is wrong, where
-
-
-def place(rows: Any, row: int) -> str:
-    """Say which row of the data row ``row`` of a batch is, if that is known."""
-    if isinstance(rows, slice):
-        return f"row {rows.start + row}"
-    if isinstance(rows, np.ndarray):
-        return f"row {rows[row]}"
-    return f"row {row} of the batch"
-
-
-def not_finite(X: Any, y: Any, rows: Any) -> str:
-    """Say where a batch holds nan or infinity, and what to do; empty if it does not."""
-    for which, array in arrays_not_finite(X, y):
-        wrong = ~np.isfinite(array)
-        row, *inner = np.argwhere(wrong)[0].tolist()
-        where = f", entry {inner if len(inner) > 1 else inner[0]}" if inner else ""
-        told = f"{which} holds {array[(row, *inner)]} in {place(rows, row)}{where}"
-        count, total = int(wrong.reshape(len(wrong), -1).any(axis=1).sum()), len(wrong)
-        if 2 * count > total > 1:
-            return (
-                f"{told} ({count:,} of {total:,} rows: was a mean taken over nan, or "
-                "divided by a deviation of 0?). np.nanmean and np.nanstd leave nan out"
-            )
-        return f"{told}. Leave such rows out, or fill in what is missing"
-    return ""
-
-
-#: Losses of which a label without a class is surely a mistake.
-_OF_CLASSES: tuple[Callable[..., Any], ...] = (nn.softmax_cross_entropy, nn.nll_loss)
-
-
-def label_without_class(loss: Any, output: Any, labels: Any) -> str:
-    """Say where a label lies outside the classes; empty if none does."""
-    *inner, classes = np.shape(output) or (0,)
-    if (
-        loss not in _OF_CLASSES
-        or not isinstance(labels, np.ndarray)
-        or labels.dtype.kind not in "iu"
-        or labels.ndim != len(inner)
-    ):
-        return ""
-    for start in range(0, len(labels), _READ):  # it may be a memory map
-        part = labels[start : start + _READ]
-        if 0 <= part.min() and part.max() < classes:
-            continue
-        index = np.argwhere((part < 0) | (part >= classes))[0]
-        return (
-            f"y holds the label {part[tuple(index)]} in row {start + index[0]}, but the"
-            f" model has {classes} outputs, for the labels 0..{classes - 1}"
-        )
-    return ""
-
-
-def skipped(iterator: Iterator[Any], count: int) -> Iterator[Any]:
-    """Leave out the first batches of an epoch, unread where that is possible.
-
-    At once: what makes them may draw, before generators are set to what comes later.
-    """
-    if isinstance(iterator, Batches):
-        iterator.skip(count)
-        return iterator
-    for _ in itertools.islice(iterator, count):
-        pass
-    return iterator

@@ -11,13 +11,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import nn, optim
-from tinygrad_edu.diagnosis.advice import advise, as_the_output, growth
-from tinygrad_edu.diagnosis.nonfinite import (
-    NonFiniteError,
-    explain_nonfinite,
-    gradient_not_finite,
-    parameter_not_finite,
-)
 from tinygrad_edu.distributed.workers import (
     RowNumbers,
     Workers,
@@ -29,23 +22,14 @@ from tinygrad_edu.distributed.workers import (
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.metrics import Meter
 from tinygrad_edu.nn.borrowing import in_training_mode
-from tinygrad_edu.randomness import RandomSource, state_of
-from tinygrad_edu.training.feed import (
-    ArrayFeed,
-    Selected,
-    label_without_class,
-    not_finite,
-    place,
-)
+from tinygrad_edu.randomness import RandomSource
 from tinygrad_edu.training.history import History
 from tinygrad_edu.training.inference import evaluate
-from tinygrad_edu.training.progress import warn
+from tinygrad_edu.training.parts import others, trained
 from tinygrad_edu.training.run import Training
 from tinygrad_edu.training.surroundings import interruptible
 
 __all__ = ["fit"]
-
-_FEW = 8  # rows of which the loss is too much a matter of chance
 
 
 def fit(
@@ -268,7 +252,9 @@ class _Loop(Training):
     @contextmanager
     def _ending(self) -> Iterator[None]:
         """Close the bar, whatever happens, and say why training ended."""
-        self._progress.begin(self._done, self.batch, self._feed.steps, self._feed.share)
+        self._progress.begin(
+            self._done, self.batch, self._data.feed.steps, self._data.feed.share
+        )
         try:
             yield
         except KeyboardInterrupt:
@@ -278,7 +264,7 @@ class _Loop(Training):
             self.history.stopped = "interrupted"
         finally:
             self._progress.end()
-            self._recorder.leave(self._rng)
+            self._recorder.leave(self._parts.rng)
         self._recorder.say_what_is_missing()
 
     def _interrupt(self) -> None:
@@ -292,23 +278,18 @@ class _Loop(Training):
         self.epoch = self._done + 1
         if not self.batch:
             self._figures.clear()
-            self._epoch_state = state_of(self._rng)
-            self._feed_now = self._feed.epoch(self._rng)
+            self._data.begin()
         self._figures.start_clock()
-        for X, y in self._feed_now:
+        for X, y in self._data:
             if self._client is None:
                 self._learn(X, y)
             else:
                 self._learn_on_workers(X)
-            if not self._feed.share and (
-                self._first_loss is None
-                or (not self._done and self._figures.rows <= _FEW)
-            ):
-                self._first_loss = self._figures.loss()
+            self._faults.remember(self._figures)
             self.batch += 1
             for callback in self._every_batch:
                 callback(self)
-            if self._progress.has_bar and not self._feed.share:
+            if self._progress.has_bar and not self._data.feed.share:
                 self._progress.batch(self.epoch, self._figures.loss())
             if self._interrupted or self._reason:
                 break
@@ -317,7 +298,7 @@ class _Loop(Training):
         else:
             return self._end_epoch()
         # stopped on the way, maybe at the last batch: only the next would tell
-        if self.batch == self._feed.steps:
+        if self.batch == self._data.feed.steps:
             return self._end_epoch()
         if self._interrupted:
             self.history.stopped = "interrupted"
@@ -328,7 +309,7 @@ class _Loop(Training):
         if not self.batch:
             raise ValueError("fit: there is no batch in the epoch")
         seconds = self._figures.seconds()
-        self._check_parameters()
+        self._faults.check_parameters()
         figures = self._figures.result()
         self._figures.meter.clear()
         if self._validation is not None:
@@ -349,7 +330,7 @@ class _Loop(Training):
         self.batch = 0
         speed = "" if self._workers is None else self._workers.speed()
         self._progress.epoch(self.epoch, figures, steps, speed)
-        self._look_at_growth(figures["loss"])
+        self._faults.look_at_growth(figures["loss"])
         for callback in self._every_epoch:
             callback(self)
         if not self._reason and self._done == self.epochs:
@@ -361,83 +342,78 @@ class _Loop(Training):
     # -- one batch
     def _learn(self, X: Any, y: Any) -> None:
         """Make a step; or, of some of all rows, add up the gradient for the last."""
-        is_share = self._feed.share
+        feed = self._data.feed
         try:
             output = self.model(*X) if type(X) is tuple else self.model(X)
-            if self._first:
-                self._look(output, X, y)
+            self._faults.look(output, X, y)
             loss = self.loss(output, y)
             rows = len(y[0] if type(y) is tuple else y)
-            if is_share:
-                loss = loss * (rows / self._feed.rows)
+            if feed.share:
+                loss = loss * (rows / feed.rows)
             value = self._value(loss)
             if not math.isfinite(value):
-                raise self._not_finite(f"the loss is {value}", X, y)
-            if not is_share or not self.batch:
+                raise self._faults.not_finite(f"the loss is {value}", X, y)
+            if not feed.share or not self.batch:
                 self.optimizer.zero_grad()
             loss.backward()
             self._figures.add(value, rows)
-            if not is_share or self._figures.rows == self._feed.rows:
+            if not feed.share or self._figures.rows == feed.rows:
                 self._step(X, y)
             if self._figures.metrics:
                 self._figures.meter.add(output, y, value)
         except Exception as error:
-            self._say_where(error)
+            self._faults.say_where(error)
             raise
 
     def _learn_on_workers(self, rows: Any) -> None:
         """Make a step by the gradient that the workers compute."""
-        assert isinstance(self._feed, RowNumbers)
+        feed = self._data.feed
+        assert isinstance(feed, RowNumbers)
         try:
             if self._workers is None:
                 self._workers = Workers(
                     self._client,
-                    self._feed,
+                    feed,
                     self.model,
                     self.loss,
                     self._figures.meter,
-                    [*self.model.parameters(), *self._parts.others()],
+                    [*self.model.parameters(), *others(self.model, self.optimizer)],
                 )
-            moved = self._moved_by(first(rows)) if self._first else []
+            is_first = not self._faults.has_looked
+            moved = self._moved_by(feed, first(rows)) if is_first else []
             leaves = self._workers.learn(rows)
             check_reached(moved)
             for leaf in leaves:
                 if math.isfinite(leaf.loss) and leaf.is_finite:
                     continue
-                X, y = self._feed.read(leaf.rows)
+                X, y = feed.read(leaf.rows)
                 if not math.isfinite(leaf.loss):
                     what = f"the loss is {leaf.loss}"
-                    raise self._not_finite(what, X, y, leaf.rows)
-                self._check_gradients(X, y, leaf.rows)
+                    raise self._faults.not_finite(what, X, y, leaf.rows)
+                self._faults.check_gradients(X, y, leaf.rows)
             for leaf in leaves:
                 self._figures.add(leaf.loss, leaf.meter["rows"])
                 if self._figures.metrics:
                     self._figures.meter.join(leaf.meter)
             self._step(None, None)
         except Exception as error:
-            self._say_where(error)
+            self._faults.say_where(error)
             raise
 
-    def _moved_by(self, rows: Any) -> list[tuple[str, Tensor]]:
+    def _moved_by(self, feed: RowNumbers, rows: Any) -> list[tuple[str, Tensor]]:
         """Look at some rows here; return the parameters that have a gradient."""
-        assert isinstance(self._feed, RowNumbers)
-        X, y = self._feed.read(rows)
+        X, y = feed.read(rows)
         output = self.model(*X) if type(X) is tuple else self.model(X)
-        self._look(output, X, y)
+        self._faults.look(output, X, y)
         loss = self.loss(output, y)
         if math.isfinite(self._value(loss)):
             loss.backward()
-        return [(name, p) for name, p in self._parts.trained() if p.grad is not None]
+        named = trained(self.model, self.optimizer)
+        return [(name, p) for name, p in named if p.grad is not None]
 
     def _step(self, X: Any, y: Any) -> None:
         """Move the parameters, unless a gradient is not finite."""
-        squares = 0.0
-        for p in self._watched:
-            g = p._grad  # of a leaf; the attribute asks first if it is one
-            if g is not None:
-                squares += np.vdot(g, g)
-        if not squares < math.inf:
-            self._check_gradients(X, y)
+        self._faults.check_step(X, y)
         for callback in self._before_step:
             callback(self)
         self._figures.learning_rate = self.optimizer.param_groups[0]["lr"]
@@ -456,92 +432,9 @@ class _Loop(Training):
             f"output by te's or NumPy's functions, got {got}"
         )
 
-    # -- what is wrong
-    def _look(self, output: Any, X: Any, y: Any) -> None:
-        """Look at the first batch for common mistakes."""
-        self._first = False
-        self._hint = as_the_output(output, y)
-        self.optimizer.zero_grad()
-        if isinstance(self._feed, ArrayFeed):
-            labels = self._feed.y
-            if isinstance(labels, Selected):
-                labels = labels.whole
-            wrong = label_without_class(self.loss, output, labels)
-            if wrong:
-                raise ValueError(f"fit: {wrong}")
-        for text in advise(self.model, self.loss, self.optimizer, X, y, output):
-            warn(f"fit: {text}", UserWarning)
-
-    def _look_at_growth(self, loss: float) -> None:
-        """Warn, once, if the loss of an epoch is far above that of the beginning."""
-        if self._first_loss is None:  # of a full batch in parts, the first is the whole
-            self._first_loss = loss
-        told = growth(self._first_loss, loss)
-        if told:
-            self._first_loss = math.inf
-            warn(f"fit: {told}", UserWarning)
-
-    def _rows_now(self) -> Any:
-        """Return which rows of the data the batch consists of; None if unknown."""
-        rows = getattr(self._feed_now, "rows", None)
-        return self._feed.numbers(rows) if isinstance(self._feed, ArrayFeed) else rows
-
-    def _say_where(self, error: Exception) -> None:
-        """Note in an error in which batch it came."""
-        if str(error).startswith("fit: "):  # it says so itself
-            return
-        rows, which = self._rows_now(), ""
-        if isinstance(rows, slice | np.ndarray):
-            which = f"; its first row is {place(rows, 0)} of X"
-        error.add_note(f"in {self._place()} of te.fit{which}")
-        if self._hint and not self._done and not self.batch:
-            error.add_note(self._hint)
-
-    def _place(self) -> str:
-        return f"epoch {self.epoch}, batch {self.batch + 1}"
-
-    def _not_finite(
-        self, what: str, X: Any, y: Any, rows: Any = None
-    ) -> NonFiniteError:
-        """Return the error for a batch after which training cannot go on.
-
-        ``rows`` are the numbers of a part of it, if X and y are no more than that.
-        """
-        told = not_finite(X, y, self._rows_now() if rows is None else rows)
-        if not told:
-            told = explain_nonfinite(self.model, self.loss, X, y)
-        return self._end_with(f"{what} in {self._place()}", told)
-
-    def _end_with(self, what: str, told: str) -> NonFiniteError:
-        self.history.stopped = what
-        error = NonFiniteError(f"fit: {what}, after {self._steps()}\n{told}")
-        error.history = self.history
-        return error
-
-    def _steps(self) -> str:
-        if self._feed.share:
-            count = self._done
-        elif self._feed.steps is not None:
-            count = self._done * self._feed.steps + self.batch
-        else:
-            return f"{self.batch} steps in this epoch"
-        return f"{count} step{'s' * (count != 1)}"
-
-    def _check_gradients(self, X: Any, y: Any, rows: Any = None) -> None:
-        """Refuse a step by gradients of which one is not finite."""
-        what = gradient_not_finite(self._parts.trained())
-        if what:
-            raise self._not_finite(what, X, y, rows)
-
-    def _check_parameters(self) -> None:
-        """Refuse to go on with parameters that are not finite."""
-        what, why = parameter_not_finite(self._parts.trained())
-        if what:
-            raise self._end_with(f"{what} in epoch {self.epoch}", why)
-
     # -- into the folder
     def _write(self) -> None:
         """Write a checkpoint, if there is a folder."""
         if self._recorder.is_on:
-            self._check_parameters()
+            self._faults.check_parameters()
             self._figures.leave_out(self._recorder.write(self._state))

@@ -20,7 +20,7 @@ from tinygrad_edu.randomness import (
 from tinygrad_edu.training.checkpoints import Found, differences
 from tinygrad_edu.training.moments import inner
 
-__all__ = ["Parts", "name_of", "parameters_of"]
+__all__ = ["Parts", "name_of", "others", "parameters_of", "trained"]
 
 
 class Parts:
@@ -62,21 +62,15 @@ class Parts:
             if hasattr(c, "state_dict") and hasattr(c, "load_state_dict")
         ]
 
-    def trained(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield what the optimiser moves, with names."""
-        names = {id(p): name for name, p in self.model.named_parameters()}
-        for number, p in enumerate(parameters_of(self.optimizer)):
-            yield names.get(id(p), p.name or f"number {number}"), p
-
     # -- as text
-    def describe(self, others: Mapping[str, Any]) -> None:
+    def describe(self, more: Mapping[str, Any]) -> None:
         """Gather what tells this run from others: all that is known here, and more."""
         self._facts = {
             "model": _model_facts(self.model),
             "optimizer": _optimizer_facts(self.optimizer, self.callbacks),
             "loss": name_of(self.loss),
             "generators": {name: _kind_of(rng) for name, rng in self._generators},
-            **others,
+            **more,
         }
 
     def check(self, found: Found, epochs: int) -> None:
@@ -141,7 +135,7 @@ class Parts:
         return {
             "model": self.model.state_dict(),
             "requires_grad": [p.requires_grad for p in self.model.parameters()],
-            "others": [p.data for p in self.others()],
+            "others": [p.data for p in others(self.model, self.optimizer)],
             "optimizer": self.optimizer.state_dict(),
             "optimizer_now": _optimizer_facts(self.optimizer, self.callbacks),
             "callbacks": [
@@ -160,7 +154,8 @@ class Parts:
             self.model.parameters(), state["requires_grad"], strict=True
         ):
             p.requires_grad = value
-        for p, data in zip(self.others(), state["others"], strict=True):
+        beside = others(self.model, self.optimizer)
+        for p, data in zip(beside, state["others"], strict=True):
             p.data = data
         self.optimizer.load_state_dict(state["optimizer"])
         waiting = list(self._stateful)
@@ -174,15 +169,28 @@ class Parts:
         for name, rng in self._generators:
             set_state(rng, state["generators"][name])
 
-    def others(self) -> list[Tensor]:
-        """Return what the optimiser moves, but the model does not hold."""
-        own = {id(p) for p in self.model.parameters()}
-        return [p for p in parameters_of(self.optimizer) if id(p) not in own]
+
+# ------------------------------------------------------------ what an optimiser moves
 
 
 def parameters_of(optimizer: optim.Optimizer) -> list[Tensor]:
     """Return all that an optimiser moves, in its order."""
     return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def trained(
+    model: nn.Layer, optimizer: optim.Optimizer
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield what an optimiser moves, with the names that the model has for it."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    for number, p in enumerate(parameters_of(optimizer)):
+        yield names.get(id(p), p.name or f"number {number}"), p
+
+
+def others(model: nn.Layer, optimizer: optim.Optimizer) -> list[Tensor]:
+    """Return what an optimiser moves, but the model does not hold."""
+    own = {id(p) for p in model.parameters()}
+    return [p for p in parameters_of(optimizer) if id(p) not in own]
 
 
 # ------------------------------------------------------------------------- as text

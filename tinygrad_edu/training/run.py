@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tinygrad_edu import nn, optim
-from tinygrad_edu.diagnosis.nonfinite import watched
 from tinygrad_edu.distributed.workers import RowNumbers, Workers, check
 from tinygrad_edu.metrics import Meter
-from tinygrad_edu.randomness import RandomSource, set_state
+from tinygrad_edu.randomness import RandomSource
 from tinygrad_edu.training.callbacks import check_monitored
 from tinygrad_edu.training.checkpoints import Found, Recorder, encode
+from tinygrad_edu.training.faults import Faults
 from tinygrad_edu.training.feed import (
     ArrayFeed,
     BatchFeed,
+    Pass,
     feed_of,
     rows_of,
-    skipped,
     split_off,
     validation_facts,
     validation_pair,
@@ -100,20 +100,14 @@ class Training:
             self._callbacks
         )
         self._parts = Parts(model, optimizer, loss, self._callbacks, rng)
-        self._rng = self._parts.rng
         self._reason = ""  # to stop
         self._interrupted = False
-        self._epoch_state: dict[str, Any] = {}  # of the generator, as it began
-        self._feed: ArrayFeed | BatchFeed
-        self._feed_now: Iterator[tuple[Any, Any]] = iter(())
+        self._data: Pass
+        self._faults: Faults
         self._progress = Progress(progress, epochs)
         self._validation: tuple[Any, Any] | None = None
         self._client = client
         self._workers: Workers | None = None  # of the client
-        self._first = True  # whether no batch has been learned from yet
-        self._first_loss: float | None = None  # that training began with
-        self._hint = ""  # how y would have the shape of the output
-        self._watched = watched(parameters_of(optimizer))
         self._recorder = Recorder(checkpoint)
 
     def stop(self, reason: str) -> None:
@@ -134,7 +128,7 @@ class Training:
             self.loss, "mean_over_rows", False
         )
 
-        def feed(X: Any, y: Any) -> ArrayFeed | BatchFeed:
+        def cut(X: Any, y: Any) -> ArrayFeed | BatchFeed:
             if self._client is not None:
                 return RowNumbers(X, y, batch_size, shuffle=shuffle)
             return feed_of(X, y, batch_size, shuffle=shuffle, chunks=bool(chunks))
@@ -142,16 +136,16 @@ class Training:
         if self._client is not None:
             check(self.model, self.loss, X, y)
         X, y = rows_of(X) if y is not None else X, rows_of(y)
-        self._feed = feed(X, y)
-        self._figures.of_parts = self._feed.share
+        feed = cut(X, y)
+        self._figures.of_parts = feed.share
         share = validation_share(validation, y)
         if share is None and validation is not None:
             self._validation = validation_pair(validation)
         facts = {
-            "data": self._feed.facts(),
+            "data": feed.facts(),
             "batch_size": batch_size,
             "shuffle": bool(shuffle),
-            "rows at a time": self._feed.share,
+            "rows at a time": feed.share,
             "metrics": ", ".join(self._figures.metrics),
             "validation": validation_facts(share, self._validation),
         }
@@ -162,12 +156,14 @@ class Training:
         check_monitored(map(inner, self._callbacks), validation)
         self._parts.begin(found)
         if share is not None:
-            X, y, *others = split_off(X, y, share, self._rng)
+            X, y, *others = split_off(X, y, share, self._parts.rng)
             self._validation = others[0], others[1]
-            self._feed = feed(X, y)
+            feed = cut(X, y)
         begin_schedules(
-            self._callbacks, self.epochs, self._feed.steps, resumed=found is not None
+            self._callbacks, self.epochs, feed.steps, resumed=found is not None
         )
+        self._data = Pass(feed, self._parts.rng)
+        self._faults = Faults(self, self._data)
         if self._recorder.is_on and found is None:
             encode(self._state())  # says now what could not be kept
         return found
@@ -185,8 +181,8 @@ class Training:
         }
         if inside:
             figures = self._figures.state_dict()
-            state["epoch"] = {"generator": self._epoch_state, **figures}
-        if inside and self._feed.share:
+            state["epoch"] = {"generator": self._data.begun, **figures}
+        if inside and self._data.feed.share:
             state["gradients"] = [p.grad for p in parameters_of(self.optimizer)]
         return state
 
@@ -200,9 +196,7 @@ class Training:
         self.history.resumed_from = self._done
         if self.batch:
             epoch = state["epoch"]
-            set_state(self._rng, epoch["generator"])
-            self._epoch_state = epoch["generator"]
-            self._feed_now = skipped(self._feed.epoch(self._rng), self.batch)
+            self._data.resume(epoch["generator"], self.batch)
             self._figures.load_state_dict(epoch)
             gradients = state.get("gradients", [])
             for p, gradient in zip(
@@ -211,7 +205,7 @@ class Training:
                 p.grad = gradient
         self._parts.load_generators(state)
         self._recorder.resume(found)
-        self._first = False
+        self._faults.has_looked = True
         self._end_or_go_on(found)
 
     def _end_or_go_on(self, found: Found) -> None:
