@@ -70,20 +70,8 @@ def outside_type_checking(node: ast.AST) -> Iterator[ast.AST]:
         yield from outside_type_checking(child)
 
 
-#: What still looks upward since the rooms were moved.
-UPWARD = {
-    "training/__init__.py",
-    "training/callbacks.py",
-    "training/checkpoints.py",
-    "training/loop.py",
-    "training/run.py",
-}
-
-
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_go_down_only(path):
-    if str(path.relative_to(ROOT)) in UPWARD:
-        pytest.xfail("looks upward")
     room = room_of(path)
     assert room in FLOOR, f"give the room {room!r} a place in FLOORS"
     package = ".".join([NAME, *path.relative_to(ROOT).parts[:-1]])

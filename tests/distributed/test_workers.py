@@ -23,7 +23,7 @@ import pytest
 import tinygrad_edu as te
 from tinygrad_edu.course import lecture
 from tinygrad_edu.course.lecture import systems
-from tinygrad_edu.distributed import workers
+from tinygrad_edu.distributed import rows, steps, workers
 from tinygrad_edu.training import BeforeStep, NonFiniteError, feed
 
 pytest.importorskip("distributed", reason="pip install 'tinygrad_edu[distributed]'")
@@ -77,7 +77,7 @@ def client(clients):
 def small_leaves(monkeypatch):
     """Cut few rows into many leaves."""
     monkeypatch.setattr(feed, "CHUNK", 10)
-    monkeypatch.setattr(workers, "LEAST", 5)
+    monkeypatch.setattr(rows, "LEAST", 5)
 
 
 @pytest.fixture
@@ -441,9 +441,11 @@ def test_a_closed_client_is_refused(client, data):
 
 
 def test_small_batches_on_many_workers_are_remarked_upon(client, data):
-    with pytest.warns(UserWarning, match="one of the 2 workers does all the work: 103"):
+    with pytest.warns(UserWarning, match="one of the 2 workers does all") as told:
         run = fit(client, *data, batch_size=3, epochs=1)
 
+    assert "does all the work: 103" in str(told[0].message)
+    assert told[0].filename == __file__
     assert_same(run, fit(None, *data, batch_size=3, epochs=1), rtol=1e-11)
 
 
@@ -537,10 +539,18 @@ def test_what_cannot_be_sent_is_told(client, data):
     assert any("pickle can send" in note for note in caught.value.__notes__)
 
 
-def test_rows_that_are_lost_are_sent_again(client, data):
+def test_rows_that_are_lost_are_sent_again(client, data, monkeypatch):
+    made = []
+
+    def workers_of(*given):
+        made.append(workers.Workers(*given))
+        return made[-1]
+
     def lose(training):
-        held = training._workers._pieces[0].held
+        held = made[0]._pieces[0].held
         client.cancel(held, force=True)
+
+    monkeypatch.setattr(steps, "Workers", workers_of)
 
     run = fit(client, *data, callbacks=[lose])
 

@@ -8,231 +8,24 @@ depends on nothing that it did before: if it is lost, another one is asked the s
 from __future__ import annotations
 
 import math
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu import nn
-from tinygrad_edu.data import batches
 from tinygrad_edu.distributed import shards
+from tinygrad_edu.distributed.rows import RowNumbers, columns, is_dask, read_there
 from tinygrad_edu.engine.core import Tensor
-from tinygrad_edu.randomness import Random
-from tinygrad_edu.training import feed
-from tinygrad_edu.training.feed import ArrayFeed, Selected, Together
-from tinygrad_edu.training.parts import name_of
 from tinygrad_edu.training.progress import warn
 
-__all__ = [
-    "RowNumbers",
-    "Workers",
-    "as_current",
-    "check",
-    "check_client",
-    "check_reached",
-    "first",
-]
+__all__ = ["Answer", "Leaf", "Workers"]
 
-LEAST = 128  # rows of a mini-batch in a leaf: fewer make products that are all overhead
 PIECES = 4  # for each worker, so that those of a lost one can be shared out
 LOOK = 5.0  # seconds between two looks at which workers there are
 PATIENCE = 30.0  # seconds without a worker until it is said
 TRIES = 20  # in a row without an answer
-
-
-# ------------------------------------------------------------------------ what is taken
-
-
-def check(model: nn.Layer, loss: Any, X: Any, y: Any) -> None:
-    """Refuse what cannot be learned on the workers of a cluster, and say why.
-
-    Raises
-    ------
-    TypeError
-        If the data are no arrays.
-    ValueError
-        If rows of the output depend on other rows, or the loss is no mean over rows.
-    """
-    if y is None:
-        raise TypeError(
-            "fit: with client=, X and y must be arrays: batches of your own are made "
-            "on this machine"
-        )
-    for name, given in (("X", X), ("y", y)):
-        if _is_dask(given) and hasattr(given, "iloc"):
-            raise TypeError(
-                f"fit: {name} is a {type(given).__name__}; pass "
-                f"{name}.to_dask_array(lengths=True)"
-            )
-    if not model.independent_rows:
-        raise ValueError(_dependent(model))
-    if not getattr(loss, "mean_over_rows", False):
-        raise ValueError(
-            "fit: with client=, the loss must be a mean over rows; "
-            f"{name_of(loss)} does not say so. Those of te.nn do; of your own, if it "
-            "is a plain mean, write loss.mean_over_rows = True"
-        )
-
-
-def check_client(client: Any) -> None:
-    """Refuse what is no client of a cluster, or one that cannot be waited for.
-
-    Raises
-    ------
-    TypeError
-    ConnectionError
-        If the client is closed.
-    """
-    distributed = sys.modules.get("distributed")  # where every client comes from
-    if distributed is None or not isinstance(client, distributed.Client):
-        raise TypeError(
-            "fit: client must be a dask.distributed.Client, got "
-            f"{type(client).__name__}; write client=dask.distributed.Client(cluster). "
-            "It needs pip install 'tinygrad_edu[distributed]'"
-        )
-    if client.asynchronous:
-        raise TypeError(
-            "fit: the client is asynchronous, and its answers must be waited for; "
-            "write client=dask.distributed.Client(cluster), without asynchronous=True"
-        )
-    if client.status == "closed":
-        raise ConnectionError(
-            "fit: the client is closed; make another, on a cluster that runs"
-        )
-
-
-def check_reached(moved: list[tuple[str, Tensor]]) -> None:
-    """Refuse parameters that have a gradient here, and none on the workers.
-
-    Raises
-    ------
-    ValueError
-    """
-    for name, p in moved:
-        if p.grad is None:
-            raise ValueError(
-                f"fit: with client=, the workers do not move the parameter {name}: the "
-                "loss or a layer takes it from a module, and each worker has a module "
-                "of its own. Make it an attribute of a layer"
-            )
-
-
-def as_current(client: Any) -> AbstractContextManager[Any]:
-    """Have dask arrays that are read here computed by the client, if there is one."""
-    context: AbstractContextManager[Any] = nullcontext()
-    return context if client is None else client.as_current()
-
-
-def _dependent(model: nn.Layer) -> str:
-    """Say which layers let rows depend on each other, or draw."""
-    wrong = [
-        f"{name} ({type(layer).__name__})"
-        for name, layer in [("the model", model), *model.named_layers()]
-        if not layer.independent_rows
-        and all(inner.independent_rows for _, inner in layer.named_layers())
-    ]
-    return (
-        "fit: with client=, each worker learns from rows of its own, which makes the "
-        "same step only if no row depends on another and a call draws nothing. Not so "
-        f"in {', '.join(wrong)}: batch normalisation takes means over the whole batch, "
-        "dropout draws masks call by call. Use te.nn.LayerNorm, weight decay, or no "
-        "client. A layer of your own says independent_rows = True if it is true"
-    )
-
-
-class RowNumbers(ArrayFeed):
-    """A feed whose batches are the numbers of their rows: the rows stay elsewhere.
-
-    Attributes
-    ----------
-    leaf : int
-        Rows that are learned from together: all of them, or what a mini-batch holds of
-        them. It depends on the number of rows and the batch size alone.
-    """
-
-    def __init__(
-        self, X: Any, y: Any, batch_size: int | None, *, shuffle: bool
-    ) -> None:
-        super().__init__(X, y, batch_size, shuffle=shuffle, chunks=False)
-        self.leaf = feed.CHUNK
-        least = min(LEAST, int(self._size))
-        while self.leaf < self.rows and self.leaf * int(self._size) < least * self.rows:
-            self.leaf *= 2
-
-    def facts(self) -> dict[str, Any]:
-        """Return what can be said of the data, and how they are cut."""
-        return super().facts() | {"rows of a leaf, by client=": self.leaf}
-
-    def epoch(self, rng: Random) -> Iterator[tuple[Any, Any]]:
-        """Return the numbers of the rows of each batch of the next epoch."""
-        numbers = _Numbers(self.rows)
-        return batches(numbers, numbers, self._size, self._shuffle, rng)
-
-    def read(self, rows: Any) -> tuple[Any, Any]:
-        """Return X and y of some rows, as arrays here."""
-        X, y = self.X[rows], self.y[rows]
-        return _as_arrays(X), _as_arrays(y)
-
-
-def first(rows: Any) -> Any:
-    """Return the numbers of the first rows of a batch, few enough to be read here."""
-    if isinstance(rows, slice):
-        return slice(rows.start, min(rows.start + feed.CHUNK, rows.stop))
-    return rows[: feed.CHUNK]
-
-
-def _as_arrays(x: Any) -> Any:
-    return tuple(map(np.asarray, x)) if type(x) is tuple else np.asarray(x)
-
-
-class _Numbers:
-    """Rows that consist of their own number."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, rows: Any) -> Any:
-        return rows
-
-
-# --------------------------------------------------------------------- where rows lie
-
-
-def _columns(x: Any) -> list[tuple[Any, Any]]:
-    """Return the arrays that X or y consists of, each with which of its rows count."""
-    if isinstance(x, Selected):
-        return [
-            (whole, x.rows if rows is None else rows[x.rows])
-            for whole, rows in _columns(x.whole)
-        ]
-    if isinstance(x, Together):
-        return [column for part in x.parts for column in _columns(part)]
-    return [(x, None)]
-
-
-def _is_dask(x: Any) -> bool:
-    return hasattr(x, "__dask_graph__")
-
-
-def _read_there(whole: Any, rows: Any) -> Any:
-    """Return what a worker reads itself, of a file; None for arrays that it holds."""
-    if isinstance(whole, np.memmap) and _is_in_file(whole):
-        whole.flush()
-        whole = shards.Mapped(whole)
-    elif isinstance(whole, np.ndarray) or _is_dask(whole):
-        return None
-    return whole if rows is None else Selected(whole, rows)
-
-
-def _is_in_file(array: Any) -> bool:
-    """Whether a memory map shows what its file holds: a copy of rows does not."""
-    return array.filename is not None and array.mode != "c"
 
 
 class _Piece:
@@ -257,6 +50,14 @@ class Leaf(NamedTuple):
     loss: float  # their mean
     meter: dict[str, Any]
     is_finite: bool  # the gradient
+
+
+class Answer(NamedTuple):
+    """What was learned from a batch."""
+
+    leaves: list[Leaf]  # in the order of the rows
+    gradient: np.ndarray  # of all parameters, flat
+    used: list[bool]  # which of them have one
 
 
 class Workers:
@@ -286,11 +87,11 @@ class Workers:
     ) -> None:
         self._client, self._leaf, self._count = client, rows.leaf, rows.rows
         self._model, self._parameters = model, parameters
-        self._columns = [*_columns(rows.X), *_columns(rows.y)]
-        sources = [_read_there(*column) for column in self._columns]
+        self._columns = [*columns(rows.X), *columns(rows.y)]
+        sources = [read_there(*column) for column in self._columns]
         self._is_read = [source is not None for source in sources]
         several = [type(x[:1]) is tuple for x in (rows.X, rows.y)]
-        layout = (len(_columns(rows.X)), *several)
+        layout = (len(columns(rows.X)), *several)
         whole = (model, loss, meter, self._parameters, sources, layout)
         self._payload = _pickled(whole)
         self._sent: Any = None  # the future of it
@@ -335,8 +136,8 @@ class Workers:
         return told
 
     # -- a step
-    def learn(self, rows: Any) -> list[Leaf]:
-        """Put the gradient of a batch into the parameters; return what it comes from.
+    def learn(self, rows: Any) -> Answer:
+        """Return the loss and the gradient of a batch.
 
         Parameters
         ----------
@@ -345,8 +146,7 @@ class Workers:
 
         Returns
         -------
-        list of Leaf
-            In the order of the rows.
+        Answer
 
         Raises
         ------
@@ -362,7 +162,7 @@ class Workers:
                 raise self._lost() from error
             raise
 
-    def _learn(self, rows: Any) -> list[Leaf]:
+    def _learn(self, rows: Any) -> Answer:
         begun = time.perf_counter()
         cut = self._cut(rows)
         count = sum(_length(numbers) for _, numbers in cut)
@@ -389,10 +189,19 @@ class Workers:
                     del waiting[start]
             self._computing += max((a.seconds for a in answers), default=0.0)
         nodes.sort(key=lambda node: node.number << node.level)
-        self._deliver(shards.total(nodes), used)
+        gradient = shards.total(nodes)
         self._rows += count
         self._seconds += time.perf_counter() - begun
-        return [found[leaf] for leaf in sorted(found)]
+        leaves = [found[leaf] for leaf in sorted(found)]
+        return Answer(leaves, gradient, used.tolist())
+
+    def deliver(self, answer: Answer) -> None:
+        """Hand a gradient out to the parameters."""
+        start = 0
+        for p, has in zip(self._parameters, answer.used, strict=True):
+            part = answer.gradient[start : start + p.size]
+            p.grad = part.reshape(p.shape) if has else None
+            start += p.size
 
     def _cut(self, rows: Any) -> list[tuple[int, Any]]:
         """Return leaf by leaf which rows of it are in the batch."""
@@ -468,14 +277,6 @@ class Workers:
                 for address, some in parts.items()
             ]
 
-    def _deliver(self, gradient: np.ndarray, used: np.ndarray) -> None:
-        """Hand out a flat gradient to the parameters."""
-        start = 0
-        for p, has in zip(self._parameters, used.tolist(), strict=True):
-            part = gradient[start : start + p.size]
-            p.grad = part.reshape(p.shape) if has else None
-            start += p.size
-
     # -- who has which rows
     def _place(self) -> None:
         """See to it that all rows, and the model, are on workers that there are."""
@@ -515,7 +316,7 @@ class Workers:
                 rows = numbers[rows]
             if is_read:
                 held.append(None)
-            elif _is_dask(whole):
+            elif is_dask(whole):
                 there = {"workers": [address], "allow_other_workers": True}
                 held.append(client.compute(whole[rows], **there))
             else:

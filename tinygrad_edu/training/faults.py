@@ -69,7 +69,7 @@ class Faults:
 
     def remember(self, figures: Figures) -> None:
         """Remember the loss that training began with; of few rows it is chance."""
-        if figures.of_parts:  # the loss of an epoch is the first of all rows
+        if figures.in_parts:  # the loss of an epoch is the first of all rows
             return
         begins = not self._training.history.epochs and figures.rows <= _FEW
         if begins or self._first_loss is None:
@@ -103,7 +103,7 @@ class Faults:
     def _steps(self) -> str:
         """Say how many steps have been made."""
         feed, done = self._data.feed, len(self._training.history.epochs)
-        if feed.share:
+        if feed.in_parts:
             count = done
         elif feed.steps is not None:
             count = done * feed.steps + self._training.batch

@@ -55,8 +55,8 @@ class ArrayFeed:
 
     Attributes
     ----------
-    share : bool
-        Whether the batches are parts of one step over all rows.
+    in_parts : bool
+        Whether the batches are the parts of a full batch, of which all make one step.
     steps : int
         Batches in an epoch.
     """
@@ -66,19 +66,27 @@ class ArrayFeed:
     ) -> None:
         self.X, self.y = X, y
         self.steps: int | None
-        self.share = batch_size is None and chunks
+        self.in_parts = batch_size is None and chunks
         self._shuffle = shuffle and batch_size is not None
         # says at once what is wrong
         batches(X, y, 1 if batch_size is None else batch_size, shuffle=False)
         self.rows = len(X)
         self._size: Any = batch_size
         if batch_size is None:
-            self._size = CHUNK if self.share else self.rows
+            self._size = CHUNK if self.in_parts else self.rows
         self.steps = -(-self.rows // int(self._size))
 
     def epoch(self, rng: Random) -> Iterator[tuple[Any, Any]]:
         """Return the batches of the next epoch, in an order drawn from ``rng``."""
         return batches(self.X, self.y, self._size, self._shuffle, rng)
+
+    def begins_step(self, batch: int) -> bool:
+        """Whether a batch, counted from 0, is the first part of a step."""
+        return not self.in_parts or batch == 0
+
+    def ends_step(self, batch: int) -> bool:
+        """Whether a batch, counted from 0, is the last part of a step."""
+        return not self.in_parts or batch + 1 == self.steps
 
     def numbers(self, rows: Any) -> Any:
         """Return which rows of what the user gave these rows are."""
@@ -100,7 +108,7 @@ class ArrayFeed:
 class BatchFeed:
     """Batches that the user makes: an iterable, or a function of a generator."""
 
-    share = False
+    in_parts = False
     steps: int | None = None
     rows = 0  # nobody knows how many
 
@@ -123,6 +131,14 @@ class BatchFeed:
         """Return the batches of the next epoch."""
         source: Any = self._source(rng) if callable(self._source) else self._source
         return source if isinstance(source, Batches) else _pairs(source)
+
+    def begins_step(self, batch: int) -> bool:
+        """Whether a batch is the first part of a step: each is a step."""
+        return True
+
+    def ends_step(self, batch: int) -> bool:
+        """Whether a batch is the last part of a step: each is a step."""
+        return True
 
     def numbers(self, rows: Any) -> Any:
         """Return which rows of the data these are, if batches tell."""

@@ -282,14 +282,14 @@ class Figures:
         Learned from in this epoch.
     learning_rate : float
         Of the last step, of the first group.
-    of_parts : bool
+    in_parts : bool
         Whether losses are shares of one: those of the parts of a full batch.
     """
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
         self.metrics = [name for name in meter.functions if name != "loss"]
-        self.of_parts = False
+        self.in_parts = False
         self.learning_rate = math.nan
         self.clear()
         self._since = 0.0
@@ -310,12 +310,12 @@ class Figures:
 
     def add(self, loss: float, rows: int) -> None:
         """Add the mean loss of some rows; of parts, their share of it."""
-        self._total += loss if self.of_parts else loss * rows
+        self._total += loss if self.in_parts else loss * rows
         self.rows += rows
 
     def loss(self) -> float:
         """Return the mean loss of the batches so far; of parts, when all are there."""
-        return self._total if self.of_parts else self._total / self.rows
+        return self._total if self.in_parts else self._total / self.rows
 
     def seconds(self) -> float:
         """Return how long learning took so far, in s."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,22 +10,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import nn, optim
-from tinygrad_edu.distributed.workers import (
-    RowNumbers,
-    Workers,
-    as_current,
-    check_client,
-    check_reached,
-    first,
-)
-from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.metrics import Meter
 from tinygrad_edu.nn.borrowing import in_training_mode
 from tinygrad_edu.randomness import RandomSource
 from tinygrad_edu.training.history import History
 from tinygrad_edu.training.inference import evaluate
-from tinygrad_edu.training.parts import others, trained
 from tinygrad_edu.training.run import Training
+from tinygrad_edu.training.steps import Loss, step_by
 from tinygrad_edu.training.surroundings import interruptible
 
 __all__ = ["fit"]
@@ -212,8 +202,7 @@ def fit(
         raise ValueError(
             f'fit: progress must be True, False or "bar", got {progress!r}'
         )
-    if client is not None:
-        check_client(client)
+    step = step_by(client)
     loop = _Loop(
         model,
         optimizer,
@@ -224,7 +213,7 @@ def fit(
         callbacks=callbacks,
         rng=rng,
         progress=progress,
-        client=client,
+        step=step,
     )
     return loop.run((X, y, batch_size, shuffle), validation)
 
@@ -235,7 +224,7 @@ class _Loop(Training):
     # -- from the first batch to the last
     def run(self, data: tuple[Any, ...], validation: Any) -> History:
         """Train, or go on training, and return the history."""
-        with in_training_mode(self.model), as_current(self._client):
+        with in_training_mode(self.model), self._step.surroundings():
             found = self._prepare(data, validation)
             if found is not None:
                 self._restore(found)
@@ -253,7 +242,7 @@ class _Loop(Training):
     def _ending(self) -> Iterator[None]:
         """Close the bar, whatever happens, and say why training ended."""
         self._progress.begin(
-            self._done, self.batch, self._data.feed.steps, self._data.feed.share
+            self._done, self.batch, self._data.feed.steps, self._data.feed.in_parts
         )
         try:
             yield
@@ -281,15 +270,12 @@ class _Loop(Training):
             self._data.begin()
         self._figures.start_clock()
         for X, y in self._data:
-            if self._client is None:
-                self._learn(X, y)
-            else:
-                self._learn_on_workers(X)
+            self._learn(X, y)
             self._faults.remember(self._figures)
             self.batch += 1
             for callback in self._every_batch:
                 callback(self)
-            if self._progress.has_bar and not self._data.feed.share:
+            if self._progress.has_bar and not self._data.feed.in_parts:
                 self._progress.batch(self.epoch, self._figures.loss())
             if self._interrupted or self._reason:
                 break
@@ -328,8 +314,7 @@ class _Loop(Training):
         self.history.append(self.epoch, figures)
         self._done, steps = self.epoch, self.batch
         self.batch = 0
-        speed = "" if self._workers is None else self._workers.speed()
-        self._progress.epoch(self.epoch, figures, steps, speed)
+        self._progress.epoch(self.epoch, figures, steps, self._step.speed())
         self._faults.look_at_growth(figures["loss"])
         for callback in self._every_epoch:
             callback(self)
@@ -341,96 +326,28 @@ class _Loop(Training):
 
     # -- one batch
     def _learn(self, X: Any, y: Any) -> None:
-        """Make a step; or, of some of all rows, add up the gradient for the last."""
+        """Make a step; or, of a part of a full batch, add up the gradient for one."""
         feed = self._data.feed
         try:
-            output = self.model(*X) if type(X) is tuple else self.model(X)
-            self._faults.look(output, X, y)
-            loss = self.loss(output, y)
-            rows = len(y[0] if type(y) is tuple else y)
-            if feed.share:
-                loss = loss * (rows / feed.rows)
-            value = self._value(loss)
-            if not math.isfinite(value):
-                raise self._faults.not_finite(f"the loss is {value}", X, y)
-            if not feed.share or not self.batch:
+            loss = self._step.loss(X, y)
+            if feed.begins_step(self.batch):
                 self.optimizer.zero_grad()
             loss.backward()
-            self._figures.add(value, rows)
-            if not feed.share or self._figures.rows == feed.rows:
-                self._step(X, y)
-            if self._figures.metrics:
-                self._figures.meter.add(output, y, value)
+            if feed.ends_step(self.batch):
+                self._move(loss)
+            loss.add_to(self._figures)
         except Exception as error:
             self._faults.say_where(error)
             raise
 
-    def _learn_on_workers(self, rows: Any) -> None:
-        """Make a step by the gradient that the workers compute."""
-        feed = self._data.feed
-        assert isinstance(feed, RowNumbers)
-        try:
-            if self._workers is None:
-                self._workers = Workers(
-                    self._client,
-                    feed,
-                    self.model,
-                    self.loss,
-                    self._figures.meter,
-                    [*self.model.parameters(), *others(self.model, self.optimizer)],
-                )
-            is_first = not self._faults.has_looked
-            moved = self._moved_by(feed, first(rows)) if is_first else []
-            leaves = self._workers.learn(rows)
-            check_reached(moved)
-            for leaf in leaves:
-                if math.isfinite(leaf.loss) and leaf.is_finite:
-                    continue
-                X, y = feed.read(leaf.rows)
-                if not math.isfinite(leaf.loss):
-                    what = f"the loss is {leaf.loss}"
-                    raise self._faults.not_finite(what, X, y, leaf.rows)
-                self._faults.check_gradients(X, y, leaf.rows)
-            for leaf in leaves:
-                self._figures.add(leaf.loss, leaf.meter["rows"])
-                if self._figures.metrics:
-                    self._figures.meter.join(leaf.meter)
-            self._step(None, None)
-        except Exception as error:
-            self._faults.say_where(error)
-            raise
-
-    def _moved_by(self, feed: RowNumbers, rows: Any) -> list[tuple[str, Tensor]]:
-        """Look at some rows here; return the parameters that have a gradient."""
-        X, y = feed.read(rows)
-        output = self.model(*X) if type(X) is tuple else self.model(X)
-        self._faults.look(output, X, y)
-        loss = self.loss(output, y)
-        if math.isfinite(self._value(loss)):
-            loss.backward()
-        named = trained(self.model, self.optimizer)
-        return [(name, p) for name, p in named if p.grad is not None]
-
-    def _step(self, X: Any, y: Any) -> None:
+    def _move(self, loss: Loss) -> None:
         """Move the parameters, unless a gradient is not finite."""
-        self._faults.check_step(X, y)
+        self._faults.check_step(*loss.batch)
         for callback in self._before_step:
             callback(self)
         self._figures.learning_rate = self.optimizer.param_groups[0]["lr"]
         if self.optimizer.has_gradients():  # else the look at the first batch has told
             self.optimizer.step()
-
-    def _value(self, loss: Any) -> float:
-        """Return the loss as a number."""
-        if type(loss) is Tensor and loss.size == 1:
-            return float(loss.item())
-        got = type(loss).__name__
-        if type(loss) is Tensor:
-            got = f"one of shape {loss.shape}"
-        raise TypeError(
-            "fit: the loss must return a Tensor of a single number, computed from the "
-            f"output by te's or NumPy's functions, got {got}"
-        )
 
     # -- into the folder
     def _write(self) -> None:

@@ -14,6 +14,9 @@ __all__ = ["Progress", "in_notebook", "line", "warn"]
 
 _BETWEEN = 0.1  # seconds between two looks of the bar
 
+#: Rooms between the user's line and what warns.
+_ROOMS = ("training", "distributed", "estimators")
+
 
 class Progress:
     """A bar in a terminal or notebook; where the output is piped, lines.
@@ -150,11 +153,11 @@ def line(epoch: int, epochs: int, figures: Mapping[str, float], speed: str = "")
 
 def warn(text: str, category: type[Warning]) -> None:
     """Warn, as if the line that called ``fit``, of an estimator too, had."""
-    here = Path(__file__).parent
-    outside = (str(here), str(here.parent / "estimators"), contextlib.__file__)
+    package = Path(__file__).parent.parent
+    inside = (*(str(package / room) for room in _ROOMS), contextlib.__file__)
     frame: Any = sys._getframe(0)
     level = 0
-    while frame is not None and frame.f_code.co_filename.startswith(outside):
+    while frame is not None and frame.f_code.co_filename.startswith(inside):
         frame, level = frame.f_back, level + 1
     warnings.warn(text, category, stacklevel=level + 1)
 

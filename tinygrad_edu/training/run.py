@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tinygrad_edu import nn, optim
-from tinygrad_edu.distributed.workers import RowNumbers, Workers, check
 from tinygrad_edu.metrics import Meter
 from tinygrad_edu.randomness import RandomSource
 from tinygrad_edu.training.callbacks import check_monitored
@@ -15,10 +14,7 @@ from tinygrad_edu.training.checkpoints import Found, Recorder, encode
 from tinygrad_edu.training.faults import Faults
 from tinygrad_edu.training.feed import (
     ArrayFeed,
-    BatchFeed,
     Pass,
-    feed_of,
-    rows_of,
     split_off,
     validation_facts,
     validation_pair,
@@ -28,6 +24,7 @@ from tinygrad_edu.training.history import Figures, History
 from tinygrad_edu.training.moments import begin_schedules, by_moment, checked, inner
 from tinygrad_edu.training.parts import Parts, parameters_of
 from tinygrad_edu.training.progress import Progress, warn
+from tinygrad_edu.training.steps import Step
 
 __all__ = ["Training"]
 
@@ -37,10 +34,12 @@ class Training:
 
     Parameters
     ----------
-    model, optimizer, loss, epochs, callbacks, checkpoint, rng, progress, client
+    model, optimizer, loss, epochs, callbacks, checkpoint, rng, progress
         As for :func:`tinygrad_edu.fit`, which makes it.
     meter : Meter
         Of the loss and the metrics.
+    step : Step
+        Where losses come from.
 
     Attributes
     ----------
@@ -84,7 +83,7 @@ class Training:
         callbacks: Iterable[Any],
         rng: RandomSource,
         progress: bool | str,
-        client: Any = None,
+        step: Step,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -106,8 +105,7 @@ class Training:
         self._faults: Faults
         self._progress = Progress(progress, epochs)
         self._validation: tuple[Any, Any] | None = None
-        self._client = client
-        self._workers: Workers | None = None  # of the client
+        self._step = step
         self._recorder = Recorder(checkpoint)
 
     def stop(self, reason: str) -> None:
@@ -124,20 +122,8 @@ class Training:
     def _prepare(self, data: tuple[Any, ...], validation: Any) -> Found | None:
         """Make the feed; return the checkpoint to go on from, if there is one."""
         X, y, batch_size, shuffle = data
-        chunks = self.model.independent_rows and getattr(
-            self.loss, "mean_over_rows", False
-        )
-
-        def cut(X: Any, y: Any) -> ArrayFeed | BatchFeed:
-            if self._client is not None:
-                return RowNumbers(X, y, batch_size, shuffle=shuffle)
-            return feed_of(X, y, batch_size, shuffle=shuffle, chunks=bool(chunks))
-
-        if self._client is not None:
-            check(self.model, self.loss, X, y)
-        X, y = rows_of(X) if y is not None else X, rows_of(y)
-        feed = cut(X, y)
-        self._figures.of_parts = feed.share
+        feed = self._step.feed(self, X, y, batch_size, shuffle=shuffle)
+        self._figures.in_parts = feed.in_parts
         share = validation_share(validation, y)
         if share is None and validation is not None:
             self._validation = validation_pair(validation)
@@ -145,7 +131,7 @@ class Training:
             "data": feed.facts(),
             "batch_size": batch_size,
             "shuffle": bool(shuffle),
-            "rows at a time": feed.share,
+            "rows at a time": feed.in_parts,
             "metrics": ", ".join(self._figures.metrics),
             "validation": validation_facts(share, self._validation),
         }
@@ -156,14 +142,16 @@ class Training:
         check_monitored(map(inner, self._callbacks), validation)
         self._parts.begin(found)
         if share is not None:
-            X, y, *others = split_off(X, y, share, self._parts.rng)
+            assert isinstance(feed, ArrayFeed)  # of batches, no share is drawn
+            X, y, *others = split_off(feed.X, feed.y, share, self._parts.rng)
             self._validation = others[0], others[1]
-            feed = cut(X, y)
+            feed = self._step.feed(self, X, y, batch_size, shuffle=shuffle)
         begin_schedules(
             self._callbacks, self.epochs, feed.steps, resumed=found is not None
         )
         self._data = Pass(feed, self._parts.rng)
         self._faults = Faults(self, self._data)
+        self._step.begin(self, feed, self._faults, self._figures.meter)
         if self._recorder.is_on and found is None:
             encode(self._state())  # says now what could not be kept
         return found
@@ -182,7 +170,7 @@ class Training:
         if inside:
             figures = self._figures.state_dict()
             state["epoch"] = {"generator": self._data.begun, **figures}
-        if inside and self._data.feed.share:
+        if inside and self._data.feed.in_parts:
             state["gradients"] = [p.grad for p in parameters_of(self.optimizer)]
         return state
 

@@ -1,0 +1,140 @@
+"""A step: where the loss of a batch and its gradient come from, here or elsewhere."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, Protocol
+
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.metrics import Meter
+from tinygrad_edu.training.faults import Faults
+from tinygrad_edu.training.feed import ArrayFeed, BatchFeed, feed_of, rows_of
+from tinygrad_edu.training.history import Figures
+
+__all__ = ["LocalStep", "Loss", "Step", "number_of", "step_by"]
+
+
+class Loss(Protocol):
+    """The loss of a batch."""
+
+    @property
+    def batch(self) -> tuple[Any, Any]:
+        """X and y, as far as they are here."""
+
+    def backward(self) -> None:
+        """Put its gradient into the parameters."""
+
+    def add_to(self, figures: Figures) -> None:
+        """Add it, and what is measured besides, to the figures of the epoch."""
+
+
+class Step(Protocol):
+    """What differs between a run here and one on the workers of a cluster."""
+
+    def surroundings(self) -> AbstractContextManager[Any]:
+        """Return what is to hold from before the first batch to after the last."""
+
+    def feed(
+        self, training: Any, X: Any, y: Any, batch_size: int | None, *, shuffle: bool
+    ) -> ArrayFeed | BatchFeed:
+        """Return what cuts the data into batches, or refuse them."""
+
+    def begin(self, training: Any, feed: Any, faults: Faults, meter: Meter) -> None:
+        """Get ready for the batches of a feed."""
+
+    def loss(self, X: Any, y: Any) -> Loss:
+        """Return the loss of a batch."""
+
+    def speed(self) -> str:
+        """Return what is to be told of an epoch's speed; maybe empty."""
+
+
+def step_by(client: Any) -> Step:
+    """Return what makes steps: here, or with a client, on the workers of its cluster.
+
+    The one place where training looks up, and late: without a client, nobody asks for
+    the engines of many machines.
+    """
+    if client is None:
+        return LocalStep()
+    cluster = importlib.import_module("tinygrad_edu.distributed.steps")
+    step: Step = cluster.ClusterStep(client)
+    return step
+
+
+class LocalStep:
+    """Losses and gradients from the graph that the model records."""
+
+    def surroundings(self) -> AbstractContextManager[Any]:
+        """Return nothing in particular."""
+        return nullcontext()
+
+    def feed(
+        self, training: Any, X: Any, y: Any, batch_size: int | None, *, shuffle: bool
+    ) -> ArrayFeed | BatchFeed:
+        """Return what cuts the data into batches, or into the parts of one."""
+        model, loss = training.model, training.loss
+        chunks = model.independent_rows and getattr(loss, "mean_over_rows", False)
+        X, y = rows_of(X) if y is not None else X, rows_of(y)
+        return feed_of(X, y, batch_size, shuffle=shuffle, chunks=bool(chunks))
+
+    def begin(self, training: Any, feed: Any, faults: Faults, meter: Meter) -> None:
+        """Get ready for the batches of a feed."""
+        self._training, self._feed, self._faults = training, feed, faults
+
+    def loss(self, X: Any, y: Any) -> _Loss:
+        """Return the loss of a batch; of a part of all rows, its share."""
+        model, loss = self._training.model, self._training.loss
+        output = model(*X) if type(X) is tuple else model(X)
+        self._faults.look(output, X, y)
+        value = loss(output, y)
+        rows = len(y[0] if type(y) is tuple else y)
+        if self._feed.in_parts:
+            value = value * (rows / self._feed.rows)
+        number = number_of(value)
+        if not math.isfinite(number):
+            raise self._faults.not_finite(f"the loss is {number}", X, y)
+        return _Loss(value, number, rows, output, (X, y))
+
+    def speed(self) -> str:
+        """Return nothing: the seconds tell."""
+        return ""
+
+
+class _Loss(NamedTuple):
+    """A loss with the graph behind it."""
+
+    value: Tensor
+    number: float
+    rows: int
+    output: Any
+    batch: tuple[Any, Any]
+
+    def backward(self) -> None:
+        self.value.backward()
+
+    def add_to(self, figures: Figures) -> None:
+        figures.add(self.number, self.rows)
+        if figures.metrics:
+            figures.meter.add(self.output, self.batch[1], self.number)
+
+
+def number_of(loss: Any) -> float:
+    """Return a loss as a number.
+
+    Raises
+    ------
+    TypeError
+        If it is no Tensor of a single one.
+    """
+    if type(loss) is Tensor and loss.size == 1:
+        return float(loss.item())
+    got = type(loss).__name__
+    if type(loss) is Tensor:
+        got = f"one of shape {loss.shape}"
+    raise TypeError(
+        "fit: the loss must return a Tensor of a single number, computed from the "
+        f"output by te's or NumPy's functions, got {got}"
+    )
