@@ -1,12 +1,14 @@
 """What the tests of the estimators share: quick ones, small data."""
 
 import warnings
+from unittest import mock
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import tinygrad_edu as te
+from tinygrad_edu.training import run
 
 BOTH = [te.NeuralNetClassifier, te.NeuralNetRegressor]
 
@@ -34,12 +36,7 @@ def unconverged(estimator, *data, **options):
 
 def validation_of(estimator, X, y):
     """Fit again, and look which rows are validated with."""
-    seen = []
-
-    def spy(run):
-        if not seen:
-            seen.append(run._validation)
-
-    unconverged(clone(estimator).set_params(callbacks=[spy], max_iter=1), X, y)
-    rows = seen[0][0].rows
+    with mock.patch.object(run, "evaluate", wraps=run.evaluate) as evaluate:
+        unconverged(clone(estimator).set_params(max_iter=1), X, y)
+    rows = evaluate.call_args.args[1].rows
     return X[rows], y[rows]

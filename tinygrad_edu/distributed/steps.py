@@ -15,6 +15,7 @@ from tinygrad_edu.metrics import Meter
 from tinygrad_edu.training.faults import Faults
 from tinygrad_edu.training.feed import rows_of
 from tinygrad_edu.training.history import Figures
+from tinygrad_edu.training.moments import Training
 from tinygrad_edu.training.parts import name_of, others, trained
 from tinygrad_edu.training.steps import number_of
 
@@ -47,14 +48,20 @@ class ClusterStep:
         return context
 
     def feed(
-        self, training: Any, X: Any, y: Any, batch_size: int | None, *, shuffle: bool
+        self,
+        training: Training,
+        X: Any,
+        y: Any,
+        batch_size: int | None,
+        *,
+        shuffle: bool,
     ) -> RowNumbers:
         """Return what makes batches of the numbers of rows; refuse what has none."""
         _check_data(training.model, training.loss, X, y)
         return RowNumbers(rows_of(X), rows_of(y), batch_size, shuffle=shuffle)
 
     def begin(
-        self, training: Any, feed: RowNumbers, faults: Faults, meter: Meter
+        self, training: Training, feed: RowNumbers, faults: Faults, meter: Meter
     ) -> None:
         """Get ready for the batches of a feed."""
         self._training, self._feed = training, feed

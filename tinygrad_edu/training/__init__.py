@@ -14,8 +14,7 @@ from tinygrad_edu.training.callbacks import (
 from tinygrad_edu.training.history import History
 from tinygrad_edu.training.inference import evaluate, predict
 from tinygrad_edu.training.loop import fit
-from tinygrad_edu.training.moments import BeforeStep, EveryBatch
-from tinygrad_edu.training.run import Training
+from tinygrad_edu.training.moments import BeforeStep, EveryBatch, Training
 
 __all__ = [
     "BeforeStep",

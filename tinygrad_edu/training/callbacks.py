@@ -13,17 +13,15 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.files import csv_text
 from tinygrad_edu.saving.weights import checked_path, save
+from tinygrad_edu.training.history import History
+from tinygrad_edu.training.moments import Training
 from tinygrad_edu.training.progress import in_notebook
-
-if TYPE_CHECKING:
-    from tinygrad_edu.nn import Layer
-    from tinygrad_edu.training.history import History
 
 __all__ = ["CSVLog", "EarlyStopping", "LivePlot", "ModelCheckpoint"]
 
@@ -32,18 +30,6 @@ _DOWN = ("loss", "error", "mse", "mae")
 _UP = ("accuracy", "score", "precision", "recall", "auc", "f1", "r2")
 
 _LOSSES = ("loss", "validation_loss")
-
-
-class InTraining(Protocol):
-    """What a callback sees of the training that calls it."""
-
-    model: Layer
-    history: History
-    epoch: int
-    epochs: int
-
-    def stop(self, reason: str) -> None:
-        """End the training after this epoch."""
 
 
 class _Best:
@@ -72,7 +58,7 @@ class _Best:
         self.best: float | None = None
         self.best_epoch = 0
 
-    def improved(self, training: InTraining) -> bool:
+    def improved(self, training: Training) -> bool:
         """Take notice of this epoch's value; return whether it is the best so far.
 
         Parameters
@@ -221,7 +207,7 @@ class EarlyStopping(_Best):
         self._waited = 0
         self._weights: dict[str, np.ndarray] = {}
 
-    def __call__(self, training: InTraining) -> None:
+    def __call__(self, training: Training) -> None:
         """Look at the epoch that has ended."""
         if training.epoch == 1:
             self._waited, self._weights = 0, {}
@@ -326,7 +312,7 @@ class ModelCheckpoint(_Best):
         super().__init__(monitor, mode, 0.0)
         self.path = checked_path("ModelCheckpoint", path)
 
-    def __call__(self, training: InTraining) -> None:
+    def __call__(self, training: Training) -> None:
         """Look at the epoch that has ended."""
         if self.improved(training):
             save(training.model, self.path)
@@ -364,7 +350,7 @@ class CSVLog:
         self.path = Path(path)
         self._begun: tuple[History, list[str]] | None = None  # and its columns
 
-    def __call__(self, training: InTraining) -> None:
+    def __call__(self, training: Training) -> None:
         """Write the line of the epoch that has ended."""
         history, columns = training.history, list(training.history.values)
         goes_on = (
@@ -414,7 +400,7 @@ class LivePlot:
         self._handle: Any = None  # of the picture in the notebook
         self._drawn = -math.inf  # when, in s
 
-    def __call__(self, training: InTraining) -> None:
+    def __call__(self, training: Training) -> None:
         """Draw the curves, if it is time."""
         if not in_notebook():
             return

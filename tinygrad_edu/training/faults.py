@@ -21,6 +21,7 @@ from tinygrad_edu.diagnosis.nonfinite import (
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.training.feed import Pass
 from tinygrad_edu.training.history import Figures
+from tinygrad_edu.training.moments import Training
 from tinygrad_edu.training.parts import parameters_of, trained
 from tinygrad_edu.training.progress import warn
 
@@ -45,7 +46,7 @@ class Faults:
         Whether the first batch has been looked at for common mistakes.
     """
 
-    def __init__(self, training: Any, data: Pass) -> None:
+    def __init__(self, training: Training, data: Pass) -> None:
         self._training, self._data = training, data
         self._watched = watched(parameters_of(training.optimizer))
         self.has_looked = False

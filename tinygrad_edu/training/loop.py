@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import nn, optim
-from tinygrad_edu.metrics import Meter
 from tinygrad_edu.nn.borrowing import in_training_mode
 from tinygrad_edu.randomness import RandomSource
 from tinygrad_edu.training.history import History
-from tinygrad_edu.training.inference import evaluate
-from tinygrad_edu.training.run import Training
-from tinygrad_edu.training.steps import Loss, step_by
-from tinygrad_edu.training.surroundings import interruptible
+from tinygrad_edu.training.moments import Training
+from tinygrad_edu.training.run import Run
+from tinygrad_edu.training.steps import step_by
 
 __all__ = ["fit"]
 
@@ -203,155 +200,15 @@ def fit(
             f'fit: progress must be True, False or "bar", got {progress!r}'
         )
     step = step_by(client)
-    loop = _Loop(
-        model,
-        optimizer,
-        loss,
-        int(epochs),
-        meter=Meter(metrics, loss, who="fit"),
-        checkpoint=checkpoint,
-        callbacks=callbacks,
-        rng=rng,
-        progress=progress,
-        step=step,
-    )
-    return loop.run((X, y, batch_size, shuffle), validation)
-
-
-class _Loop(Training):
-    """How a run goes from its first batch to the last."""
-
-    # -- from the first batch to the last
-    def run(self, data: tuple[Any, ...], validation: Any) -> History:
-        """Train, or go on training, and return the history."""
-        with in_training_mode(self.model), self._step.surroundings():
-            found = self._prepare(data, validation)
-            if found is not None:
-                self._restore(found)
-                self._progress.resumed(
-                    self._done, self.batch, self.history.stopped, found.path.parent
-                )
-                if found.has_ended(self.epochs):
-                    return self.history
-            with self._ending(), interruptible(self._interrupt):
-                while self._done < self.epochs and not self._ends():
-                    self._one_epoch()
-        return self.history
-
-    @contextmanager
-    def _ending(self) -> Iterator[None]:
-        """Close the bar, whatever happens, and say why training ended."""
-        self._progress.begin(
-            self._done, self.batch, self._data.feed.steps, self._data.feed.in_parts
+    training = Training(model, optimizer, loss, int(epochs))
+    with in_training_mode(model), step.surroundings():
+        run = Run(
+            training,
+            step,
+            metrics=metrics,
+            callbacks=callbacks,
+            progress=progress,
+            checkpoint=checkpoint,
+            rng=rng,
         )
-        try:
-            yield
-        except KeyboardInterrupt:
-            if self._interrupted:  # Ctrl-C for the second time
-                raise
-            self._interrupted = True  # raised by a callback or the like
-            self.history.stopped = "interrupted"
-        finally:
-            self._progress.end()
-            self._recorder.leave(self._parts.rng)
-        self._recorder.say_what_is_missing()
-
-    def _interrupt(self) -> None:
-        self._interrupted = True
-
-    def _ends(self) -> bool:
-        return self._interrupted or bool(self._reason)
-
-    def _one_epoch(self) -> None:
-        """Go through the data once, from where a checkpoint has left them."""
-        self.epoch = self._done + 1
-        if not self.batch:
-            self._figures.clear()
-            self._data.begin()
-        self._figures.start_clock()
-        for X, y in self._data:
-            self._learn(X, y)
-            self._faults.remember(self._figures)
-            self.batch += 1
-            for callback in self._every_batch:
-                callback(self)
-            if self._progress.has_bar and not self._data.feed.in_parts:
-                self._progress.batch(self.epoch, self._figures.loss())
-            if self._interrupted or self._reason:
-                break
-            if self._recorder.is_due:
-                self._write()
-        else:
-            return self._end_epoch()
-        # stopped on the way, maybe at the last batch: only the next would tell
-        if self.batch == self._data.feed.steps:
-            return self._end_epoch()
-        if self._interrupted:
-            self.history.stopped = "interrupted"
-        self._write()
-
-    def _end_epoch(self) -> None:
-        """Measure, tell the callbacks, and write a checkpoint."""
-        if not self.batch:
-            raise ValueError("fit: there is no batch in the epoch")
-        seconds = self._figures.seconds()
-        self._faults.check_parameters()
-        figures = self._figures.result()
-        self._figures.meter.clear()
-        if self._validation is not None:
-            functions = self._figures.meter.functions
-            metrics = {name: functions[name] for name in self._figures.metrics}
-            try:
-                measured = evaluate(
-                    self.model, *self._validation, loss=self.loss, metrics=metrics
-                )
-            except Exception as error:
-                error.add_note("in validation= of te.fit")
-                raise
-            figures |= {f"validation_{name}": x for name, x in measured.items()}
-        figures["learning_rate"] = float(self._figures.learning_rate)
-        figures["seconds"] = seconds
-        self.history.append(self.epoch, figures)
-        self._done, steps = self.epoch, self.batch
-        self.batch = 0
-        self._progress.epoch(self.epoch, figures, steps, self._step.speed())
-        self._faults.look_at_growth(figures["loss"])
-        for callback in self._every_epoch:
-            callback(self)
-        if not self._reason and self._done == self.epochs:
-            self.history.stopped = "epochs"
-        elif not self._reason and self._interrupted:
-            self.history.stopped = "interrupted"
-        self._write()
-
-    # -- one batch
-    def _learn(self, X: Any, y: Any) -> None:
-        """Make a step; or, of a part of a full batch, add up the gradient for one."""
-        feed = self._data.feed
-        try:
-            loss = self._step.loss(X, y)
-            if feed.begins_step(self.batch):
-                self.optimizer.zero_grad()
-            loss.backward()
-            if feed.ends_step(self.batch):
-                self._move(loss)
-            loss.add_to(self._figures)
-        except Exception as error:
-            self._faults.say_where(error)
-            raise
-
-    def _move(self, loss: Loss) -> None:
-        """Move the parameters, unless a gradient is not finite."""
-        self._faults.check_step(*loss.batch)
-        for callback in self._before_step:
-            callback(self)
-        self._figures.learning_rate = self.optimizer.param_groups[0]["lr"]
-        if self.optimizer.has_gradients():  # else the look at the first batch has told
-            self.optimizer.step()
-
-    # -- into the folder
-    def _write(self) -> None:
-        """Write a checkpoint, if there is a folder."""
-        if self._recorder.is_on:
-            self._faults.check_parameters()
-            self._figures.leave_out(self._recorder.write(self._state))
+        return run.train(X, y, batch_size, shuffle, validation)

@@ -1,18 +1,84 @@
-"""When callbacks are called: after each epoch, after every batch, before each step."""
+"""What callbacks are given, a Training, and when they are called."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinygrad_edu import nn, optim
 from tinygrad_edu.optim import schedules
+from tinygrad_edu.training.history import History
 from tinygrad_edu.training.progress import warn
 
-__all__ = ["BeforeStep", "EveryBatch"]
+__all__ = ["BeforeStep", "EveryBatch", "Training"]
 
 _SMALL = 0.01  # of a learning rate, below which training all but stands still
+
+
+class Training:
+    """A run of :func:`tinygrad_edu.fit`, as callbacks see it.
+
+    Parameters
+    ----------
+    model, optimizer, loss, epochs
+        As for :func:`tinygrad_edu.fit`, which makes it.
+
+    Attributes
+    ----------
+    model : Layer
+    optimizer : Optimizer
+    history : History
+        Of the epochs that have ended.
+    epoch : int
+        The one that is under way or has just ended, from 1.
+    epochs : int
+        How many there shall be.
+    batch : int
+        How many batches of this epoch have been learned from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> def watch(training):
+    ...     print(training.epoch, "of", training.epochs, list(training.history.values))
+    ...     training.stop("seen enough")
+    >>> model = te.nn.Linear(1, 1, rng=0)
+    >>> optimizer = te.optim.SGD(model.parameters(), lr=0.1)
+    >>> history = te.fit(model, np.ones((4, 1)), np.ones((4, 1)), epochs=9,
+    ...                  loss=te.nn.mse_loss, optimizer=optimizer, callbacks=[watch],
+    ...                  progress=False)
+    1 of 9 ['loss', 'learning_rate', 'seconds']
+    >>> history.stopped
+    'seen enough'
+    """
+
+    def __init__(
+        self,
+        model: nn.Layer,
+        optimizer: optim.Optimizer,
+        loss: Callable[[Any, Any], Any],
+        epochs: int,
+    ) -> None:
+        self.model, self.optimizer, self.loss = model, optimizer, loss
+        self.epochs = epochs
+        self.history = History()
+        self.epoch, self.batch = 1, 0
+        self._reason = ""  # to stop
+
+    def stop(self, reason: str) -> None:
+        """End the training, after this batch or epoch.
+
+        Parameters
+        ----------
+        reason : str
+            For ``history.stopped``.
+        """
+        self._reason = self.history.stopped = str(reason) or "stopped"
+
+
+# ----------------------------------------------------------------------------- when
 
 
 class EveryBatch:
@@ -135,17 +201,25 @@ def _as_function(callback: Any) -> Callable[[Any], Any]:
     return callback  # type: ignore[no-any-return]
 
 
-def by_moment(callbacks: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+class Moments(NamedTuple):
+    """Functions of the training, by when they are called."""
+
+    before_step: list[Callable[[Training], Any]]
+    every_batch: list[Callable[[Training], Any]]
+    every_epoch: list[Callable[[Training], Any]]
+
+
+def by_moment(callbacks: list[Any]) -> Moments:
     """Return functions to call before each step, after each batch, each epoch."""
-    before, batch, epoch = [], [], []
+    moments = Moments([], [], [])
     for callback in callbacks:
         if isinstance(callback, BeforeStep):
-            before.append(_as_function(callback.callback))
+            moments.before_step.append(_as_function(callback.callback))
         elif isinstance(callback, EveryBatch):
-            batch.append(_as_function(callback.callback))
+            moments.every_batch.append(_as_function(callback.callback))
         else:
-            epoch.append(_as_function(callback))
-    return before, batch, epoch
+            moments.every_epoch.append(_as_function(callback))
+    return moments
 
 
 # ------------------------------------------------------- how long schedules are to last

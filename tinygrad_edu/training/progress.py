@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +85,13 @@ class Progress:
             total = steps * self.epochs if steps else None
         self._bar = tqdm(initial=initial, total=total, unit=unit)
 
-    def batch(self, epoch: int, loss: float) -> None:
-        """Count a batch; ``loss`` is the mean so far."""
+    def batch(self, epoch: int, loss: Callable[[], float]) -> None:
+        """Count a batch; ``loss`` returns the mean so far."""
+        if self._bar is None or self._by_epochs:
+            return
         self._waiting += 1
         if self._is_due():
-            self._show(epoch, f"loss {loss:.4g}{self._figures}")
+            self._show(epoch, f"loss {loss():.4g}{self._figures}")
 
     def epoch(
         self, epoch: int, figures: Mapping[str, float], steps: int, speed: str = ""

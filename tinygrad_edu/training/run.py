@@ -1,12 +1,18 @@
-"""A run of fit: what it knows, and how checkpoints keep it."""
+"""A run of fit: the parts that it has, and the loop over epochs and batches.
+
+The loop is that of the README: loss, zero_grad, backward, step. What stands around it
+are the figures, the callbacks, and the checkpoints.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from tinygrad_edu import nn, optim
 from tinygrad_edu.metrics import Meter
 from tinygrad_edu.randomness import RandomSource
 from tinygrad_edu.training.callbacks import check_monitored
@@ -21,108 +27,205 @@ from tinygrad_edu.training.feed import (
     validation_share,
 )
 from tinygrad_edu.training.history import Figures, History
-from tinygrad_edu.training.moments import begin_schedules, by_moment, checked, inner
+from tinygrad_edu.training.inference import evaluate
+from tinygrad_edu.training.moments import (
+    Training,
+    begin_schedules,
+    by_moment,
+    checked,
+    inner,
+)
 from tinygrad_edu.training.parts import Parts, parameters_of
 from tinygrad_edu.training.progress import Progress, warn
-from tinygrad_edu.training.steps import Step
+from tinygrad_edu.training.steps import Loss, Step
 
-__all__ = ["Training"]
+__all__ = ["Run"]
 
 
-class Training:
-    """A run of :func:`tinygrad_edu.fit`, as callbacks see it.
+class Run:
+    """A run of :func:`tinygrad_edu.fit`.
 
     Parameters
     ----------
-    model, optimizer, loss, epochs, callbacks, checkpoint, rng, progress
-        As for :func:`tinygrad_edu.fit`, which makes it.
-    meter : Meter
-        Of the loss and the metrics.
+    training : Training
+        Where it is; callbacks are given no more.
     step : Step
         Where losses come from.
-
-    Attributes
-    ----------
-    model : Layer
-    optimizer : Optimizer
-    history : History
-        Of the epochs that have ended.
-    epoch : int
-        The one that is under way or has just ended, from 1.
-    epochs : int
-        How many there shall be.
-    batch : int
-        How many batches of this epoch have been learned from.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import tinygrad_edu as te
-    >>> def watch(training):
-    ...     print(training.epoch, "of", training.epochs, list(training.history.values))
-    ...     training.stop("seen enough")
-    >>> model = te.nn.Linear(1, 1, rng=0)
-    >>> optimizer = te.optim.SGD(model.parameters(), lr=0.1)
-    >>> history = te.fit(model, np.ones((4, 1)), np.ones((4, 1)), epochs=9,
-    ...                  loss=te.nn.mse_loss, optimizer=optimizer, callbacks=[watch],
-    ...                  progress=False)
-    1 of 9 ['loss', 'learning_rate', 'seconds']
-    >>> history.stopped
-    'seen enough'
+    metrics, callbacks, progress, checkpoint, rng
+        As for ``fit``.
     """
 
     def __init__(
         self,
-        model: nn.Layer,
-        optimizer: optim.Optimizer,
-        loss: Callable[[Any, Any], Any],
-        epochs: int,
-        *,
-        meter: Meter,
-        checkpoint: str | os.PathLike[str] | None,
-        callbacks: Iterable[Any],
-        rng: RandomSource,
-        progress: bool | str,
+        training: Training,
         step: Step,
+        *,
+        metrics: Any,
+        callbacks: Iterable[Any],
+        progress: bool | str,
+        checkpoint: str | os.PathLike[str] | None,
+        rng: RandomSource,
     ) -> None:
-        self.model = model
-        self.optimizer = optimizer
-        self.loss = loss
-        self.epochs = epochs
-        self.history = History()
-        self.epoch = 1
-        self.batch = 0
-        self._done = 0  # epochs
-        self._figures = Figures(meter)
-        self._callbacks = checked(callbacks, optimizer)
-        self._before_step, self._every_batch, self._every_epoch = by_moment(
-            self._callbacks
-        )
-        self._parts = Parts(model, optimizer, loss, self._callbacks, rng)
-        self._reason = ""  # to stop
+        model, optimizer, loss = training.model, training.optimizer, training.loss
+        self.training, self._step = training, step
+        self._figures = Figures(Meter(metrics, loss, who="fit"))
+        callbacks = checked(callbacks, optimizer)
+        self._calls = by_moment(callbacks)
+        self._parts = Parts(model, optimizer, loss, callbacks, rng)
+        self._progress = Progress(progress, training.epochs)
+        self._recorder = Recorder(checkpoint)
         self._interrupted = False
+        self._validation: tuple[Any, Any] | None = None
         self._data: Pass
         self._faults: Faults
-        self._progress = Progress(progress, epochs)
-        self._validation: tuple[Any, Any] | None = None
-        self._step = step
-        self._recorder = Recorder(checkpoint)
 
-    def stop(self, reason: str) -> None:
-        """End the training, after this batch or epoch.
+    # -- from the first batch to the last
+    def train(
+        self, X: Any, y: Any, batch_size: int | None, shuffle: bool, validation: Any
+    ) -> History:
+        """Train, or go on training, and return the history."""
+        found = self._prepare(X, y, batch_size, shuffle, validation)
+        if found is not None:
+            self._resume(found)
+            if found.has_ended(self.training.epochs):
+                return self.training.history
+        with self._ending(), interruptible(self._interrupt):
+            self._go_through_epochs()
+        return self.training.history
 
-        Parameters
-        ----------
-        reason : str
-            For ``history.stopped``.
-        """
-        self._reason = self.history.stopped = str(reason) or "stopped"
+    @property
+    def _done(self) -> int:
+        """How many epochs have ended."""
+        return len(self.training.history.epochs)
+
+    def _go_through_epochs(self) -> None:
+        """Learn until all epochs are done, or somebody stops it."""
+        while self._done < self.training.epochs and not self._stops():
+            self._begin_epoch()
+            if self._go_through_batches():
+                self._end_epoch()
+            elif self._interrupted:
+                self.training.history.stopped = "interrupted"
+            self._record()
+
+    def _go_through_batches(self) -> bool:
+        """Learn from the batches of an epoch; return whether that were all."""
+        training = self.training
+        for X, y in self._data:
+            self._learn(X, y)
+            training.batch += 1
+            for callback in self._calls.every_batch:
+                callback(training)
+            self._progress.batch(training.epoch, self._figures.loss)
+            if self._stops():
+                # at the last one, maybe; if nobody knows, the next would have told
+                return training.batch == self._data.feed.steps
+            if self._recorder.is_due:
+                self._record()
+        return True
+
+    def _learn(self, X: Any, y: Any) -> None:
+        """Make a step; or, of a part of a full batch, add up the gradient for one."""
+        training, feed = self.training, self._data.feed
+        try:
+            loss = self._step.loss(X, y)
+            if feed.begins_step(training.batch):
+                training.optimizer.zero_grad()
+            loss.backward()
+            if feed.ends_step(training.batch):
+                self._move(loss)
+            loss.add_to(self._figures)
+        except Exception as error:
+            self._faults.say_where(error)
+            raise
+        self._faults.remember(self._figures)
+
+    def _move(self, loss: Loss) -> None:
+        """Move the parameters, unless a gradient is not finite."""
+        training, optimizer = self.training, self.training.optimizer
+        self._faults.check_step(*loss.batch)
+        for callback in self._calls.before_step:
+            callback(training)
+        self._figures.learning_rate = optimizer.param_groups[0]["lr"]
+        if optimizer.has_gradients():  # else the look at the first batch has told
+            optimizer.step()
+
+    def _begin_epoch(self) -> None:
+        """Go through the data anew, or from where a checkpoint has left them."""
+        self.training.epoch = self._done + 1
+        if not self.training.batch:
+            self._data.begin()
+        self._figures.start_clock()
+
+    def _end_epoch(self) -> None:
+        """Measure, say what came of it, and call back."""
+        training, history = self.training, self.training.history
+        if not training.batch:
+            raise ValueError("fit: there is no batch in the epoch")
+        seconds = self._figures.seconds()
+        self._faults.check_parameters()
+        figures = self._figures.result()
+        self._figures.clear()
+        figures |= self._validated()
+        figures["learning_rate"] = float(self._figures.learning_rate)
+        figures["seconds"] = seconds
+        history.append(training.epoch, figures)
+        steps, training.batch = training.batch, 0
+        self._progress.epoch(training.epoch, figures, steps, self._step.speed())
+        self._faults.look_at_growth(figures["loss"])
+        for callback in self._calls.every_epoch:
+            callback(training)
+        if not training._reason and self._done == training.epochs:
+            history.stopped = "epochs"
+        elif not training._reason and self._interrupted:
+            history.stopped = "interrupted"
+
+    def _validated(self) -> dict[str, float]:
+        """Return the figures of the validation."""
+        if self._validation is None:
+            return {}
+        training, functions = self.training, self._figures.meter.functions
+        metrics = {name: functions[name] for name in self._figures.metrics}
+        try:
+            measured = evaluate(
+                training.model, *self._validation, loss=training.loss, metrics=metrics
+            )
+        except Exception as error:
+            error.add_note("in validation= of te.fit")
+            raise
+        return {f"validation_{name}": x for name, x in measured.items()}
+
+    # -- how it ends
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Close the bar, whatever happens, and say why training ended."""
+        training, feed = self.training, self._data.feed
+        self._progress.begin(self._done, training.batch, feed.steps, feed.in_parts)
+        try:
+            yield
+        except KeyboardInterrupt:
+            if self._interrupted:  # Ctrl-C for the second time
+                raise
+            self._interrupted = True  # raised by a callback or the like
+            training.history.stopped = "interrupted"
+        finally:
+            self._progress.end()
+            self._recorder.leave(self._parts.rng)
+        self._recorder.say_what_is_missing()
+
+    def _interrupt(self) -> None:
+        self._interrupted = True
+
+    def _stops(self) -> bool:
+        return self._interrupted or bool(self.training._reason)
 
     # -- before the first batch
-    def _prepare(self, data: tuple[Any, ...], validation: Any) -> Found | None:
-        """Make the feed; return the checkpoint to go on from, if there is one."""
-        X, y, batch_size, shuffle = data
-        feed = self._step.feed(self, X, y, batch_size, shuffle=shuffle)
+    def _prepare(
+        self, X: Any, y: Any, batch_size: int | None, shuffle: bool, validation: Any
+    ) -> Found | None:
+        """Cut the data; return the checkpoint to go on from, if there is one."""
+        training, parts = self.training, self._parts
+        feed = self._step.feed(training, X, y, batch_size, shuffle=shuffle)
         self._figures.in_parts = feed.in_parts
         share = validation_share(validation, y)
         if share is None and validation is not None:
@@ -135,78 +238,111 @@ class Training:
             "metrics": ", ".join(self._figures.metrics),
             "validation": validation_facts(share, self._validation),
         }
-        self._parts.describe(facts)
+        parts.describe(facts)
         found = self._recorder.newest()
         if found is not None:
-            self._parts.check(found, self.epochs)
-        check_monitored(map(inner, self._callbacks), validation)
-        self._parts.begin(found)
+            parts.check(found, training.epochs)
+        check_monitored(map(inner, parts.callbacks), validation)
+        parts.begin(found)
         if share is not None:
             assert isinstance(feed, ArrayFeed)  # of batches, no share is drawn
-            X, y, *others = split_off(feed.X, feed.y, share, self._parts.rng)
-            self._validation = others[0], others[1]
-            feed = self._step.feed(self, X, y, batch_size, shuffle=shuffle)
-        begin_schedules(
-            self._callbacks, self.epochs, feed.steps, resumed=found is not None
-        )
-        self._data = Pass(feed, self._parts.rng)
-        self._faults = Faults(self, self._data)
-        self._step.begin(self, feed, self._faults, self._figures.meter)
-        if self._recorder.is_on and found is None:
+            X, y, *pair = split_off(feed.X, feed.y, share, parts.rng)
+            self._validation = pair[0], pair[1]
+            feed = self._step.feed(training, X, y, batch_size, shuffle=shuffle)
+        resumed = found is not None
+        begin_schedules(parts.callbacks, training.epochs, feed.steps, resumed=resumed)
+        self._data = Pass(feed, parts.rng)
+        self._faults = Faults(training, self._data)
+        self._step.begin(training, feed, self._faults, self._figures.meter)
+        if self._recorder.is_on and not resumed:
             encode(self._state())  # says now what could not be kept
         return found
 
     # -- in checkpoints
+    def _record(self) -> None:
+        """Write a checkpoint, if there is a folder."""
+        if self._recorder.is_on:
+            self._faults.check_parameters()
+            self._figures.leave_out(self._recorder.write(self._state))
+
     def _state(self) -> dict[str, Any]:
         """Return all that the rest of the run depends on."""
-        inside = bool(self.batch)  # an epoch
+        training = self.training
         state = self._parts.state_dict() | {
-            "epochs": self.epochs,
+            "epochs": training.epochs,
             "done": self._done,
-            "batch": self.batch,
-            "reason": self._reason,
-            "history": self.history.state_dict(),
+            "batch": training.batch,
+            "reason": training._reason,
+            "history": training.history.state_dict(),
         }
-        if inside:
+        if training.batch:  # inside an epoch
             figures = self._figures.state_dict()
             state["epoch"] = {"generator": self._data.begun, **figures}
-        if inside and self._data.feed.in_parts:
-            state["gradients"] = [p.grad for p in parameters_of(self.optimizer)]
+            if self._data.feed.in_parts:
+                own = parameters_of(training.optimizer)
+                state["gradients"] = [p.grad for p in own]
         return state
 
-    def _restore(self, found: Found) -> None:
-        """Go on from a checkpoint."""
-        state = found.state
+    def _resume(self, found: Found) -> None:
+        """Go on from a checkpoint, or find that its run has ended."""
+        training, state = self.training, found.state
         self._parts.load_state_dict(state)
-        self.history.load_state_dict(state["history"])
-        self._done, self.batch = state["done"], state["batch"]
-        self.epoch = min(self._done + 1, self.epochs)
-        self.history.resumed_from = self._done
-        if self.batch:
-            epoch = state["epoch"]
-            self._data.resume(epoch["generator"], self.batch)
+        training.history.load_state_dict(state["history"])
+        training.history.resumed_from = self._done
+        training.batch = state["batch"]
+        training.epoch = min(self._done + 1, training.epochs)
+        if training.batch:
+            epoch, gradients = state["epoch"], state.get("gradients", [])
+            self._data.resume(epoch["generator"], training.batch)
             self._figures.load_state_dict(epoch)
-            gradients = state.get("gradients", [])
-            for p, gradient in zip(
-                parameters_of(self.optimizer), gradients, strict=bool(gradients)
-            ):
+            own = parameters_of(training.optimizer)
+            for p, gradient in zip(own, gradients, strict=bool(gradients)):
                 p.grad = gradient
         self._parts.load_generators(state)
         self._recorder.resume(found)
         self._faults.has_looked = True
         self._end_or_go_on(found)
+        self._progress.resumed(
+            self._done,
+            training.batch,
+            training.history.stopped,
+            found.path.parent,
+        )
 
     def _end_or_go_on(self, found: Found) -> None:
         """Decide whether the run of a checkpoint has ended."""
-        if self._done > self.epochs:
+        training, history = self.training, self.training.history
+        if self._done > training.epochs:
             warn(
                 f"fit: {found.path} is of a run of {self._done} epochs, more than "
-                f"epochs={self.epochs}: the model and the history are those after "
+                f"epochs={training.epochs}: the model and the history are those after "
                 f"{self._done}",
                 UserWarning,
             )
-        if found.has_ended(self.epochs):
-            self._reason = found.state["reason"]
-            self.history.stopped = self.history.stopped or "epochs"
+        if found.has_ended(training.epochs):
+            training._reason = found.state["reason"]
+            history.stopped = history.stopped or "epochs"
         else:
-            self.history.stopped = ""
+            history.stopped = ""
+
+
+@contextmanager
+def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Have the first Ctrl-C call ``interrupt``, so that no step is left half made."""
+    usual = signal.default_int_handler
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not usual
+    ):
+        yield
+        return
+
+    def first(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, usual)
+        interrupt()
+
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)

@@ -12,6 +12,7 @@ from tinygrad_edu.metrics import Meter
 from tinygrad_edu.training.faults import Faults
 from tinygrad_edu.training.feed import ArrayFeed, BatchFeed, feed_of, rows_of
 from tinygrad_edu.training.history import Figures
+from tinygrad_edu.training.moments import Training
 
 __all__ = ["LocalStep", "Loss", "Step", "number_of", "step_by"]
 
@@ -37,11 +38,19 @@ class Step(Protocol):
         """Return what is to hold from before the first batch to after the last."""
 
     def feed(
-        self, training: Any, X: Any, y: Any, batch_size: int | None, *, shuffle: bool
+        self,
+        training: Training,
+        X: Any,
+        y: Any,
+        batch_size: int | None,
+        *,
+        shuffle: bool,
     ) -> ArrayFeed | BatchFeed:
         """Return what cuts the data into batches, or refuse them."""
 
-    def begin(self, training: Any, feed: Any, faults: Faults, meter: Meter) -> None:
+    def begin(
+        self, training: Training, feed: Any, faults: Faults, meter: Meter
+    ) -> None:
         """Get ready for the batches of a feed."""
 
     def loss(self, X: Any, y: Any) -> Loss:
@@ -72,7 +81,13 @@ class LocalStep:
         return nullcontext()
 
     def feed(
-        self, training: Any, X: Any, y: Any, batch_size: int | None, *, shuffle: bool
+        self,
+        training: Training,
+        X: Any,
+        y: Any,
+        batch_size: int | None,
+        *,
+        shuffle: bool,
     ) -> ArrayFeed | BatchFeed:
         """Return what cuts the data into batches, or into the parts of one."""
         model, loss = training.model, training.loss
@@ -80,7 +95,9 @@ class LocalStep:
         X, y = rows_of(X) if y is not None else X, rows_of(y)
         return feed_of(X, y, batch_size, shuffle=shuffle, chunks=bool(chunks))
 
-    def begin(self, training: Any, feed: Any, faults: Faults, meter: Meter) -> None:
+    def begin(
+        self, training: Training, feed: Any, faults: Faults, meter: Meter
+    ) -> None:
         """Get ready for the batches of a feed."""
         self._training, self._feed, self._faults = training, feed, faults
 
