@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 import tinygrad_edu as te
-from tinygrad_edu.training import checkpoints, feed
+from tinygrad_edu.training import feed, recorder
 
 EPOCHS = 5
 STEPS = 6  # in each
@@ -128,7 +128,7 @@ def killing(function, count):
 def main(folder, where="", count="0"):
     if where:
         setattr(os, where, killing(getattr(os, where), int(count)))
-    checkpoints.SECONDS_BETWEEN = 0.0  # a checkpoint after every batch
+    recorder.SECONDS_BETWEEN = 0.0  # a checkpoint after every batch
     feed.CHUNK = 5
     slowly = te.training.EveryBatch(lambda training: time.sleep(0.004))
     print("ready", flush=True)

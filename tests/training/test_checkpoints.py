@@ -19,7 +19,7 @@ from resumable import digest, train, train_on_all
 from safetensors import safe_open
 
 import tinygrad_edu as te
-from tinygrad_edu.training import checkpoints, feed
+from tinygrad_edu.training import checkpoints, feed, recorder
 from tinygrad_edu.training.checkpoints import decode, encode
 
 
@@ -36,7 +36,7 @@ def quick_disk(monkeypatch):
 @pytest.fixture
 def every_batch(monkeypatch):
     """A checkpoint after every batch, and small parts of a full batch."""
-    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(recorder, "SECONDS_BETWEEN", 0.0)
     monkeypatch.setattr(feed, "CHUNK", 5)
 
 
@@ -937,7 +937,7 @@ def test_a_damaged_checkpoint_inside_an_epoch_makes_way_for_the_next(
     killed(train, tmp_path, 4)
     newest = tmp_path / names(tmp_path)[-1]
     newest.write_bytes(b"")
-    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 60.0)
+    monkeypatch.setattr(recorder, "SECONDS_BETWEEN", 60.0)
     there = []
 
     def note(training):

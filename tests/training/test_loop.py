@@ -23,8 +23,8 @@ from tinygrad_edu.training import (
     BeforeStep,
     EveryBatch,
     NonFiniteError,
-    checkpoints,
     feed,
+    recorder,
 )
 from tinygrad_edu.training.feed import Selected
 
@@ -474,7 +474,7 @@ def test_seconds_are_those_of_learning(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(os, "fsync", wait)
-    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(recorder, "SECONDS_BETWEEN", 0.0)
     history = fit(
         Slow(3, 3, rng=0),
         *data,

@@ -12,11 +12,11 @@ from tinygrad_edu.distributed.rows import RowNumbers, first, is_dask
 from tinygrad_edu.distributed.workers import Answer, Workers
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.metrics import Meter
-from tinygrad_edu.training.faults import Faults
+from tinygrad_edu.training.faults import Faults, trained
 from tinygrad_edu.training.feed import rows_of
 from tinygrad_edu.training.history import Figures
 from tinygrad_edu.training.moments import Training
-from tinygrad_edu.training.parts import name_of, others, trained
+from tinygrad_edu.training.recorder import name_of, others
 from tinygrad_edu.training.steps import number_of
 
 __all__ = ["ClusterStep"]

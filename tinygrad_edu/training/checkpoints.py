@@ -1,8 +1,7 @@
 """Checkpoints: all that the rest of a run depends on, in files that are whole.
 
-A Recorder knows when they are written, Checkpoints the folder. A file holds arrays as
-safetensors does, and everything else as one JSON text in its metadata, with a checksum
-over both. It takes its name only when it is on the disk.
+A file holds arrays as safetensors does, and everything else as one JSON text in its
+metadata, with a checksum over both. It takes its name only when it is on the disk.
 """
 
 from __future__ import annotations
@@ -12,21 +11,18 @@ import json
 import os
 import re
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.files import written_atomically
-from tinygrad_edu.randomness import Random, set_state
 from tinygrad_edu.saving.weights import DTYPES
 from tinygrad_edu.training.progress import warn
 
-__all__ = ["Checkpoints", "Found", "Recorder", "decode", "differences", "encode"]
+__all__ = ["Checkpoints", "Found", "decode", "encode"]
 
-SECONDS_BETWEEN = 60.0  # from one checkpoint to the next inside an epoch
 KEPT = 3  # files
 _FORMAT = "tinygrad_edu checkpoint 1"
 _NAME = re.compile(r"checkpoint-(\d+)-(\d+)\.safetensors")
@@ -44,78 +40,6 @@ class Found(NamedTuple):
         """Whether nothing is left to do, if there shall be so many epochs."""
         stopped = bool(self.state["reason"]) and self.state["epochs"] >= epochs
         return stopped or bool(self.state["done"] >= epochs)
-
-
-class Recorder:
-    """When checkpoints of a run are written, and what became of the last one.
-
-    Parameters
-    ----------
-    folder : path or None
-        Without one, none is ever written.
-    """
-
-    def __init__(self, folder: str | os.PathLike[str] | None) -> None:
-        self._checkpoints = None if folder is None else Checkpoints(folder)
-        self._written_at = time.perf_counter()
-        self._failed: OSError | None = None  # why the last one was not written
-        self._kept: dict[str, Any] | None = None  # fit's generator in the last one
-
-    def newest(self) -> Found | None:
-        """Return the checkpoint to go on from, if there is one."""
-        return None if self._checkpoints is None else self._checkpoints.newest()
-
-    def resume(self, found: Found) -> None:
-        """Take note of the checkpoint that the run goes on from."""
-        self._kept = found.state["generators"]["fit"]
-
-    @property
-    def is_on(self) -> bool:
-        """Whether there is a folder."""
-        return self._checkpoints is not None
-
-    @property
-    def is_due(self) -> bool:
-        """Whether, inside an epoch, it is time for another one."""
-        return self.is_on and time.perf_counter() - self._written_at >= SECONDS_BETWEEN
-
-    def write(self, state_of_run: Callable[[], Mapping[str, Any]]) -> float:
-        """Write a checkpoint; return how long it took, in s."""
-        assert self._checkpoints is not None
-        begun = time.perf_counter()
-        try:
-            state = state_of_run()
-            self._checkpoints.write(state["done"], state["batch"], state)
-            self._kept = state["generators"]["fit"]
-            self._failed = None
-        except OSError as error:
-            self._failed = error
-            warn(
-                f"fit: no checkpoint could be written into {self._checkpoints.folder} "
-                f"({error}). Those written before are whole. Training goes on, and "
-                "tries again with the next one",
-                RuntimeWarning,
-            )
-        self._written_at = time.perf_counter()
-        return self._written_at - begun
-
-    def leave(self, rng: Random) -> None:
-        """Leave fit's generator as in the last one, so that the same call goes on."""
-        if self._kept is not None:
-            set_state(rng, self._kept)
-
-    def say_what_is_missing(self) -> None:
-        """Warn if the end of the run is in no checkpoint."""
-        if self._failed is not None:
-            warn(
-                "fit: the end of the training is in no checkpoint "
-                f"({self._failed}). The result is in the model: te.save(model, path) "
-                "keeps it elsewhere",
-                RuntimeWarning,
-            )
-
-
-# ------------------------------------------------------------------------ the folder
 
 
 class Checkpoints:
@@ -304,44 +228,3 @@ def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> str:
         digest.update(f"\n{name} {kind} {x.shape}\n".encode())
         digest.update(np.asarray(x, order="C").data)
     return digest.hexdigest()
-
-
-# --------------------------------------------------------- whose checkpoint is it?
-
-
-def differences(saved: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
-    """Say where two descriptions of a run differ, a line for each fact.
-
-    Parameters
-    ----------
-    saved, own : mapping
-        Of what may stand in JSON; nested ones are compared fact by fact.
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> differences({"model": {"w": "(2,)"}}, {"model": {"w": "(3,)"}})
-    ['model.w: (2,) in the checkpoint, (3,) here']
-    """
-    facts, others = dict(_flat(saved, "")), dict(_flat(own, ""))
-    lines = []
-    for name in {**facts, **others}:
-        in_file = f"{facts[name]} in the checkpoint" if name in facts else ""
-        here = f"{others[name]} here" if name in others else "not here"
-        if facts.get(name, _NONE) != others.get(name, _NONE):
-            lines.append(f"{name}: {in_file or 'not in the checkpoint'}, {here}")
-    return lines
-
-
-_NONE = object()
-
-
-def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for name, part in value.items():
-            yield from _flat(part, f"{path}.{name}" if path else name)
-    else:
-        yield path, value

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import nn
+from tinygrad_edu import nn, optim
 from tinygrad_edu.diagnosis.advice import advise, as_the_output, growth
 from tinygrad_edu.diagnosis.entries import arrays_not_finite
 from tinygrad_edu.diagnosis.nonfinite import (
@@ -22,10 +22,9 @@ from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.training.feed import Pass
 from tinygrad_edu.training.history import Figures
 from tinygrad_edu.training.moments import Training
-from tinygrad_edu.training.parts import parameters_of, trained
 from tinygrad_edu.training.progress import warn
 
-__all__ = ["Faults"]
+__all__ = ["Faults", "trained"]
 
 _READ = 65_536  # labels
 _FEW = 8  # rows of which the loss is too much a matter of chance
@@ -48,7 +47,7 @@ class Faults:
 
     def __init__(self, training: Training, data: Pass) -> None:
         self._training, self._data = training, data
-        self._watched = watched(parameters_of(training.optimizer))
+        self._watched = watched([p for _, p in self._trained()])
         self.has_looked = False
         self._hint = ""  # how y would have the shape of the output
         self._first_loss: float | None = None  # that training began with
@@ -154,6 +153,16 @@ class Faults:
 
     def _trained(self) -> Iterator[tuple[str, Tensor]]:
         return trained(self._training.model, self._training.optimizer)
+
+
+def trained(
+    model: nn.Layer, optimizer: optim.Optimizer
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield what an optimiser moves, with the names that the model has for it."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    moved = (p for group in optimizer.param_groups for p in group["params"])
+    for number, p in enumerate(moved):
+        yield names.get(id(p), p.name or f"number {number}"), p
 
 
 # ----------------------------------------------------------------------- in the data

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from tinygrad_edu.metrics import Meter
-from tinygrad_edu.randomness import RandomSource
+from tinygrad_edu.randomness import RandomSource, generator
 from tinygrad_edu.training.callbacks import check_monitored
-from tinygrad_edu.training.checkpoints import Found, Recorder, encode
-from tinygrad_edu.training.faults import Faults
+from tinygrad_edu.training.checkpoints import Found
+from tinygrad_edu.training.faults import Faults, trained
 from tinygrad_edu.training.feed import (
     ArrayFeed,
     Pass,
@@ -35,8 +35,8 @@ from tinygrad_edu.training.moments import (
     checked,
     inner,
 )
-from tinygrad_edu.training.parts import Parts, parameters_of
 from tinygrad_edu.training.progress import Progress, warn
+from tinygrad_edu.training.recorder import Parts, Recorder
 from tinygrad_edu.training.steps import Loss, Step
 
 __all__ = ["Run"]
@@ -66,14 +66,16 @@ class Run:
         checkpoint: str | os.PathLike[str] | None,
         rng: RandomSource,
     ) -> None:
-        model, optimizer, loss = training.model, training.optimizer, training.loss
         self.training, self._step = training, step
-        self._figures = Figures(Meter(metrics, loss, who="fit"))
-        callbacks = checked(callbacks, optimizer)
-        self._calls = by_moment(callbacks)
-        self._parts = Parts(model, optimizer, loss, callbacks, rng)
+        self._figures = Figures(Meter(metrics, training.loss, who="fit"))
+        self._callbacks = checked(callbacks, training.optimizer)
+        self._calls = by_moment(self._callbacks)
+        self._rng = generator(rng)
         self._progress = Progress(progress, training.epochs)
-        self._recorder = Recorder(checkpoint)
+        self._recorder: Recorder | None = None
+        if checkpoint is not None:
+            parts = Parts(training, self._callbacks, self._rng, rng is not None)
+            self._recorder = Recorder(checkpoint, parts)
         self._interrupted = False
         self._validation: tuple[Any, Any] | None = None
         self._data: Pass
@@ -120,7 +122,7 @@ class Run:
             if self._stops():
                 # at the last one, maybe; if nobody knows, the next would have told
                 return training.batch == self._data.feed.steps
-            if self._recorder.is_due:
+            if self._recorder is not None and self._recorder.is_due:
                 self._record()
         return True
 
@@ -210,8 +212,10 @@ class Run:
             training.history.stopped = "interrupted"
         finally:
             self._progress.end()
-            self._recorder.leave(self._parts.rng)
-        self._recorder.say_what_is_missing()
+            if self._recorder is not None:
+                self._recorder.leave()
+        if self._recorder is not None:
+            self._recorder.say_what_is_missing()
 
     def _interrupt(self) -> None:
         self._interrupted = True
@@ -224,7 +228,7 @@ class Run:
         self, X: Any, y: Any, batch_size: int | None, shuffle: bool, validation: Any
     ) -> Found | None:
         """Cut the data; return the checkpoint to go on from, if there is one."""
-        training, parts = self.training, self._parts
+        training, recorder = self.training, self._recorder
         feed = self._step.feed(training, X, y, batch_size, shuffle=shuffle)
         self._figures.in_parts = feed.in_parts
         share = validation_share(validation, y)
@@ -238,37 +242,37 @@ class Run:
             "metrics": ", ".join(self._figures.metrics),
             "validation": validation_facts(share, self._validation),
         }
-        parts.describe(facts)
-        found = self._recorder.newest()
-        if found is not None:
-            parts.check(found, training.epochs)
-        check_monitored(map(inner, parts.callbacks), validation)
-        parts.begin(found)
+        found = None if recorder is None else recorder.newest(facts, training.epochs)
+        check_monitored(map(inner, self._callbacks), validation)
+        if recorder is not None:
+            recorder.begin(found)
         if share is not None:
             assert isinstance(feed, ArrayFeed)  # of batches, no share is drawn
-            X, y, *pair = split_off(feed.X, feed.y, share, parts.rng)
+            X, y, *pair = split_off(feed.X, feed.y, share, self._rng)
             self._validation = pair[0], pair[1]
             feed = self._step.feed(training, X, y, batch_size, shuffle=shuffle)
-        resumed = found is not None
-        begin_schedules(parts.callbacks, training.epochs, feed.steps, resumed=resumed)
-        self._data = Pass(feed, parts.rng)
+        is_new = found is None
+        begin_schedules(
+            self._callbacks, training.epochs, feed.steps, resumed=not is_new
+        )
+        self._data = Pass(feed, self._rng)
         self._faults = Faults(training, self._data)
         self._step.begin(training, feed, self._faults, self._figures.meter)
-        if self._recorder.is_on and not resumed:
-            encode(self._state())  # says now what could not be kept
+        if recorder is not None and is_new:
+            recorder.check(self._state())
         return found
 
     # -- in checkpoints
     def _record(self) -> None:
         """Write a checkpoint, if there is a folder."""
-        if self._recorder.is_on:
+        if self._recorder is not None:
             self._faults.check_parameters()
             self._figures.leave_out(self._recorder.write(self._state))
 
     def _state(self) -> dict[str, Any]:
-        """Return all that the rest of the run depends on."""
+        """Return all that the rest of the run depends on, besides its parts."""
         training = self.training
-        state = self._parts.state_dict() | {
+        state = {
             "epochs": training.epochs,
             "done": self._done,
             "batch": training.batch,
@@ -279,14 +283,15 @@ class Run:
             figures = self._figures.state_dict()
             state["epoch"] = {"generator": self._data.begun, **figures}
             if self._data.feed.in_parts:
-                own = parameters_of(training.optimizer)
-                state["gradients"] = [p.grad for p in own]
+                own = trained(training.model, training.optimizer)
+                state["gradients"] = [p.grad for _, p in own]
         return state
 
     def _resume(self, found: Found) -> None:
         """Go on from a checkpoint, or find that its run has ended."""
-        training, state = self.training, found.state
-        self._parts.load_state_dict(state)
+        training, state, recorder = self.training, found.state, self._recorder
+        assert recorder is not None
+        recorder.load(found)
         training.history.load_state_dict(state["history"])
         training.history.resumed_from = self._done
         training.batch = state["batch"]
@@ -295,11 +300,10 @@ class Run:
             epoch, gradients = state["epoch"], state.get("gradients", [])
             self._data.resume(epoch["generator"], training.batch)
             self._figures.load_state_dict(epoch)
-            own = parameters_of(training.optimizer)
-            for p, gradient in zip(own, gradients, strict=bool(gradients)):
+            own = trained(training.model, training.optimizer)
+            for (_, p), gradient in zip(own, gradients, strict=bool(gradients)):
                 p.grad = gradient
-        self._parts.load_generators(state)
-        self._recorder.resume(found)
+        recorder.load_generators(found)
         self._faults.has_looked = True
         self._end_or_go_on(found)
         self._progress.resumed(

@@ -1,7 +1,9 @@
-"""What a run is made of: told as text, kept in checkpoints, compared with theirs."""
+"""What checkpoints hold of a run, when they are written, and whose run they are of."""
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -10,17 +12,102 @@ import numpy as np
 from tinygrad_edu import nn, optim
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.optim.schedules import Schedule
-from tinygrad_edu.randomness import (
-    Random,
-    RandomSource,
-    generator,
-    set_state,
-    state_of,
-)
-from tinygrad_edu.training.checkpoints import Found, differences
-from tinygrad_edu.training.moments import inner
+from tinygrad_edu.randomness import Random, set_state, state_of
+from tinygrad_edu.training.checkpoints import Checkpoints, Found, encode
+from tinygrad_edu.training.faults import trained
+from tinygrad_edu.training.moments import Training, inner
+from tinygrad_edu.training.progress import warn
 
-__all__ = ["Parts", "name_of", "others", "parameters_of", "trained"]
+__all__ = ["Parts", "Recorder", "name_of", "others"]
+
+SECONDS_BETWEEN = 60.0  # from one checkpoint to the next inside an epoch
+
+
+class Recorder:
+    """Keeps a run in a folder, and takes it up from there.
+
+    Parameters
+    ----------
+    folder : path
+    parts : Parts
+        Of the run.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], parts: Parts) -> None:
+        self._parts, self._checkpoints = parts, Checkpoints(folder)
+        self._written_at = time.perf_counter()
+        self._failed: OSError | None = None  # why the last one was not written
+        self._kept: dict[str, Any] | None = None  # fit's generator in the last one
+
+    # -- before the first batch
+    def newest(self, facts: Mapping[str, Any], epochs: int) -> Found | None:
+        """Return the checkpoint to go on from, if there is one; refuse another run's.
+
+        ``facts`` are what can be said of the run, besides its parts.
+        """
+        self._parts.describe(facts)
+        found = self._checkpoints.newest()
+        if found is not None:
+            self._parts.check(found, epochs)
+        return found
+
+    def begin(self, found: Found | None) -> None:
+        """Let fit's generator draw from where the run began, and remember that."""
+        self._parts.begin(found)
+
+    def check(self, state: dict[str, Any]) -> None:
+        """Say now what no checkpoint could hold."""
+        encode(self._parts.state_dict() | state)
+
+    def load(self, found: Found) -> None:
+        """Give the parts of the run the state that they had."""
+        self._parts.load_state_dict(found.state)
+
+    def load_generators(self, found: Found) -> None:
+        """Let all generators draw on as they would have, when nothing else draws."""
+        self._parts.load_generators(found.state)
+        self._kept = found.state["generators"]["fit"]
+
+    # -- while it goes on
+    @property
+    def is_due(self) -> bool:
+        """Whether, inside an epoch, it is time for another one."""
+        return time.perf_counter() - self._written_at >= SECONDS_BETWEEN
+
+    def write(self, state_of_run: Callable[[], dict[str, Any]]) -> float:
+        """Write a checkpoint; return how long it took, in s."""
+        begun = time.perf_counter()
+        try:
+            state = self._parts.state_dict() | state_of_run()
+            self._checkpoints.write(state["done"], state["batch"], state)
+            self._kept = state["generators"]["fit"]
+            self._failed = None
+        except OSError as error:
+            self._failed = error
+            warn(
+                f"fit: no checkpoint could be written into {self._checkpoints.folder} "
+                f"({error}). Those written before are whole. Training goes on, and "
+                "tries again with the next one",
+                RuntimeWarning,
+            )
+        self._written_at = time.perf_counter()
+        return self._written_at - begun
+
+    # -- at the end
+    def leave(self) -> None:
+        """Leave fit's generator as in the last one, so that the same call goes on."""
+        if self._kept is not None:
+            set_state(self._parts.rng, self._kept)
+
+    def say_what_is_missing(self) -> None:
+        """Warn if the end of the run is in no checkpoint."""
+        if self._failed is not None:
+            warn(
+                "fit: the end of the training is in no checkpoint "
+                f"({self._failed}). The result is in the model: te.save(model, path) "
+                "keeps it elsewhere",
+                RuntimeWarning,
+            )
 
 
 class Parts:
@@ -28,34 +115,25 @@ class Parts:
 
     Parameters
     ----------
-    model : Layer
-    optimizer : Optimizer
-    loss : callable
+    training : Training
     callbacks : list
-    rng : int, Generator, RandomState or None
-        That of ``fit``. Those in attributes of the others are found.
-
-    Attributes
-    ----------
     rng : Generator or RandomState
-        From the seed, if there was one.
+        That of ``fit``. Those in attributes of the others are found.
+    is_seeded : bool
+        Whether it came from the user, and must be that of a checkpoint.
     """
 
     def __init__(
-        self,
-        model: nn.Layer,
-        optimizer: optim.Optimizer,
-        loss: Callable[[Any, Any], Any],
-        callbacks: list[Any],
-        rng: RandomSource,
+        self, training: Training, callbacks: list[Any], rng: Random, is_seeded: bool
     ) -> None:
-        self.model, self.optimizer, self.loss = model, optimizer, loss
-        self.callbacks = callbacks
-        self.rng = generator(rng)
-        self._given = None if rng is None else state_of(self.rng)
-        self._begun: dict[str, Any] = {}  # that of rng as the run began
+        self.model, self.optimizer = training.model, training.optimizer
+        self.loss, self.callbacks, self.rng = training.loss, callbacks, rng
+        self._given = state_of(rng) if is_seeded else None
+        self._begun: dict[str, Any] = {}  # the state of rng as the run began
         self._facts: dict[str, Any] = {}
-        self._generators = _generators(("fit", self.rng), model, optimizer, loss)
+        self._generators = _generators(
+            ("fit", rng), self.model, self.optimizer, self.loss
+        )
         self._stateful = [
             c
             for c in map(inner, callbacks)
@@ -170,27 +248,10 @@ class Parts:
             set_state(rng, state["generators"][name])
 
 
-# ------------------------------------------------------------ what an optimiser moves
-
-
-def parameters_of(optimizer: optim.Optimizer) -> list[Tensor]:
-    """Return all that an optimiser moves, in its order."""
-    return [p for group in optimizer.param_groups for p in group["params"]]
-
-
-def trained(
-    model: nn.Layer, optimizer: optim.Optimizer
-) -> Iterator[tuple[str, Tensor]]:
-    """Yield what an optimiser moves, with the names that the model has for it."""
-    names = {id(p): name for name, p in model.named_parameters()}
-    for number, p in enumerate(parameters_of(optimizer)):
-        yield names.get(id(p), p.name or f"number {number}"), p
-
-
 def others(model: nn.Layer, optimizer: optim.Optimizer) -> list[Tensor]:
     """Return what an optimiser moves, but the model does not hold."""
     own = {id(p) for p in model.parameters()}
-    return [p for p in parameters_of(optimizer) if id(p) not in own]
+    return [p for _, p in trained(model, optimizer) if id(p) not in own]
 
 
 # ------------------------------------------------------------------------- as text
@@ -271,3 +332,44 @@ def _generators(first: tuple[str, Random], *wholes: Any) -> list[tuple[str, Rand
                     for place, (name, part) in enumerate(parts)
                 ][::-1]
     return list(found.values())
+
+
+# --------------------------------------------------------- whose checkpoint is it?
+
+
+def differences(saved: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
+    """Say where two descriptions of a run differ, a line for each fact.
+
+    Parameters
+    ----------
+    saved, own : mapping
+        Of what may stand in JSON; nested ones are compared fact by fact.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> differences({"model": {"w": "(2,)"}}, {"model": {"w": "(3,)"}})
+    ['model.w: (2,) in the checkpoint, (3,) here']
+    """
+    facts, others = dict(_flat(saved, "")), dict(_flat(own, ""))
+    lines = []
+    for name in {**facts, **others}:
+        in_file = f"{facts[name]} in the checkpoint" if name in facts else ""
+        here = f"{others[name]} here" if name in others else "not here"
+        if facts.get(name, _NONE) != others.get(name, _NONE):
+            lines.append(f"{name}: {in_file or 'not in the checkpoint'}, {here}")
+    return lines
+
+
+_NONE = object()
+
+
+def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for name, part in value.items():
+            yield from _flat(part, f"{path}.{name}" if path else name)
+    else:
+        yield path, value
