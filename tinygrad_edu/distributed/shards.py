@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.memory import keep_freed_memory
 
 __all__ = ["Learned", "Mapped", "Node", "Part", "joined", "learn", "packed", "total"]
 
@@ -220,6 +221,7 @@ def learn(
     -------
     Learned
     """
+    keep_freed_memory()
     begun = time.perf_counter()
     own = _copy_of(payload)
     _unpack(np.asarray(state), [*own.parameters, *own.buffers])

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from tinygrad_edu import nn, training
+from tinygrad_edu.engine.memory import keep_freed_memory
 from tinygrad_edu.nn.borrowing import in_training_mode
 
 __all__ = ["minimized"]
@@ -52,6 +53,7 @@ def minimized(
     ValueError
         If it came to a nan or infinity.
     """
+    keep_freed_memory()
     parameters = [p for p in model.parameters() if p.requires_grad]
     ends = np.cumsum([p.size for p in parameters])
     history = training.History()

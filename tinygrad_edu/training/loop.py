@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import nn, optim
+from tinygrad_edu.engine.memory import keep_freed_memory
 from tinygrad_edu.nn.borrowing import in_training_mode
 from tinygrad_edu.randomness import RandomSource
 from tinygrad_edu.training.history import History
@@ -199,6 +200,7 @@ def fit(
         raise ValueError(
             f'fit: progress must be True, False or "bar", got {progress!r}'
         )
+    keep_freed_memory()
     step = step_by(client)
     training = Training(model, optimizer, loss, int(epochs))
     with in_training_mode(model), step.surroundings():
