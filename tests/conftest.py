@@ -14,6 +14,9 @@ from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.engine.recording import RECORDING, RUN
 
 
+collect_ignore = ["support/without_fast.py"]  # it must come before the package does
+
+
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     """A generator of random numbers, seeded by the test's name.

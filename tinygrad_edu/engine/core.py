@@ -324,7 +324,7 @@ class Op(Declaration):
     ----------
     forward : callable
         The function that computes it.
-    numpy, symbol, operator, elementwise, adapter, residuals, results, texts, cases
+    **declaration
         As for :func:`tinygrad_edu.op`.
 
     Attributes
@@ -345,6 +345,9 @@ class Op(Declaration):
     (('a', 'b'), 'b')
     >>> te.OPS["sum"].metadata
     {'axis': None, 'keepdims': False}
+    >>> result, residuals = te.OPS["exp"].compute([0.0], {})
+    >>> float(result), dict(residuals)
+    (1.0, {})
     """
 
     def __init__(self, forward: Callable[..., Any], **declaration: Any) -> None:
@@ -360,7 +363,22 @@ class Op(Declaration):
         return self.call(*args, **kwargs)
 
     def compute(self, values: Sequence[Any], kwargs: Any) -> tuple[Any, Any]:
-        """Return the result for arrays, and by name the by-products for the rules."""
+        """Return the result for arrays, and the by-products of it for the rules.
+
+        Parameters
+        ----------
+        values : sequence of ndarray
+            The arrays, of the shapes that the operation takes.
+        kwargs : mapping
+            The metadata, complete.
+
+        Returns
+        -------
+        result : ndarray or tuple of ndarray
+            A named tuple for an operation of several results.
+        residuals : mapping of str to ndarray
+            Empty for an operation that declares none.
+        """
         data, residuals = self.forward(*values, **kwargs), NOTHING
         if self.residuals:
             data, *rest = data
@@ -468,7 +486,7 @@ def _call_of(op: Op) -> Callable[..., Any]:
             arrays, kwargs = op.adapter(*args, **kwargs)
             args = tuple(arrays)
         if names:
-            kwargs = op.filled_in(kwargs)
+            kwargs = op._filled_in(kwargs)
         values: list[Any] = []
         tracked = False
         for x in args:

@@ -156,7 +156,7 @@ class Declaration:
         in_order = [rules[name] for name in self.arguments]
         self.rules = _EveryPosition(in_order[0]) if self.variadic else in_order
 
-    def filled_in(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _filled_in(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return the metadata with defaults; refuse what is missing or a Tensor."""
         for name, value in kwargs.items():
             if isinstance(value, ArrayBehaviour):
