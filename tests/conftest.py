@@ -13,7 +13,6 @@ from tinygrad_edu.engine.core import OPS, Tensor
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.engine.recording import RECORDING, RUN
 
-
 collect_ignore = ["support/without_fast.py"]  # it must come before the package does
 
 
