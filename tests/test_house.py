@@ -284,6 +284,7 @@ def test_importing_the_package_pulls_in_nothing_heavy():
     }
     assert f"{NAME}.engine.core" in loaded
     assert loaded & heavy == set()
+    assert {name for name in loaded if "onnx" in name} == set()  # seldom asked for
 
 
 def test_on_one_machine_nobody_asks_for_the_engines_of_many(tmp_path):

@@ -71,7 +71,7 @@ __all__ += ops.__all__
 
 if TYPE_CHECKING:
     from tinygrad_edu.estimators import NeuralNetClassifier, NeuralNetRegressor
-    from tinygrad_edu.saving import export_onnx
+    from tinygrad_edu.saving.onnx_file import export_onnx
 
     __version__: str
 else:
@@ -83,9 +83,9 @@ else:
 
             return getattr(estimators, name)
         if name == "export_onnx":
-            from tinygrad_edu import saving
+            from tinygrad_edu.saving import onnx_file
 
-            return saving.export_onnx
+            return onnx_file.export_onnx
         if name == "__version__":
             from importlib import metadata
 

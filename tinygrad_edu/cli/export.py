@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygrad_edu import saving
 from tinygrad_edu.cli.arguments import (
     FINE,
     Commands,
@@ -18,6 +17,7 @@ from tinygrad_edu.cli.arguments import (
     picture_shape,
     read_shapes,
 )
+from tinygrad_edu.saving import onnx_file
 
 
 def add(commands: Commands) -> None:
@@ -56,7 +56,7 @@ def _run(parser: Parser, options: argparse.Namespace) -> int:
         parser.error('the model takes no digit: give --shape, such as "(3,)"')
     dtype = np.int64 if options.integers else np.float32
     try:
-        written = saving.export_onnx(model, options.out, shape, dtype=dtype)
+        written = onnx_file.export_onnx(model, options.out, shape, dtype=dtype)
     except TypeError as error:  # of the model, or of what it returns
         raise ValueError(f"{options.weights.name}: {in_one_line(error)}") from error
     print(f"Written: {written}, for rows of shape {shape}")

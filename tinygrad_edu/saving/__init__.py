@@ -1,5 +1,1 @@
-"""Models for other runtimes: a recorded graph becomes a file of ONNX."""
-
-from tinygrad_edu.saving.onnx_file import export_onnx
-
-__all__ = ["export_onnx"]
+"""Files of weights, PyTorch's among them, and of ONNX for other runtimes."""
