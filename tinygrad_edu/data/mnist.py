@@ -8,7 +8,6 @@ import math
 import os
 import struct
 import sys
-import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -363,6 +362,8 @@ def _check_md5(
 
 
 def _read_cache(cache: Path) -> list[npt.NDArray[np.uint8]]:
+    import zipfile  # here: importing the package must stay cheap
+
     advice = "Delete the file; the next call downloads MNIST again."
     names = [file.name for file in _FILES]
     # Opened here: from a damaged zip file np.load does not close what it opens.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import sys
 import tempfile
-import webbrowser
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -363,6 +362,8 @@ class Drawing:
             if getattr(get_ipython(), "kernel", None) is not None:
                 display(self)
                 return
+        import webbrowser  # here: importing the package must stay cheap
+
         folder = Path(tempfile.mkdtemp(prefix="tinygrad-edu-"))
         page = self.save(folder / "drawing.html")
         if not webbrowser.open(page.as_uri()):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,6 +226,8 @@ class Profile:
         return f"<Profile of {self.title}; print it, or .draw() or .plot() it>"
 
     def _repr_html_(self) -> str:
+        from html import escape  # here: importing the package must stay cheap
+
         said = escape(" ".join(self._sentences()))
         texts = [f"<p><b>{escape(self.title)}</b><br>{said}</p>"]
         for kind, costs in self._tables(_TOP):
@@ -370,6 +371,8 @@ def _percent(share: float) -> str:
 
 
 def _row(tag: str, cells: Sequence[str]) -> str:
+    from html import escape
+
     left, right = 'style="text-align:left"', 'style="text-align:right"'
     row = "".join(
         f"<{tag} {right if i else left}>{escape(cell)}</{tag}>"
