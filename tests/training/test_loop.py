@@ -911,6 +911,11 @@ def test_a_label_outside_the_classes_is_told_with_its_row_before_any_step(
         ({"metrics": "precision"}, ValueError, "no metric 'precision'"),
         ({"rng": "seed"}, TypeError, "rng must be a seed"),
         ({"checkpoint": True}, TypeError, "must be the path of a folder, got bool"),
+        (
+            {"client": "here:8786"},
+            TypeError,
+            "must be a dask.distributed.Client, got s",
+        ),
     ],
 )
 def test_a_wrong_argument_is_refused(changes, error, message, data):

@@ -27,6 +27,7 @@ class ClusterStep:
 
     Parameters
     ----------
+    training : Training
     client : dask.distributed.Client
 
     Raises
@@ -37,9 +38,12 @@ class ClusterStep:
         If it is closed.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, training: Training, client: Any) -> None:
         _check_client(client)
-        self._client = client
+        self._training, self._client = training, client
+        self._feed: RowNumbers
+        self._faults: Faults
+        self._meter: Meter
         self._workers: Workers | None = None  # from the first batch on
 
     def surroundings(self) -> AbstractContextManager[Any]:
@@ -48,24 +52,15 @@ class ClusterStep:
         return context
 
     def feed(
-        self,
-        training: Training,
-        X: Any,
-        y: Any,
-        batch_size: int | None,
-        *,
-        shuffle: bool,
+        self, X: Any, y: Any, batch_size: int | None, *, shuffle: bool
     ) -> RowNumbers:
         """Return what makes batches of the numbers of rows; refuse what has none."""
-        _check_data(training.model, training.loss, X, y)
+        _check_data(self._training.model, self._training.loss, X, y)
         return RowNumbers(rows_of(X), rows_of(y), batch_size, shuffle=shuffle)
 
-    def begin(
-        self, training: Training, feed: RowNumbers, faults: Faults, meter: Meter
-    ) -> None:
+    def begin(self, feed: RowNumbers, faults: Faults, meter: Meter) -> None:
         """Get ready for the batches of a feed."""
-        self._training, self._feed = training, feed
-        self._faults, self._meter = faults, meter
+        self._feed, self._faults, self._meter = feed, faults, meter
 
     def loss(self, rows: Any, _: Any) -> _Loss:
         """Return the loss of the rows of these numbers, with its gradient."""

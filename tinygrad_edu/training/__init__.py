@@ -11,9 +11,9 @@ from tinygrad_edu.training.callbacks import (
     LivePlot,
     ModelCheckpoint,
 )
+from tinygrad_edu.training.fitting import fit
 from tinygrad_edu.training.history import History
 from tinygrad_edu.training.inference import evaluate, predict
-from tinygrad_edu.training.loop import fit
 from tinygrad_edu.training.moments import BeforeStep, EveryBatch, Training
 
 __all__ = [

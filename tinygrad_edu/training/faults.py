@@ -69,11 +69,12 @@ class Faults:
 
     def remember(self, figures: Figures) -> None:
         """Remember the loss that training began with; of few rows it is chance."""
-        if figures.in_parts:  # the loss of an epoch is the first of all rows
+        if figures.in_parts:  # the first of all rows is that of an epoch
             return
-        begins = not self._training.history.epochs and figures.rows <= _FEW
-        if begins or self._first_loss is None:
-            self._first_loss = figures.loss()
+        known = self._first_loss is not None
+        if known and (figures.rows > _FEW or self._training.history.epochs):
+            return
+        self._first_loss = figures.loss()
 
     def look_at_growth(self, loss: float) -> None:
         """Warn, once, if the loss of an epoch is far above that of the beginning."""

@@ -13,7 +13,7 @@ from tinygrad_edu.data.batching import Batches
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.randomness import Random, set_state, state_of
 
-__all__ = ["ArrayFeed", "BatchFeed", "Pass", "Selected", "feed_of", "split_off"]
+__all__ = ["ArrayFeed", "BatchFeed", "Feed", "Pass", "Selected", "feed_of", "split_off"]
 
 CHUNK = 1000  # rows at a time: the same sum, but what is between stays in the cache
 
@@ -50,22 +50,55 @@ class Together:
         return tuple(part[rows] for part in self.parts)
 
 
-class ArrayFeed:
-    """Arrays, or whatever else has rows, cut into batches.
+class Feed:
+    """What the batches of each epoch come from.
 
     Attributes
     ----------
     in_parts : bool
         Whether the batches are the parts of a full batch, of which all make one step.
-    steps : int
-        Batches in an epoch.
+    steps : int or None
+        Batches in an epoch, if that is known.
+    rows : int
+        In an epoch; 0 if that is unknown.
     """
+
+    in_parts = False
+    steps: int | None = None
+    rows = 0
+
+    def epoch(self, rng: Random) -> Iterator[tuple[Any, Any]]:
+        """Return the batches of the next epoch, in an order drawn from ``rng``."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, Any]:
+        """Return what can be said of the data without looking at them all."""
+        raise NotImplementedError
+
+    def begins_step(self, batch: int) -> bool:
+        """Whether a batch, counted from 0, is the first part of a step."""
+        return not self.in_parts or batch == 0
+
+    def ends_step(self, batch: int) -> bool:
+        """Whether a batch, counted from 0, is the last part of a step."""
+        return not self.in_parts or batch + 1 == self.steps
+
+    def numbers(self, rows: Any) -> Any:
+        """Return which rows of what the user gave these rows are."""
+        return rows
+
+    def labels(self) -> Any:
+        """Return all that the user gave as y; None if it comes batch by batch."""
+        return None
+
+
+class ArrayFeed(Feed):
+    """Arrays, or whatever else has rows, cut into batches."""
 
     def __init__(
         self, X: Any, y: Any, batch_size: int | None, *, shuffle: bool, chunks: bool
     ) -> None:
         self.X, self.y = X, y
-        self.steps: int | None
         self.in_parts = batch_size is None and chunks
         self._shuffle = shuffle and batch_size is not None
         # says at once what is wrong
@@ -79,14 +112,6 @@ class ArrayFeed:
     def epoch(self, rng: Random) -> Iterator[tuple[Any, Any]]:
         """Return the batches of the next epoch, in an order drawn from ``rng``."""
         return batches(self.X, self.y, self._size, self._shuffle, rng)
-
-    def begins_step(self, batch: int) -> bool:
-        """Whether a batch, counted from 0, is the first part of a step."""
-        return not self.in_parts or batch == 0
-
-    def ends_step(self, batch: int) -> bool:
-        """Whether a batch, counted from 0, is the last part of a step."""
-        return not self.in_parts or batch + 1 == self.steps
 
     def numbers(self, rows: Any) -> Any:
         """Return which rows of what the user gave these rows are."""
@@ -105,12 +130,8 @@ class ArrayFeed:
         }
 
 
-class BatchFeed:
+class BatchFeed(Feed):
     """Batches that the user makes: an iterable, or a function of a generator."""
-
-    in_parts = False
-    steps: int | None = None
-    rows = 0  # nobody knows how many
 
     def __init__(self, source: Any) -> None:
         self._source = source
@@ -131,22 +152,6 @@ class BatchFeed:
         """Return the batches of the next epoch."""
         source: Any = self._source(rng) if callable(self._source) else self._source
         return source if isinstance(source, Batches) else _pairs(source)
-
-    def begins_step(self, batch: int) -> bool:
-        """Whether a batch is the first part of a step: each is a step."""
-        return True
-
-    def ends_step(self, batch: int) -> bool:
-        """Whether a batch is the last part of a step: each is a step."""
-        return True
-
-    def numbers(self, rows: Any) -> Any:
-        """Return which rows of the data these are, if batches tell."""
-        return rows
-
-    def labels(self) -> Any:
-        """Return nothing: they come batch by batch."""
-        return None
 
     def facts(self) -> dict[str, Any]:
         """Return what can be said of the batches without making one."""
@@ -172,7 +177,7 @@ def _pairs(source: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
 
 def feed_of(
     X: Any, y: Any, batch_size: int | None, *, shuffle: bool, chunks: bool
-) -> ArrayFeed | BatchFeed:
+) -> Feed:
     """Return the feed for the data that ``fit`` was given.
 
     Raises
@@ -251,18 +256,18 @@ class Pass:
 
     Parameters
     ----------
-    feed : ArrayFeed or BatchFeed
+    feed : Feed
     rng : Generator or RandomState
         Where orders are drawn from.
 
     Attributes
     ----------
-    feed : ArrayFeed or BatchFeed
+    feed : Feed
     begun : dict
         The state of the generator as the epoch began.
     """
 
-    def __init__(self, feed: ArrayFeed | BatchFeed, rng: Random) -> None:
+    def __init__(self, feed: Feed, rng: Random) -> None:
         self.feed = feed
         self.begun: dict[str, Any] = {}
         self._rng = rng

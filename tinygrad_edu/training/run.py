@@ -229,7 +229,7 @@ class Run:
     ) -> Found | None:
         """Cut the data; return the checkpoint to go on from, if there is one."""
         training, recorder = self.training, self._recorder
-        feed = self._step.feed(training, X, y, batch_size, shuffle=shuffle)
+        feed = self._step.feed(X, y, batch_size, shuffle=shuffle)
         self._figures.in_parts = feed.in_parts
         share = validation_share(validation, y)
         if share is None and validation is not None:
@@ -250,14 +250,14 @@ class Run:
             assert isinstance(feed, ArrayFeed)  # of batches, no share is drawn
             X, y, *pair = split_off(feed.X, feed.y, share, self._rng)
             self._validation = pair[0], pair[1]
-            feed = self._step.feed(training, X, y, batch_size, shuffle=shuffle)
+            feed = self._step.feed(X, y, batch_size, shuffle=shuffle)
         is_new = found is None
         begin_schedules(
             self._callbacks, training.epochs, feed.steps, resumed=not is_new
         )
         self._data = Pass(feed, self._rng)
         self._faults = Faults(training, self._data)
-        self._step.begin(training, feed, self._faults, self._figures.meter)
+        self._step.begin(feed, self._faults, self._figures.meter)
         if recorder is not None and is_new:
             recorder.check(self._state())
         return found

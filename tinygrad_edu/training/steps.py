@@ -10,11 +10,11 @@ from typing import Any, NamedTuple, Protocol
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.metrics import Meter
 from tinygrad_edu.training.faults import Faults
-from tinygrad_edu.training.feed import ArrayFeed, BatchFeed, feed_of, rows_of
+from tinygrad_edu.training.feed import Feed, feed_of, rows_of
 from tinygrad_edu.training.history import Figures
 from tinygrad_edu.training.moments import Training
 
-__all__ = ["LocalStep", "Loss", "Step", "number_of", "step_by"]
+__all__ = ["LocalStep", "Loss", "Step", "number_of", "step_for"]
 
 
 class Loss(Protocol):
@@ -37,20 +37,10 @@ class Step(Protocol):
     def surroundings(self) -> AbstractContextManager[Any]:
         """Return what is to hold from before the first batch to after the last."""
 
-    def feed(
-        self,
-        training: Training,
-        X: Any,
-        y: Any,
-        batch_size: int | None,
-        *,
-        shuffle: bool,
-    ) -> ArrayFeed | BatchFeed:
+    def feed(self, X: Any, y: Any, batch_size: int | None, *, shuffle: bool) -> Feed:
         """Return what cuts the data into batches, or refuse them."""
 
-    def begin(
-        self, training: Training, feed: Any, faults: Faults, meter: Meter
-    ) -> None:
+    def begin(self, feed: Any, faults: Faults, meter: Meter) -> None:
         """Get ready for the batches of a feed."""
 
     def loss(self, X: Any, y: Any) -> Loss:
@@ -60,46 +50,46 @@ class Step(Protocol):
         """Return what is to be told of an epoch's speed; maybe empty."""
 
 
-def step_by(client: Any) -> Step:
+def step_for(training: Training, client: Any) -> Step:
     """Return what makes steps: here, or with a client, on the workers of its cluster.
 
     The one place where training looks up, and late: without a client, nobody asks for
     the engines of many machines.
     """
     if client is None:
-        return LocalStep()
+        return LocalStep(training)
     cluster = importlib.import_module("tinygrad_edu.distributed.steps")
-    step: Step = cluster.ClusterStep(client)
+    step: Step = cluster.ClusterStep(training, client)
     return step
 
 
 class LocalStep:
-    """Losses and gradients from the graph that the model records."""
+    """Losses and gradients from the graph that the model records.
+
+    Parameters
+    ----------
+    training : Training
+    """
+
+    def __init__(self, training: Training) -> None:
+        self._training = training
+        self._feed: Feed
+        self._faults: Faults
 
     def surroundings(self) -> AbstractContextManager[Any]:
         """Return nothing in particular."""
         return nullcontext()
 
-    def feed(
-        self,
-        training: Training,
-        X: Any,
-        y: Any,
-        batch_size: int | None,
-        *,
-        shuffle: bool,
-    ) -> ArrayFeed | BatchFeed:
+    def feed(self, X: Any, y: Any, batch_size: int | None, *, shuffle: bool) -> Feed:
         """Return what cuts the data into batches, or into the parts of one."""
-        model, loss = training.model, training.loss
+        model, loss = self._training.model, self._training.loss
         chunks = model.independent_rows and getattr(loss, "mean_over_rows", False)
         X, y = rows_of(X) if y is not None else X, rows_of(y)
         return feed_of(X, y, batch_size, shuffle=shuffle, chunks=bool(chunks))
 
-    def begin(
-        self, training: Training, feed: Any, faults: Faults, meter: Meter
-    ) -> None:
+    def begin(self, feed: Any, faults: Faults, meter: Meter) -> None:
         """Get ready for the batches of a feed."""
-        self._training, self._feed, self._faults = training, feed, faults
+        self._feed, self._faults = feed, faults
 
     def loss(self, X: Any, y: Any) -> _Loss:
         """Return the loss of a batch; of a part of all rows, its share."""

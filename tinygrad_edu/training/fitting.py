@@ -15,7 +15,7 @@ from tinygrad_edu.randomness import RandomSource
 from tinygrad_edu.training.history import History
 from tinygrad_edu.training.moments import Training
 from tinygrad_edu.training.run import Run
-from tinygrad_edu.training.steps import step_by
+from tinygrad_edu.training.steps import step_for
 
 __all__ = ["fit"]
 
@@ -201,8 +201,8 @@ def fit(
             f'fit: progress must be True, False or "bar", got {progress!r}'
         )
     keep_freed_memory()
-    step = step_by(client)
     training = Training(model, optimizer, loss, int(epochs))
+    step = step_for(training, client)
     with in_training_mode(model), step.surroundings():
         run = Run(
             training,
