@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -64,13 +65,31 @@ def test_every_make_target_is_told_of_to_contributors():
     assert sorted(told) == sorted({*targets} - {"help"})
 
 
+def rooms_of_the_table():
+    _, _, table = CONTRIBUTING.partition("| room | what is in it |\n")
+    first = [row.split("|")[1] for row in table.partition("\n\n")[0].splitlines()]
+    return [name for cell in first for name in re.findall(r"`(\w+)/?`", cell)]
+
+
 def test_the_table_of_rooms_has_every_room_once():
     package = ROOT / "tinygrad_edu"
     rooms = {path.stem for path in package.iterdir() if (path / "__init__.py").exists()}
     modules = {path.stem for path in package.glob("*.py")} - {"__init__", "__main__"}
-    _, _, table = CONTRIBUTING.partition("| room | what is in it |\n")
-    first = [row.split("|")[1] for row in table.partition("\n\n")[0].splitlines()]
 
-    told = [name for cell in first for name in re.findall(r"`(\w+)/?`", cell)]
+    assert sorted(rooms_of_the_table()) == sorted(rooms | modules)
 
-    assert sorted(told) == sorted(rooms | modules)
+
+def test_the_table_of_rooms_goes_up_the_floors():
+    house = ast.parse((ROOT / "tests/test_house.py").read_text(encoding="utf-8"))
+    (floors,) = (
+        ast.literal_eval(node.value)
+        for node in house.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FLOORS"
+    )
+
+    levels = [
+        next(level for level, rooms in enumerate(floors) if room in rooms)
+        for room in rooms_of_the_table()
+    ]
+
+    assert levels == sorted(levels)
