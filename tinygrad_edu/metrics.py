@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu import nn
 from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.operands import unmasked
 from tinygrad_edu.engine.recording import no_grad
 
 __all__ = ["Meter", "accuracy", "bare_function", "binary_accuracy", "plain"]
@@ -338,7 +339,7 @@ def plain(x: Any) -> Any:
     """Return arrays for Tensors and array_likes, also in a tuple."""
     if isinstance(x, tuple):
         return tuple(map(plain, x))
-    return x.data if isinstance(x, Tensor) else np.asarray(x)
+    return x.data if isinstance(x, Tensor) else unmasked(x, "a metric's argument")
 
 
 def _told(x: Any) -> str:

@@ -124,17 +124,17 @@ def nudge(
     They differ because the loss is curved: half of eps leaves a quarter of the gap.
     """
     entry = _entry(parameter, index)
-    before = parameter._data
+    before = parameter._numbers
     step = _step(before, index, eps)
 
     def loss_at(moved: float) -> float:
-        parameter._data = np.array(before)
-        parameter._data[index] += moved
+        parameter._numbers = np.array(before)
+        parameter._numbers[index] += moved
         try:
             with np.errstate(all="ignore"):  # it is not the caller's step
                 return float(_loss(loss_fn()).item())
         finally:
-            parameter._data = before
+            parameter._numbers = before
 
     loss = _loss(loss_fn())
     start = float(loss.item())

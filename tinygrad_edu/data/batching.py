@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tinygrad_edu.engine import errors
+from tinygrad_edu.engine.operands import is_masked
 from tinygrad_edu.randomness import Random, RandomSource, generator
 
 __all__ = ["Batches", "Rows", "batches"]
@@ -217,6 +219,8 @@ def _length(name: str, rows: Rows) -> int:
     if hasattr(rows, "iloc"):  # where df[numbers] selects columns
         kind = type(rows).__name__
         raise TypeError(f"{expected}, got a {kind}. Did you mean {name}.to_numpy()?")
+    if is_masked(rows):
+        raise errors.masked(f"batches: {name}")
     try:
         return len(rows)
     except TypeError as error:

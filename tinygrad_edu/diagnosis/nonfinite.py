@@ -101,7 +101,7 @@ def gradient_not_finite(named: Iterable[tuple[str, Tensor]]) -> str:
 def parameter_not_finite(named: Iterable[tuple[str, Tensor]]) -> tuple[str, str]:
     """Say which parameter is not finite, and why; empty if all are."""
     for name, p in named:
-        value = first_not_finite(p._data) if p._tracked else None
+        value = first_not_finite(p._numbers) if p._tracked else None
         if value is None:
             continue
         told = "Its gradient is finite: the step was too large"

@@ -83,7 +83,7 @@ def _backward(graph: Graph, flow: Flow) -> Answer:
     node, x = flow.node, flow.x
     arrived, d = flow.evidence
     mask = ~np.isfinite(d)
-    values = np.asarray(x._data)[mask]
+    values = np.asarray(x._numbers)[mask]
     told = [
         f"The loss is finite, but its gradient becomes {word(d)} at "
         f"{graph.told(node)}: what arrives there is finite, what it hands on to "

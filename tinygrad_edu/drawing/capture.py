@@ -91,7 +91,7 @@ def _text(node: Any) -> tuple[str, ...]:
     if not is_operation(node):
         return (kind_of(node), labels.shape_and_type(data_of(node)))
     metadata = (f"{k}={literal(v)}" for k, v in node.kwargs.items())
-    return (node.op.name, labels.shape_and_type(node._data), *metadata)
+    return (node.op.name, labels.shape_and_type(node._numbers), *metadata)
 
 
 # ------------------------------------------------------------------------ the edges

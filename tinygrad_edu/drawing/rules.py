@@ -55,7 +55,7 @@ def forward_text(node: Tensor, name: Name) -> str:
     """
     if node.op.name == "item":
         several = node.inputs[0]
-        field = several._data._fields[node.kwargs["index"]]
+        field = several._numbers._fields[node.kwargs["index"]]
         return _cut(f"{name(several)}.{field}")
     leaves = [_input(x, i) for i, x in enumerate(node.inputs)]
     return _filled(_written(node, leaves, top=True).text, node, name)
@@ -251,7 +251,7 @@ def _cut(text: str) -> str:
 
 
 def _raw(x: Any) -> Any:
-    return x._data if isinstance(x, Tensor) else x
+    return x._numbers if isinstance(x, Tensor) else x
 
 
 # ----------------------------------------------------------------- reading off the rule
@@ -269,15 +269,15 @@ def _read_off(node: Tensor, position: int) -> str | None:
 
     def leaf(data: Any, text: str) -> Tensor:
         stand_in = tensor(0.0)
-        stand_in._data = data
+        stand_in._numbers = data
         stand_in._tracked = data.dtype.kind == "f"
         forms[id(stand_in)] = _Form(text, ndim=data.ndim)
         return stand_in
 
     def of_results(key: str) -> Any:
         if not op.results:
-            return leaf(np.asarray(node._data), f"{{{key}}}")
-        fields = zip(op.results._fields, node._data, strict=True)
+            return leaf(np.asarray(node._numbers), f"{{{key}}}")
+        fields = zip(op.results._fields, node._numbers, strict=True)
         return op.results(*(leaf(x, f"{{{key}.{field}}}") for field, x in fields))
 
     inputs = [
@@ -557,7 +557,7 @@ def _said(node: Tensor, besides: Iterable[str] = ()) -> list[str]:
 
 
 def _ndim(node: Tensor) -> int:
-    return np.ndim(node._data) if not node.op.results else 0
+    return np.ndim(node._numbers) if not node.op.results else 0
 
 
 def _reduction(node: Tensor, operands: list[_Form], top: bool) -> _Form:
@@ -735,7 +735,7 @@ def _picked(node: Tensor, operands: list[_Form], top: bool) -> _Form:
 
 
 def _result(node: Tensor, operands: list[_Form], top: bool) -> _Form:
-    field = node.inputs[0]._data._fields[node.kwargs["index"]]
+    field = node.inputs[0]._numbers._fields[node.kwargs["index"]]
     return _Form(f"{operands[0].inside(_ATOM)}.{field}", ndim=node.ndim)
 
 

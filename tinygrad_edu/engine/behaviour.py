@@ -29,7 +29,7 @@ class ArrayBehaviour(Methods):
     """The base of Tensor: reads like an array, and answers to NumPy's functions."""
 
     __slots__ = ()
-    _data: Any
+    _numbers: Any
     _tracked: bool
     name: str | None
     op: Any
@@ -46,10 +46,12 @@ class ArrayBehaviour(Methods):
         size: int
         dtype: np.dtype[Any]
     else:
-        shape = property(operators.attrgetter("_data.shape"), doc="Sizes of the axes.")
-        ndim = property(operators.attrgetter("_data.ndim"), doc="Number of axes.")
-        size = property(operators.attrgetter("_data.size"), doc="Number of entries.")
-        dtype = property(operators.attrgetter("_data.dtype"), doc="Type of entries.")
+        shape = property(
+            operators.attrgetter("_numbers.shape"), doc="Sizes of the axes."
+        )
+        ndim = property(operators.attrgetter("_numbers.ndim"), doc="Number of axes.")
+        size = property(operators.attrgetter("_numbers.size"), doc="Number of entries.")
+        dtype = property(operators.attrgetter("_numbers.dtype"), doc="Type of entries.")
 
     # -- plain numbers
     def numpy(self) -> np.ndarray:
@@ -68,14 +70,14 @@ class ArrayBehaviour(Methods):
             raise ValueError(
                 f"item: a tensor of shape {self.shape} is no single number"
             )
-        return self._data.item()
+        return self._numbers.item()
 
     def __array__(
         self, dtype: DTypeLike | None = None, copy: bool | None = None
     ) -> np.ndarray:
         if self._tracked:
             raise errors.leaves_the_graph(self)
-        return np.array(self._data, dtype=dtype, copy=copy)
+        return np.array(self._numbers, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
         number = float(self.item())
@@ -92,7 +94,7 @@ class ArrayBehaviour(Methods):
         return operators.index(self.item())
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self._numbers)
 
     def __format__(self, spec: str) -> str:
         if spec and self.size != 1:
@@ -111,9 +113,13 @@ class ArrayBehaviour(Methods):
         return [name for name in super().__dir__() if hasattr(self, name)]
 
     def __repr__(self) -> str:
-        if isinstance(self._data, tuple):  # the node of an operation of several results
-            return f"tensor({self._data})"
-        text = np.array2string(np.asarray(self._data), separator=", ", prefix="tensor(")
+        if isinstance(
+            self._numbers, tuple
+        ):  # the node of an operation of several results
+            return f"tensor({self._numbers})"
+        text = np.array2string(
+            np.asarray(self._numbers), separator=", ", prefix="tensor("
+        )
         notes = [f"dtype={self.dtype}"] * (self.dtype not in (float, int))
         notes += [f"name={self.name!r}"] * (self.name is not None)
         notes += ["requires_grad=True"] * (self._tracked and self.op is None)

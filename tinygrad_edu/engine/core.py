@@ -105,9 +105,9 @@ class Tensor(ArrayBehaviour):
     __slots__ = (
         "__weakref__",
         "_cut",  # of a leaf that was computed: why it passes on no gradient
-        "_data",
         "_grad",
         "_index",  # from the creation counter: inputs have smaller ones
+        "_numbers",
         "_residuals",  # by-products of forward, for the rules
         "_tracked",  # requires_grad
         "inputs",
@@ -117,7 +117,7 @@ class Tensor(ArrayBehaviour):
         "scope",
     )
     _cut: Cut | None
-    _data: Any
+    _numbers: Any
     _grad: np.ndarray | None
     _index: int
     _residuals: Mapping[str, Any]
@@ -134,11 +134,11 @@ class Tensor(ArrayBehaviour):
     def _assign(self, value: Any) -> None:
         if self.op is not None:
             raise errors.not_a_leaf(self, "data")
-        if value is not self._data:  # after t.data -= ... it is
-            self._data, self._cut = like(self, value, "data"), None
+        if value is not self._numbers:  # after t.data -= ... it is
+            self._numbers, self._cut = like(self, value, "data"), None
         self._index = _next_index()
 
-    data: Any = property(operators.attrgetter("_data"), _assign, doc="The numbers.")
+    data: Any = property(operators.attrgetter("_numbers"), _assign, doc="The numbers.")
 
     @property
     def grad(self) -> np.ndarray | None:
@@ -180,7 +180,7 @@ class Tensor(ArrayBehaviour):
 
         Of a leaf it is a copy: ``t.data -= ...`` writes into the leaf's own memory.
         """
-        data = self._data
+        data = self._numbers
         if type(data) is ndarray:  # writing to it would change the graph unnoticed
             data = data.view() if self.op is not None else data.copy(order="K")
             data.flags.writeable = False
@@ -191,7 +191,7 @@ class Tensor(ArrayBehaviour):
         return leaf
 
     def __reduce__(self) -> tuple[Any, ...]:  # a copy is a leaf: never the graph
-        return _rebuilt, (np.array(self._data), self._tracked, self.name)
+        return _rebuilt, (np.array(self._numbers), self._tracked, self.name)
 
     def backward(self, gradient: Any = None, *, retain_graph: bool = False) -> None:
         """Add the gradient of this tensor to ``.grad`` of every leaf behind it.
@@ -286,7 +286,7 @@ def node_of(
     """Make a Tensor; with an ``op``, a recorded one."""
     node: Tensor = object.__new__(Tensor)
     node._cut = None
-    node._data = data
+    node._numbers = data
     node._grad = None
     node._index = _next_index()
     node._residuals = residuals
@@ -308,7 +308,7 @@ def unrecorded(data: Any, op: Op, inputs: Iterable[Any]) -> Tensor:
 
 
 def _raw(x: Any) -> Any:
-    return x._data if type(x) is Tensor else x
+    return x._numbers if type(x) is Tensor else x
 
 
 # ---------------------------------------------------------------------------- 2. Op
@@ -492,7 +492,7 @@ def _call_of(op: Op) -> Callable[..., Any]:
         for x in args:
             if type(x) is Tensor:
                 tracked = tracked or x._tracked
-                x = x._data
+                x = x._numbers
             elif not is_plain(x):
                 name = op.argument(i := len(values))
                 if x is not None or name not in op.optional:
@@ -520,7 +520,7 @@ def _call_of(op: Op) -> Callable[..., Any]:
 
 def _items(node: Tensor) -> Any:
     """Return the results of a node of several, each as a Tensor."""
-    results = node._data
+    results = node._numbers
     return type(results)(*(item.call(node, index=i) for i in range(len(results))))
 
 
@@ -585,7 +585,7 @@ def gradients(
             seed = gradient if type(gradient) is Tensor else node_of(seed)
             seed = seed if seed.dtype == output.dtype else seed.astype(output.dtype)
             found = walk(output, seed, pull=_pull_tensors, targets=targets)
-    results = [found.get(x, np.zeros_like(x._data)) for x in targets]
+    results = [found.get(x, np.zeros_like(x._numbers)) for x in targets]
     if create_graph:
         return [g if type(g) is Tensor else node_of(np.asarray(g)) for g in results]
     return [np.array(g) for g in results]  # copies, that nobody else holds
@@ -598,7 +598,7 @@ def _seed(output: Tensor, gradient: Any, who: str) -> Any:
     if not output._tracked:
         raise errors.no_input_requires_grad(output, who)
     if gradient is None:
-        data = output._data
+        data = output._numbers
         if data.size != 1:
             raise errors.not_a_scalar(output, who)
         one = data.dtype.type(1)
@@ -637,7 +637,7 @@ def walk(
 
     def deliver(x: Tensor, d: Any) -> None:
         """Add ``d`` to what was found for ``x``, an input of ``node``."""
-        data = x._data
+        data = x._numbers
         if type(d) is ndarray:
             if d.shape != data.shape or d.dtype is not data.dtype:
                 d = fitted(d, x, node)
@@ -703,8 +703,8 @@ def pull(
         out, values = _items(node) if op.results else node, list(inputs)
         named = {k: f(*inputs, **named) for k, f in op.residuals.items()} | dict(named)
     else:
-        out = node._data
-        values = [x._data if type(x) is Tensor else x for x in inputs]
+        out = node._numbers
+        values = [x._numbers if type(x) is Tensor else x for x in inputs]
         named = {**named, **node._residuals} if op.residuals else named
     for x, rule in zip(inputs, op.rules):  # noqa: B905 (a variadic has no end)
         if type(x) is Tensor:
@@ -722,7 +722,7 @@ def fitted(d: Any, x: Tensor, node: Tensor) -> Any:
     """Undo broadcasting, and give the gradient its input's dtype."""
     if isinstance(d, tuple):  # the gradient of a node of several results
         return d
-    array = d._data if type(d) is Tensor else np.asarray(d)
+    array = d._numbers if type(d) is Tensor else np.asarray(d)
     if array.dtype.kind not in REAL:
         raise errors.wrong_rule_result(node.op, x, _raw(d))
     if type(d) is not Tensor:

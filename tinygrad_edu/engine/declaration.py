@@ -9,7 +9,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Any, NoReturn
 
 from numpy import ndarray
@@ -18,12 +18,14 @@ from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.behaviour import ArrayBehaviour
 from tinygrad_edu.engine.cases import Case
 from tinygrad_edu.engine.dispatch import Adapter, as_written, numpy_order
+from tinygrad_edu.engine.operands import is_masked
 
 __all__ = ["NOTHING", "OPS", "Declaration"]
 
 OPS: dict[str, Any] = {}  #: the registry: name -> Op
 NOTHING: Mapping[str, Any] = MappingProxyType({})  #: shared, so nobody may write to it
 _EMPTY = inspect.Parameter.empty
+_UNCHANGING = frozenset({int, float, bool, str, NoneType})
 _CHANGEABLE = frozenset({ndarray, list, dict})  # by the user, before backward
 
 
@@ -159,8 +161,12 @@ class Declaration:
     def _filled_in(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return the metadata with defaults; refuse what is missing or a Tensor."""
         for name, value in kwargs.items():
+            if type(value) in _UNCHANGING:
+                continue
             if isinstance(value, ArrayBehaviour):
                 raise errors.tensor_as_metadata(self, name)
+            if is_masked(value):
+                raise errors.masked(f"{self.name}: {name}")
             if type(value) in _CHANGEABLE and self.reads_as_written:  # adapters copy
                 kwargs = {**kwargs, name: deepcopy(value)}
         if self.needed and not self.needed <= kwargs.keys():

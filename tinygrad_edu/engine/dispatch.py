@@ -122,8 +122,8 @@ def plain(*functions: Callable[..., Any]) -> None:
 
 def _on_plain_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        kwargs = {name: getattr(x, "_data", x) for name, x in kwargs.items()}
-        return function(*(getattr(x, "_data", x) for x in args), **kwargs)
+        kwargs = {name: getattr(x, "_numbers", x) for name, x in kwargs.items()}
+        return function(*(getattr(x, "_numbers", x) for x in args), **kwargs)
 
     return call
 

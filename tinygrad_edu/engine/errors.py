@@ -100,6 +100,13 @@ def not_real(data: Any, who: str) -> TypeError:
     )
 
 
+def masked(who: str) -> TypeError:
+    return TypeError(
+        f"{who} is a masked array, and its mask would be lost. Write x.filled(0.0) for "
+        "what shall count as 0, x.compressed() to leave entries out, or x.data for all"
+    )
+
+
 def not_a_leaf(x: Tensor, attribute: str) -> RuntimeError:
     return RuntimeError(
         f"{called(x)} was computed by {x.op.name if x.op else None}; {attribute} "

@@ -27,7 +27,7 @@ def _call_of_one(op: Op) -> Callable[..., Any]:
         if type(x) is not Tensor:
             return forward(x if is_plain(x) else real(x, f"{op.name}: {name}"))
         try:
-            data = forward(x._data)
+            data = forward(x._numbers)
         except (ValueError, TypeError) as error:
             raise errors.forward_failed(op, error, [x]) from error
         if x._tracked and RECORDING.get():
@@ -46,11 +46,11 @@ def _call_of_two(op: Op) -> Callable[..., Any]:
             return forward(a, b)
         x, y, tracked, tensors = a, b, False, False
         if type(a) is Tensor:
-            x, tracked, tensors = a._data, a._tracked, True
+            x, tracked, tensors = a._numbers, a._tracked, True
         elif not is_plain(a):
             a = x = real(a, f"{op.name}: {first}")
         if type(b) is Tensor:
-            y, tracked, tensors = b._data, tracked or b._tracked, True
+            y, tracked, tensors = b._numbers, tracked or b._tracked, True
         elif not is_plain(b):
             b = y = real(b, f"{op.name}: {second}")
         try:
@@ -70,7 +70,7 @@ def _pull_of_one(node: Tensor, g: Any, wanted: Any, deliver: Any) -> None:
     if x._index > node._index:
         raise errors.assigned_since(x, node.op)
     if x._tracked and (wanted is None or x in wanted):
-        deliver(x, rule(g, node._data, x._data))
+        deliver(x, rule(g, node._numbers, x._numbers))
 
 
 def _pull_of_two(node: Tensor, g: Any, wanted: Any, deliver: Any) -> None:
@@ -80,15 +80,15 @@ def _pull_of_two(node: Tensor, g: Any, wanted: Any, deliver: Any) -> None:
     if type(a) is Tensor:
         if a._index > index:
             raise errors.assigned_since(a, node.op)
-        x, ask_a = a._data, a._tracked and (wanted is None or a in wanted)
+        x, ask_a = a._numbers, a._tracked and (wanted is None or a in wanted)
     if type(b) is Tensor:
         if b._index > index:
             raise errors.assigned_since(b, node.op)
-        y, ask_b = b._data, b._tracked and (wanted is None or b in wanted)
+        y, ask_b = b._numbers, b._tracked and (wanted is None or b in wanted)
     if ask_a:
-        deliver(a, rule_a(g, node._data, x, y))
+        deliver(a, rule_a(g, node._numbers, x, y))
     if ask_b:
-        deliver(b, rule_b(g, node._data, x, y))
+        deliver(b, rule_b(g, node._numbers, x, y))
 
 
 SHORTER[1] = _call_of_one, _pull_of_one

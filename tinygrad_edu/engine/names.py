@@ -55,7 +55,7 @@ def kind_of(x: Any) -> str:
 
 def data_of(x: Any) -> Any:
     """Return the numbers."""
-    return x._data if isinstance(x, Tensor) else x
+    return x._numbers if isinstance(x, Tensor) else x
 
 
 def behind(output: Any) -> list[Any]:

@@ -31,7 +31,7 @@ def shares_of(node: Tensor, gradient: Any, wanted: Any = None) -> _Shares:
     shares: _Shares = []
 
     def take(x: Tensor, d: Any) -> None:
-        data = x._data
+        data = x._numbers
         if type(d) is not type(data) or d.shape != data.shape or d.dtype != data.dtype:
             d = fitted(d, x, node)
         shares.append((x, d))

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.operands import unmasked
 from tinygrad_edu.nn.initializers import Initializer
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.nn.linear import Linear
@@ -168,7 +169,8 @@ class MultiHeadAttention(Layer):
         """Return where a query may look, with an axis for the heads; None for all."""
         allowed = None
         if mask is not None:
-            mask = np.asarray(mask.data if isinstance(mask, Tensor) else mask)
+            mask = mask.data if isinstance(mask, Tensor) else mask
+            mask = unmasked(mask, "MultiHeadAttention: mask")
             if mask.dtype.kind != "b":
                 raise TypeError(
                     "MultiHeadAttention: mask must hold True (may look) and False, got "

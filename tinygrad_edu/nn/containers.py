@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.operands import unmasked
 from tinygrad_edu.engine.recording import current_scope
 from tinygrad_edu.nn.layer import Layer
 
@@ -176,7 +177,7 @@ class Residual(Layer):
 
     def forward(self, x: Any) -> Any:
         """Return x + inner(x), of ``x``'s shape."""
-        x = x if isinstance(x, Tensor) else np.asarray(x)
+        x = x if isinstance(x, Tensor) else unmasked(x, type(self).__name__)
         y = self.inner(x)
         if np.shape(y) != x.shape:
             kind = type(self.inner).__name__

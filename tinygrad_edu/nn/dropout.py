@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.operands import unmasked
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.randomness import RandomSource, generator
 
@@ -61,7 +62,7 @@ class Dropout(Layer):
 
     def forward(self, x: Any) -> Any:
         """Return ``x`` with some entries 0 and the others larger, of its shape."""
-        x = x if type(x) is Tensor else np.asarray(x)
+        x = x if type(x) is Tensor else unmasked(x, type(self).__name__)
         if not self.training or self.p == 0:
             return x
         kept = self.rng.uniform(size=x.shape) >= self.p

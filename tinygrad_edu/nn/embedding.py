@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.engine.core import Tensor, tensor
+from tinygrad_edu.engine.operands import unmasked
 from tinygrad_edu.nn.initializers import Initializer
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.nn.parameters import drawn, positive
@@ -76,7 +77,11 @@ class Embedding(Layer):
 
     def forward(self, indices: Any) -> Any:
         """Return the vectors, shape (..., embedding_dim), for ``indices`` (...)."""
-        numbers = indices.data if isinstance(indices, Tensor) else np.asarray(indices)
+        numbers = (
+            indices.data
+            if isinstance(indices, Tensor)
+            else unmasked(indices, "Embedding: indices")
+        )
         if numbers.dtype.kind not in "iu":
             self.refuse(indices, f"indices must be integers, not {numbers.dtype}")
         outside = (numbers < 0) | (numbers >= len(self.weight))

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.operands import unmasked
 from tinygrad_edu.engine.recording import RUN, Run, Scope
 
 __all__ = ["VIEWS", "Layer"]
@@ -276,7 +277,11 @@ class Layer:
                 "te.load(model, path)"
             )
         own: dict[str, Any] = dict(self.named_parameters()) | dict(self.named_buffers())
-        arrays = {name: np.asarray(value) for name, value in state.items()}
+        who = type(self).__name__
+        arrays = {
+            name: unmasked(value, f"{who}.load_state_dict: {name}")
+            for name, value in state.items()
+        }
         wrong = [f"missing {name}" for name in own if name not in arrays]
         for name, got in arrays.items():
             want = own.get(name)

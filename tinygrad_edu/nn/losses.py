@@ -21,6 +21,7 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.operands import unmasked
 from tinygrad_edu.ops.softmaxes import meant_labels
 
 __all__ = [
@@ -53,9 +54,9 @@ def _reduced(loss: Any, reduction: str) -> Any:
     raise ValueError(f"reduction must be mean, sum or none, got {reduction!r}")
 
 
-def _floats(x: Any) -> Any:
+def _floats(x: Any, what: str) -> Any:
     """Return a Tensor or array of floating-point numbers."""
-    x = x if isinstance(x, Tensor) else np.asarray(x)
+    x = x if isinstance(x, Tensor) else unmasked(x, what)
     return x if x.dtype.kind == "f" else ops.astype(x, np.float64)
 
 
@@ -64,8 +65,12 @@ def _floats(x: Any) -> Any:
 
 def _paired(name: str, predictions: Any, targets: Any) -> tuple[Any, Any]:
     """Return both as floating-point numbers; refuse shapes that would broadcast."""
-    a = _floats(predictions)
-    b = targets if isinstance(targets, Tensor) else np.asarray(targets)
+    a = _floats(predictions, f"{name}: predictions")
+    b = (
+        targets
+        if isinstance(targets, Tensor)
+        else unmasked(targets, f"{name}: targets")
+    )
     if a.shape != b.shape:
         hint = ""
         if a.size == b.size:
@@ -390,7 +395,7 @@ def binary_cross_entropy_with_logits(
 
 def _weights(who: str, weights: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """Return weights of ``shape`` in ``dtype``, none of them negative."""
-    weights = np.asarray(weights, dtype)
+    weights = np.asarray(unmasked(weights, who), dtype)
     if weights.shape != shape:
         raise ValueError(f"{who} must have shape {shape}, got {weights.shape}")
     if not np.all((weights >= 0) & (weights < np.inf)):
@@ -403,7 +408,7 @@ def _classes(name: str, labels: Any, scores: Any, ignored: int | None) -> Any:
     *rows, classes = scores.shape if scores.ndim else (1, 0)
     if scores.size == 0:
         raise ValueError(f"{name}: no rows in scores of shape {scores.shape}")
-    labels = np.asarray(_numbers(labels))
+    labels = unmasked(_numbers(labels), f"{name}: labels")
     if labels.shape != tuple(rows) or labels.dtype.kind not in "iu":
         raise ValueError(
             f"{name}: labels must be integers of shape {tuple(rows)} for scores of "
@@ -540,7 +545,7 @@ def softmax_cross_entropy(
             return entropy(logits, labels)
         return entropy(logits, labels, reduction=reduction)
 
-    z = _floats(logits)
+    z = _floats(logits, f"{name}: logits")
     label_smoothing = float(label_smoothing)  # NumPy's would make float64 of float32
     if not 0 <= label_smoothing <= 1:
         raise ValueError(
@@ -577,7 +582,9 @@ def softmax_cross_entropy(
 
 def _distributions(name: str, labels: Any, logits: Any) -> Any:
     """Return one-hot labels, or other probabilities, in the precision of the logits."""
-    labels = labels if isinstance(labels, Tensor) else np.asarray(labels)
+    labels = (
+        labels if isinstance(labels, Tensor) else unmasked(labels, f"{name}: labels")
+    )
     if labels.shape != logits.shape:
         raise ValueError(
             f"{name}: labels must be integers of shape {logits.shape[:-1]}, or one-hot "
@@ -652,7 +659,7 @@ def nll_loss(
     1.0397207708399179
     """
     name = "nll_loss"
-    scores = _floats(log_probabilities)
+    scores = _floats(log_probabilities, f"{name}: log_probabilities")
     labels = _classes(name, labels, scores, ignore_index)
     if ignore_index is not None:
         return _of_the_others(

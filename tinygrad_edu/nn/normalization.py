@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.engine.core import Tensor, tensor
+from tinygrad_edu.engine.operands import unmasked
 from tinygrad_edu.nn.layer import Layer
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm"]
@@ -85,7 +86,7 @@ class _BatchNorm(_Normalization):
 
     def forward(self, x: Any) -> Any:
         """Return ``x`` normalised, channel by channel, of its shape."""
-        x = x if isinstance(x, Tensor) else np.asarray(x)
+        x = x if isinstance(x, Tensor) else unmasked(x, type(self).__name__)
         features = len(self.running_mean)
         if x.ndim not in self.allowed or x.shape[1] != features:
             self.refuse(x, f"it must be {self.axes.format(features)}")
@@ -274,7 +275,7 @@ class LayerNorm(_Normalization):
 
     def forward(self, x: Any) -> Any:
         """Return ``x`` normalised, row by row, of its shape."""
-        x = x if isinstance(x, Tensor) else np.asarray(x)
+        x = x if isinstance(x, Tensor) else unmasked(x, type(self).__name__)
         count = len(self.normalized_shape)
         if x.shape[-count:] != self.normalized_shape:
             last = ", ".join(map(str, self.normalized_shape))

@@ -238,7 +238,7 @@ class Optimizer(_OptionsByName):
                     continue
                 state = self._state_of(p, names)
                 state["step"] += 1
-                x = p._data
+                x = p._numbers
                 p.data = x  # from here on newer than every graph that used it
                 change = self.update(x, gradient, state, group)
                 try:
@@ -508,7 +508,7 @@ class Optimizer(_OptionsByName):
         What ``te.tensor`` and ``p.data = ...`` make is a copy, of which the base is
         nothing, or the bytes in which it begins with a cache line.
         """
-        x = p._data
+        x = p._numbers
         own = (
             type(x) is np.ndarray
             and x.flags.writeable  # which a detached one is not
@@ -562,7 +562,7 @@ class Optimizer(_OptionsByName):
 
 def _zeros(p: Tensor) -> Any:
     """Return zeros that lie in memory as the parameter does, from a cache line on."""
-    return tensor(np.zeros_like(p._data)).data
+    return tensor(np.zeros_like(p._numbers)).data
 
 
 def _differences(where: str, own: Mapping[str, Any], got: Any) -> list[str]:

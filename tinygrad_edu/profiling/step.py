@@ -221,9 +221,9 @@ def _forward(nodes: Sequence[Tensor], meter: _Meter) -> list[float]:
     """Compute all results anew, from those computed anew before them."""
     costs = []
     for node in nodes:
-        values = [x._data if type(x) is Tensor else x for x in node.inputs]
+        values = [x._numbers if type(x) is Tensor else x for x in node.inputs]
         (data, residuals), cost = meter(node.op.compute, (values, node.kwargs), {})
-        node._data, node._residuals = data, residuals
+        node._numbers, node._residuals = data, residuals
         costs.append(cost)
     return costs
 
@@ -237,7 +237,7 @@ def _backward(nodes: Sequence[Tensor], wanted: Any, meter: _Meter) -> list[float
         return shares
 
     def let_go(node: Tensor, *_: Any) -> None:
-        node._data, node._residuals = None, NOTHING
+        node._numbers, node._residuals = None, NOTHING
 
     observe(nodes[-1], let_go, metered)
     for node in nodes:  # also of those that lead to nothing that is trained

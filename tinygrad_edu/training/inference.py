@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.operands import is_masked, unmasked
 from tinygrad_edu.metrics import Meter, plain
 from tinygrad_edu.nn.borrowing import evaluating
 
@@ -162,7 +164,11 @@ def _rows_of(who: str, name: str, x: Any) -> Any:
     if isinstance(x, Tensor):
         x = x.data
     elif isinstance(x, list) or hasattr(x, "iloc") or not hasattr(x, "__getitem__"):
-        x = np.asarray(x)  # iloc: a table of pandas, which [] takes columns from
+        x = unmasked(
+            x, f"{who}: {name}"
+        )  # iloc: a table of pandas, which [] takes columns from
+    if is_masked(x):
+        raise errors.masked(f"{who}: {name}")
     try:
         len(x)
     except TypeError as error:
