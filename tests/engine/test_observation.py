@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as te
-from tinygrad_edu.engine.core import nodes_of
 from tinygrad_edu.engine.observation import observe, shares_of
+from tinygrad_edu.engine.traversal import nodes_of
 
 
 def leaf(data, **kwargs):

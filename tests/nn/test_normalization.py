@@ -92,9 +92,9 @@ def test_training_between_forward_and_backward_changes_no_gradient(rng):
     (expected,) = te.gradients((layer(x) ** 2).sum(), [x])
 
     loss = (layer(x) ** 2).sum()
-    held = [numbers_in(node) for node in te.engine.core.nodes_of([loss])]
+    held = [numbers_in(node) for node in te.engine.traversal.nodes_of([loss])]
     layer.train()(rng.normal(5.0, 2.0, (4, 3)))
-    kept = [numbers_in(node) for node in te.engine.core.nodes_of([loss])]
+    kept = [numbers_in(node) for node in te.engine.traversal.nodes_of([loss])]
 
     assert held == kept
     np.testing.assert_array_equal(te.gradients(loss, [x])[0], expected)

@@ -11,7 +11,7 @@ from numeric import assert_near
 
 import tinygrad_edu as te
 from tinygrad_edu import nn
-from tinygrad_edu.engine.core import nodes_of
+from tinygrad_edu.engine.traversal import nodes_of
 from tinygrad_edu.nn import initializers
 
 

@@ -275,7 +275,7 @@ def test_the_operations_computed_anew_give_the_same_numbers(data):
     )
     step = steps.Step(model, (data.X,), None, None)
     output = step.forward()
-    nodes = te.engine.core.nodes_of([output])
+    nodes = te.engine.traversal.nodes_of([output])
     trained = steps._tracked_leaves(output)
     want = [np.array(node.data) for node in nodes]
     gradients = dict(zip(trained, te.gradients(output, trained), strict=True))

@@ -13,7 +13,8 @@ from tinygrad_edu.checks.causes import Cause, likely_cause
 from tinygrad_edu.checks.comparison import Entry, InputReport, compare
 from tinygrad_edu.checks.differences import Sides, one_sided, steps_of
 from tinygrad_edu.checks.problems import Problem, has_rules, is_tracked, of_operation
-from tinygrad_edu.engine.core import Op, Tensor, nodes_of
+from tinygrad_edu.engine.core import Op, Tensor
+from tinygrad_edu.engine.traversal import nodes_of
 from tinygrad_edu.randomness import Random
 
 __all__ = [

@@ -19,8 +19,9 @@ from tinygrad_edu.checks.culprits import kink_of, reduced_by, sizes_of
 from tinygrad_edu.checks.differences import derivative_along, steps_of
 from tinygrad_edu.checks.functions import argument_names, outputs_of
 from tinygrad_edu.checks.problems import Problem
-from tinygrad_edu.engine.core import Tensor, gradients, nodes_of, tensor
+from tinygrad_edu.engine.core import Tensor, gradients, tensor
 from tinygrad_edu.engine.observation import shares_of
+from tinygrad_edu.engine.traversal import nodes_of
 from tinygrad_edu.randomness import Random, RandomSource, generator
 
 if TYPE_CHECKING:

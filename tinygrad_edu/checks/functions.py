@@ -23,7 +23,8 @@ from tinygrad_edu.checks.culprits import (
 )
 from tinygrad_edu.checks.problems import Problem, is_tracked
 from tinygrad_edu.engine import errors
-from tinygrad_edu.engine.core import Op, Tensor, nodes_of, tensor
+from tinygrad_edu.engine.core import Op, Tensor, tensor
+from tinygrad_edu.engine.traversal import nodes_of
 from tinygrad_edu.randomness import Random, RandomSource, generator
 
 __all__ = ["GradcheckReport", "GradientCheckError", "gradcheck"]

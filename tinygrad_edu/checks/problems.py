@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Op, Tensor, gradients, nodes_of, tensor
+from tinygrad_edu.engine.core import Op, Tensor, gradients, tensor
+from tinygrad_edu.engine.traversal import nodes_of
 from tinygrad_edu.randomness import Random
 from tinygrad_edu.transforms import pulled
 

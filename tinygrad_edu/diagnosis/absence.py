@@ -16,9 +16,10 @@ from tinygrad_edu.diagnosis.answers import (
 )
 from tinygrad_edu.diagnosis.entries import norm, parts
 from tinygrad_edu.diagnosis.graph import Graph
-from tinygrad_edu.engine.core import Tensor, nodes_of
+from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.names import line
 from tinygrad_edu.engine.recording import Cut
+from tinygrad_edu.engine.traversal import nodes_of
 
 __all__ = [
     "cut_leaves",

@@ -9,8 +9,9 @@ import numpy as np
 
 from tinygrad_edu import nn, ops
 from tinygrad_edu.diagnosis.answers import some
-from tinygrad_edu.engine.core import Tensor, nodes_of, tensor
+from tinygrad_edu.engine.core import Tensor, tensor
 from tinygrad_edu.engine.names import data_of
+from tinygrad_edu.engine.traversal import nodes_of
 from tinygrad_edu.metrics import bare_function
 from tinygrad_edu.nn.borrowing import all_layers
 

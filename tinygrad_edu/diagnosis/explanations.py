@@ -28,7 +28,8 @@ from tinygrad_edu.diagnosis.health import findings_of
 from tinygrad_edu.diagnosis.origins import not_finite
 from tinygrad_edu.diagnosis.scale import blocked, extreme
 from tinygrad_edu.diagnosis.zeros import zero
-from tinygrad_edu.engine.core import Tensor, leading_to
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.traversal import leading_to
 
 __all__ = ["Explanation", "Reached", "explain"]
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from tinygrad_edu.diagnosis.answers import FEW, in_layer, speak_of
 from tinygrad_edu.diagnosis.entries import largest
-from tinygrad_edu.engine.core import Tensor, leading_to, nodes_of
+from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.names import Names, behind, line
 from tinygrad_edu.engine.observation import observe
+from tinygrad_edu.engine.traversal import leading_to, nodes_of
 
 __all__ = ["Flow", "Graph", "path"]
 

@@ -10,7 +10,8 @@ import numpy as np
 from tinygrad_edu.diagnosis.answers import Answer, listed, number, share, word
 from tinygrad_edu.diagnosis.entries import is_finite, largest, parts
 from tinygrad_edu.diagnosis.graph import Flow, Graph
-from tinygrad_edu.engine.core import Tensor, leading_to
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.traversal import leading_to
 
 __all__ = ["not_finite"]
 

@@ -8,7 +8,8 @@ from tinygrad_edu.diagnosis.answers import FEW, Answer, listed, number
 from tinygrad_edu.diagnosis.entries import norm
 from tinygrad_edu.diagnosis.graph import Flow, Graph
 from tinygrad_edu.diagnosis.health import REMEDIES, findings_of
-from tinygrad_edu.engine.core import Tensor, leading_to
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.traversal import leading_to
 
 __all__ = ["blocked", "extreme"]
 

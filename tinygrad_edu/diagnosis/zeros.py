@@ -15,7 +15,8 @@ from tinygrad_edu.diagnosis.health import (
     findings_of,
     is_rectifier,
 )
-from tinygrad_edu.engine.core import Tensor, leading_to
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.traversal import leading_to
 
 __all__ = ["zero"]
 

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Tensor, nodes_of, tensor
+from tinygrad_edu.engine.core import Tensor, tensor
 from tinygrad_edu.engine.names import is_inline, literal
 from tinygrad_edu.engine.recording import recording
+from tinygrad_edu.engine.traversal import nodes_of
 
 __all__ = ["bar", "broadcast_text", "forward_text", "rule_text"]
 

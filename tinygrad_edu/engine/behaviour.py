@@ -31,6 +31,7 @@ class ArrayBehaviour(Methods):
     __slots__ = ()
     _numbers: Any
     _tracked: bool
+    data: Any
     name: str | None
     op: Any
 
@@ -56,7 +57,7 @@ class ArrayBehaviour(Methods):
     # -- plain numbers
     def numpy(self) -> np.ndarray:
         """Return a copy of the data as an array; ``detach`` first what is recorded."""
-        return np.array(self.__array__())
+        return self.__array__(copy=True)
 
     def item(self) -> Any:
         """Return the one number of a one-element tensor.
@@ -77,7 +78,8 @@ class ArrayBehaviour(Methods):
     ) -> np.ndarray:
         if self._tracked:
             raise errors.leaves_the_graph(self)
-        return np.array(self._numbers, dtype=dtype, copy=copy)
+        numbers = self._numbers if copy else self.data  # which lends them
+        return np.array(numbers, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
         number = float(self.item())

@@ -13,7 +13,6 @@ creation counter is a topological order and reference counting alone frees a gra
 from __future__ import annotations
 
 import itertools
-import operator as operators
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial, update_wrapper
@@ -25,7 +24,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import errors
+from tinygrad_edu.engine import errors, lending
 from tinygrad_edu.engine.behaviour import ArrayBehaviour
 from tinygrad_edu.engine.cases import Case
 from tinygrad_edu.engine.declaration import NOTHING, OPS, Declaration
@@ -33,6 +32,7 @@ from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.engine.memory import empty_like, is_held_once
 from tinygrad_edu.engine.operands import REAL, is_plain, like, real
 from tinygrad_edu.engine.recording import RECORDING, RUN, Cut, Scope, cut_by, recording
+from tinygrad_edu.engine.traversal import leading_to, nodes_of
 
 __all__ = ["OPS", "Case", "Op", "Tensor", "gradients", "op", "tensor"]
 
@@ -104,10 +104,12 @@ class Tensor(ArrayBehaviour):
 
     __slots__ = (
         "__weakref__",
+        "_changed",  # of a leaf: _index when it was assigned, or first lent
         "_cut",  # of a leaf that was computed: why it passes on no gradient
         "_grad",
         "_index",  # from the creation counter: inputs have smaller ones
         "_numbers",
+        "_prints",  # of what was lent: of a leaf, or of a node's inputs
         "_residuals",  # by-products of forward, for the rules
         "_tracked",  # requires_grad
         "inputs",
@@ -116,10 +118,12 @@ class Tensor(ArrayBehaviour):
         "op",
         "scope",
     )
+    _changed: int
     _cut: Cut | None
-    _numbers: Any
     _grad: np.ndarray | None
     _index: int
+    _numbers: Any
+    _prints: Any
     _residuals: Mapping[str, Any]
     _tracked: bool
     inputs: tuple[Any, ...]
@@ -131,14 +135,23 @@ class Tensor(ArrayBehaviour):
     def __init__(self, *_: object, **__: object) -> None:
         raise TypeError("use te.tensor(data, requires_grad=..., name=...)")
 
-    def _assign(self, value: Any) -> None:
+    @property
+    def data(self) -> Any:
+        """The numbers: of a leaf to be written to, else for reading."""
+        if not lending.is_own(self):
+            return lending.for_reading(self._numbers)
+        if self._prints is None:  # it is lent from now on
+            self._prints, self._changed = lending.print_of(self._numbers), _next_index()
+        return self._numbers
+
+    @data.setter
+    def data(self, value: Any) -> None:
         if self.op is not None:
             raise errors.not_a_leaf(self, "data")
         if value is not self._numbers:  # after t.data -= ... it is
             self._numbers, self._cut = like(self, value, "data"), None
-        self._index = _next_index()
-
-    data: Any = property(operators.attrgetter("_numbers"), _assign, doc="The numbers.")
+            self._prints = None
+        self._index = self._changed = _next_index()
 
     @property
     def grad(self) -> np.ndarray | None:
@@ -282,13 +295,16 @@ def node_of(
     inputs: tuple[Any, ...] = (),
     kwargs: Mapping[str, Any] = NOTHING,
     residuals: Mapping[str, Any] = NOTHING,
+    prints: Any = None,
 ) -> Tensor:
     """Make a Tensor; with an ``op``, a recorded one."""
     node: Tensor = object.__new__(Tensor)
+    node._changed = 0
     node._cut = None
-    node._numbers = data
     node._grad = None
     node._index = _next_index()
+    node._numbers = data
+    node._prints = prints
     node._residuals = residuals
     node._tracked = op is not None
     node.inputs = inputs
@@ -302,7 +318,7 @@ def node_of(
 
 def unrecorded(data: Any, op: Op, inputs: Iterable[Any]) -> Tensor:
     """Make a leaf of what an operation computed, and note whose gradient ends here."""
-    leaf = node_of(data)
+    leaf = node_of(data, prints=lending.lent_by_others(data))
     leaf._cut = cut_by(op, inputs)
     return leaf
 
@@ -488,16 +504,19 @@ def _call_of(op: Op) -> Callable[..., Any]:
         if names:
             kwargs = op._filled_in(kwargs)
         values: list[Any] = []
-        tracked = False
+        tracked = lent = False
         for x in args:
             if type(x) is Tensor:
                 tracked = tracked or x._tracked
+                lent = lent or x._prints is not None
                 x = x._numbers
             elif not is_plain(x):
                 name = op.argument(i := len(values))
                 if x is not None or name not in op.optional:
                     x = real(x, f"{op.name}: {name}")
                     args = (*args[:i], x, *args[i + 1 :])
+            else:
+                lent = lent or type(x) is ndarray
             values.append(x)
         try:
             if is_whole:
@@ -507,7 +526,8 @@ def _call_of(op: Op) -> Callable[..., Any]:
         except (ValueError, TypeError, IndexError, AttributeError) as error:
             raise errors.forward_failed(op, error, args) from error
         if tracked and RECORDING.get():
-            node = node_of(data, op, args, kwargs or NOTHING, residuals)
+            prints = lending.prints_of(args) if lent else None
+            node = node_of(data, op, args, kwargs or NOTHING, residuals, prints)
             return _items(node) if op.results else node
         if Tensor not in map(type, args):
             return data
@@ -627,8 +647,10 @@ def walk(
     wanted = None
     if targets:
         nodes = nodes_of([output])
-        if not all(node.inputs for node in nodes):
-            raise errors.freed()
+        for node in nodes:  # also those on other ways
+            if not node.inputs:
+                raise errors.freed()
+            lending.check(node)
         wanted = leading_to(targets, nodes)
     kept = set(targets) if targets else ()
     found: dict[Tensor, Any] = {output: seed}
@@ -659,6 +681,8 @@ def walk(
         _, node = heappop(todo)
         if not node.inputs:
             raise errors.freed()
+        if node._prints is not None:
+            lending.check_prints(node)
         g = found[node] if node in kept else found.pop(node)
         try:
             (pull or node.op.pull)(node, g, wanted, deliver)
@@ -666,29 +690,8 @@ def walk(
             errors.rule_failed(node, error)
             raise
         if free:
-            node.inputs, node._residuals = (), NOTHING
+            node.inputs, node._residuals, node._prints = (), NOTHING, None
     return found
-
-
-def nodes_of(outputs: Iterable[Any]) -> list[Tensor]:
-    """Return all recorded nodes behind ``outputs``, oldest first."""
-    found = {y for y in outputs if type(y) is Tensor and y.op is not None}
-    order = list(found)
-    for node in order:  # grows while it is read
-        for x in node.inputs:
-            if type(x) is Tensor and x.op is not None and x not in found:
-                found.add(x)
-                order.append(x)
-    return sorted(order, key=operators.attrgetter("_index"))
-
-
-def leading_to(targets: Iterable[Tensor], nodes: Iterable[Tensor]) -> set[Tensor]:
-    """Return ``targets`` and those of ``nodes``, oldest first, that come from them."""
-    wanted = set(targets)
-    for node in nodes:
-        if any(type(x) is Tensor and x in wanted for x in node.inputs):
-            wanted.add(node)
-    return wanted
 
 
 def pull(
@@ -708,8 +711,8 @@ def pull(
         named = {**named, **node._residuals} if op.residuals else named
     for x, rule in zip(inputs, op.rules):  # noqa: B905 (a variadic has no end)
         if type(x) is Tensor:
-            if x._index > index:
-                raise errors.assigned_since(x, op)
+            if x._changed > index:
+                lending.check_since(x, node)
             if x._tracked and (wanted is None or x in wanted):
                 d = rule(g, out, *values, **named) if named else rule(g, out, *values)
                 deliver(x, d)
@@ -731,7 +734,7 @@ def fitted(d: Any, x: Tensor, node: Tensor) -> Any:
         if not node.op.elementwise:
             raise errors.wrong_rule_shape(node, x, d.shape)
         try:
-            d = sum_to.call(d, shape=x.shape)
+            d = OPS["sum_to"].call(d, shape=x.shape)
         except ValueError:
             raise errors.wrong_rule_shape(node, x, d.shape) from None
     return d if d.dtype == x.dtype else d.astype(x.dtype)
@@ -742,86 +745,7 @@ def plus(a: Any, b: Any) -> Any:
     return tuple(map(plus, a, b)) if isinstance(a, tuple) else a + b
 
 
-# ------------------------------------------- the operations that the walk itself needs
-
-
-@op(symbol="Σ", cases=[Case((2, 3), shape=(3,)), Case((2, 3), shape=(2, 1))])
-def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
-    """Sum over the axes along which ``shape`` broadcasts to ``x``'s shape.
-
-    Parameters
-    ----------
-    x : Tensor or ndarray
-    shape : tuple of int
-        A shape that broadcasts to ``x.shape``.
-
-    Returns
-    -------
-    Tensor or ndarray, of ``shape``
-
-    Raises
-    ------
-    ValueError
-        If ``shape`` does not broadcast to ``x.shape``.
-
-    Notes
-    -----
-    The adjoint of :func:`broadcast_to`, which is its derivative.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import tinygrad_edu as te
-    >>> te.sum_to(np.ones((2, 3)), (3,))
-    array([2., 2., 2.])
-    """
-    before, lead = x.shape, x.ndim - len(shape)
-    if lead > 0:
-        x = np.add.reduce(x, axis=tuple(range(lead)))
-    if x.shape == shape:
-        return x
-    if lead >= 0:
-        axes = tuple(i for i, n in enumerate(shape) if n == 1)
-        x = np.add.reduce(x, axis=axes, keepdims=True)
-    if x.shape != tuple(shape):
-        raise ValueError(f"shape {shape} does not broadcast to {before}")
-    return x
-
-
-@op(numpy=np.broadcast_to, cases=[Case((3,), shape=(2, 3)), Case((2, 1), shape=(2, 3))])
-def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
-    """Repeat ``x`` along new axes and axes of length 1 until it has ``shape``.
-
-    Parameters
-    ----------
-    x : Tensor or array_like
-    shape : tuple of int
-
-    Returns
-    -------
-    Tensor or ndarray, of ``shape``
-
-    Raises
-    ------
-    ValueError
-        If ``x.shape`` does not broadcast to ``shape``.
-
-    Notes
-    -----
-    The adjoint of :func:`sum_to`, which is its derivative.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as te
-    >>> te.broadcast_to([1.0, 2.0], (2, 2))
-    array([[1., 2.],
-           [1., 2.]])
-    """
-    return np.broadcast_to(x, shape)
-
-
-sum_to.vjp(x=lambda g, out, x, *, shape: broadcast_to(g, shape=x.shape))
-broadcast_to.vjp(x=lambda g, out, x, *, shape: sum_to(g, shape=x.shape))
+# --------------------------------------------------- the operation that nodes need
 
 
 @op(texts={"results": "{g}"})

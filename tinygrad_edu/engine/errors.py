@@ -335,6 +335,23 @@ def assigned_since(x: Tensor, op: Op) -> RuntimeError:
 
 
 @_names_its_operation
+def written_since(x: Any, node: Tensor) -> RuntimeError:
+    op = node.op
+    names = op.arguments if not op.variadic else map(str, range(len(node.inputs)))
+    which = " and ".join(n for n, y in zip(names, node.inputs, strict=False) if y is x)
+    if isinstance(x, np.ndarray):
+        what, copy = f"the array of shape {x.shape} given for {which}", "array.copy()"
+    else:
+        what, copy = f"the data of {called(x)}, its {which},", "x.copy()"
+    where = f" in layer {node.scope}" if node.scope else ""
+    return RuntimeError(
+        f"{op.name}{where}: {what} was written into after it had been used, so a "
+        "gradient would be wrong. Call backward before writing, or hand over a copy: "
+        f"{copy}"
+    )
+
+
+@_names_its_operation
 def wrong_rule_shape(node: Tensor, x: Tensor, shape: Shape) -> RuntimeError:
     op = node.op
     names = op.arguments if not op.variadic else map(str, range(len(node.inputs)))

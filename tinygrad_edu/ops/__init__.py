@@ -1,6 +1,5 @@
 """The functional namespace: every operation, one declaration each."""
 
-from tinygrad_edu.engine.core import broadcast_to, sum_to
 from tinygrad_edu.ops.accumulations import cumprod, cumsum, prod
 from tinygrad_edu.ops.activations import (
     elu,
@@ -39,6 +38,7 @@ from tinygrad_edu.ops.arithmetic import (
     square,
     subtract,
 )
+from tinygrad_edu.ops.broadcasting import broadcast_to, sum_to
 from tinygrad_edu.ops.conversion import astype
 from tinygrad_edu.ops.convolution import (
     avg_pool1d,

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from tinygrad_edu.engine.core import Case, broadcast_to, op
+from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.ops.broadcasting import broadcast_to
 from tinygrad_edu.ops.indexing import constant
 
 __all__ = [

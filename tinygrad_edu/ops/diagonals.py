@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Case, broadcast_to, op, sum_to
+from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
+from tinygrad_edu.ops.broadcasting import broadcast_to, sum_to
 from tinygrad_edu.ops.indexing import put
 
 __all__ = ["diag", "diagonal", "trace", "tril", "triu"]

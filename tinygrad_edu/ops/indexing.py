@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine.core import Case, Tensor, op, sum_to
+from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, plain
+from tinygrad_edu.ops.broadcasting import sum_to
 from tinygrad_edu.ops.conversion import astype
 
 __all__ = [

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Case, Tensor, op, sum_to
+from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
+from tinygrad_edu.ops.broadcasting import sum_to
 from tinygrad_edu.ops.products import matmul, transposed
 
 __all__ = [

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Case, Tensor, op, sum_to
+from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, numpy_order
+from tinygrad_edu.ops.broadcasting import sum_to
 
 __all__ = [
     "cross",

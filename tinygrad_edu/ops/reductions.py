@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Case, broadcast_to, op
+from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_REDUCE
+from tinygrad_edu.ops.broadcasting import broadcast_to
 
 __all__ = ["floating", "logsumexp", "max", "mean", "min", "shares", "std", "sum", "var"]
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Tensor, leading_to, nodes_of
+from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.declaration import NOTHING
 from tinygrad_edu.engine.memory import keep_freed_memory
 from tinygrad_edu.engine.observation import observe, shares_of
+from tinygrad_edu.engine.traversal import leading_to, nodes_of
 from tinygrad_edu.nn.borrowing import frozen_among, left_as_it_is
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.profiling.costs import kept_memory, parts_of

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Tensor, nodes_of
+from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.recording import Run, Scope
+from tinygrad_edu.engine.traversal import nodes_of
 from tinygrad_edu.nn.borrowing import frozen_among, left_as_it_is, recorded
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.profiling.costs import (

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Tensor, nodes_of, tensor
+from tinygrad_edu.engine.core import Tensor, tensor
 from tinygrad_edu.engine.recording import Scope
+from tinygrad_edu.engine.traversal import nodes_of
 from tinygrad_edu.nn import Layer
 from tinygrad_edu.nn.borrowing import (
     evaluating,

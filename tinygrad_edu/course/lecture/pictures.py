@@ -20,7 +20,8 @@ from tinygrad_edu.course.lecture.systems import (
 )
 from tinygrad_edu.course.lecture.training import Split
 from tinygrad_edu.drawing import Drawing, draw
-from tinygrad_edu.engine.core import Tensor, nodes_of, tensor
+from tinygrad_edu.engine.core import Tensor, tensor
+from tinygrad_edu.engine.traversal import nodes_of
 
 _BATCH = 32  # rows in a drawing
 

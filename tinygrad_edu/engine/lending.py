@@ -1,0 +1,124 @@
+"""Arrays that a graph and somebody else hold: are they still what they were?
+
+A graph keeps arrays by reference, and its rules read them on the way back. Who holds
+one, too, may have written into it by then, and a gradient would be wrong without a
+word. Three kinds of memory are told apart:
+
+- results: handed out to be read only;
+- leaves: their own, until somebody asks for ``.data``, which lends it;
+- arrays of the user's, given to an operation as they are.
+
+Of the last two a print is taken, and compared when the walk comes by. Of a large array
+it is the print of some thousands of its entries.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import errors
+
+__all__ = [
+    "check",
+    "check_prints",
+    "check_since",
+    "for_reading",
+    "is_own",
+    "lent_by_others",
+    "print_of",
+    "prints_of",
+]
+
+WHOLE = 2**16  # bytes: up to here all entries count
+_PLACES, _TOGETHER = 256, 8  # of larger arrays: so many places, so many entries at each
+
+
+def print_of(x: Any) -> bytes:
+    """Return what is the same for equal arrays, and another one for nearly all others.
+
+    Up to 64 KB these are all the bytes, else those of some 2,000 entries and of the
+    last one: eight neighbours each, since a place costs a cache line.
+    """
+    if type(x) is not ndarray:
+        return b""  # NumPy's numbers cannot be written to
+    if x.nbytes <= WHOLE:
+        return x.tobytes()
+    if x.flags.forc:
+        flat = x.reshape(-1, order="A")
+        length = x.size // _PLACES
+        some = flat[: _PLACES * length].reshape(_PLACES, length)[:, :_TOGETHER]
+    else:
+        flat = x
+        step = int((x.size / (_PLACES * _TOGETHER)) ** (1 / x.ndim)) or 1
+        some = x[(slice(None, None, step),) * x.ndim]
+    last: bytes = flat[(-1,) * flat.ndim].tobytes()
+    return some.tobytes() + last
+
+
+def for_reading(x: Any) -> Any:
+    """Return a view of an array that nobody can write to."""
+    if type(x) is ndarray:
+        x = x.view()
+        x.flags.writeable = False
+    return x
+
+
+def is_own(x: Any) -> bool:
+    """Whether a Tensor is a leaf with memory of its own, which may be written to.
+
+    What ``te.tensor`` and ``x.data = ...`` make is a copy, of which the base is
+    nothing, or the bytes in which it begins with a cache line.
+    """
+    array = x._numbers
+    return (
+        x.op is None
+        and type(array) is ndarray
+        and array.flags.writeable  # which a detached one is not
+        and (array.base is None or (x._cut is None and array.base.dtype == np.uint8))
+    )
+
+
+def lent_by_others(data: Any) -> bytes | None:
+    """Return the print of a result that lies in another array's memory, as None or not.
+
+    Which array that is, and who writes into it, nobody knows: it is looked at whenever
+    it is used.
+    """
+    return b"" if type(data) is ndarray and data.base is not None else None
+
+
+def prints_of(inputs: Any) -> Any:
+    """Return the prints of those of a node's inputs that others hold, too, or None."""
+    found = []
+    for x in inputs:
+        if type(x) is ndarray:
+            found.append((x, print_of(x)))
+        elif getattr(x, "_prints", None) is not None and x.op is None:
+            found.append((x, print_of(x._numbers)))
+    return found or None
+
+
+def check_prints(node: Any) -> None:
+    """Raise an error if an input of a node is not what it was at the call."""
+    for x, before in node._prints or ():
+        if print_of(getattr(x, "_numbers", x)) != before:
+            raise errors.written_since(x, node)
+
+
+def check(node: Any) -> None:
+    """Do both of these, for a node that the walk does not come by."""
+    check_prints(node)
+    for x in node.inputs:
+        if getattr(x, "_changed", 0) > node._index:
+            check_since(x, node)
+
+
+def check_since(x: Any, node: Any) -> None:
+    """Raise an error if a leaf was assigned or written to since a node used it."""
+    if x._index > node._index:
+        raise errors.assigned_since(x, node.op)
+    if print_of(x._numbers) != x._prints:
+        raise errors.written_since(x, node)

@@ -1,0 +1,90 @@
+"""Broadcasting and its adjoint: each is the other's derivative."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine.core import Case, op
+
+__all__ = ["broadcast_to", "sum_to"]
+
+
+@op(symbol="Σ", cases=[Case((2, 3), shape=(3,)), Case((2, 3), shape=(2, 1))])
+def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
+    """Sum over the axes along which ``shape`` broadcasts to ``x``'s shape.
+
+    Parameters
+    ----------
+    x : Tensor or ndarray
+    shape : tuple of int
+        A shape that broadcasts to ``x.shape``.
+
+    Returns
+    -------
+    Tensor or ndarray, of ``shape``
+
+    Raises
+    ------
+    ValueError
+        If ``shape`` does not broadcast to ``x.shape``.
+
+    Notes
+    -----
+    The adjoint of :func:`broadcast_to`, which is its derivative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> te.sum_to(np.ones((2, 3)), (3,))
+    array([2., 2., 2.])
+    """
+    before, lead = x.shape, x.ndim - len(shape)
+    if lead > 0:
+        x = np.add.reduce(x, axis=tuple(range(lead)))
+    if x.shape == shape:
+        return x
+    if lead >= 0:
+        axes = tuple(i for i, n in enumerate(shape) if n == 1)
+        x = np.add.reduce(x, axis=axes, keepdims=True)
+    if x.shape != tuple(shape):
+        raise ValueError(f"shape {shape} does not broadcast to {before}")
+    return x
+
+
+@op(numpy=np.broadcast_to, cases=[Case((3,), shape=(2, 3)), Case((2, 1), shape=(2, 3))])
+def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
+    """Repeat ``x`` along new axes and axes of length 1 until it has ``shape``.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    shape : tuple of int
+
+    Returns
+    -------
+    Tensor or ndarray, of ``shape``
+
+    Raises
+    ------
+    ValueError
+        If ``x.shape`` does not broadcast to ``shape``.
+
+    Notes
+    -----
+    The adjoint of :func:`sum_to`, which is its derivative.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.broadcast_to([1.0, 2.0], (2, 2))
+    array([[1., 2.],
+           [1., 2.]])
+    """
+    return np.broadcast_to(x, shape)
+
+
+sum_to.vjp(x=lambda g, out, x, *, shape: broadcast_to(g, shape=x.shape))
+broadcast_to.vjp(x=lambda g, out, x, *, shape: sum_to(g, shape=x.shape))
