@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import numpy as np
@@ -375,3 +376,150 @@ def test_threads_do_not_see_each_others_transforms():
     thread.join()
 
     assert seen == [np.ndarray]
+
+
+# ------------------------------------------------- tensors from outside of the function
+
+
+def slopes(w):
+    """Each transform of a function of x that uses ``w``, as a number of its own."""
+
+    def f(x):
+        return np.sum(np.sin(w * x) * w)
+
+    at = np.array([0.3, 0.7])
+    v = np.array([1.0, -2.0])
+    yield "grad", lambda: te.sum(te.grad(f)(at) ** 2)
+    yield "value_and_grad", lambda: te.sum(te.value_and_grad(f)(at)[1] ** 2)
+    yield "its value", lambda: te.value_and_grad(f)(at)[0] ** 2
+    yield "vjp", lambda: te.sum(te.vjp(f, at)[1](2.0)[0] ** 2)
+    yield "jvp", lambda: te.jvp(f, at, v)[1] ** 2
+    yield "jacobian", lambda: te.sum(te.jacobian(lambda x: w * x**2)(at) ** 2)
+    yield (
+        "its columns",
+        lambda: te.sum(
+            te.jacobian(lambda x: te.concatenate([w * x, x**2 * w]))(at) ** 2
+        ),
+    )
+    yield "hessian", lambda: te.sum(te.hessian(f)(at) ** 2)
+    yield "hvp", lambda: te.sum(te.hvp(f, at, v) ** 2)
+    yield "of a constant", lambda: te.sum(te.grad(lambda x: np.sum(x))(at)) * w
+
+
+@pytest.mark.parametrize("name", [name for name, _ in slopes(None)])
+def test_a_penalty_on_a_slope_trains_what_the_function_used(name):
+    w = te.tensor(1.3, requires_grad=True)
+
+    loss = dict(slopes(w))[name]()
+    loss.backward()
+
+    h = 1e-6
+    ahead, behind = (dict(slopes(1.3 + s))[name]() for s in (h, -h))
+    slope = (float(ahead) - float(behind)) / (2 * h)
+    np.testing.assert_allclose(w.grad, slope, rtol=1e-7)
+
+
+def test_the_derivative_by_what_was_captured_is_not_lost():
+    x = te.tensor(1.0, requires_grad=True)
+
+    loss = x * te.grad(lambda y: x * y)(2.0)
+    loss.backward()
+
+    assert x.grad == 2
+
+
+def test_what_a_layer_holds_is_captured():
+    layer = te.nn.Linear(2, 1, rng=0)
+
+    slope = te.grad(lambda x: te.sum(layer(x) ** 2))(np.ones((3, 2)))
+    te.sum(slope**2).backward()
+
+    assert isinstance(slope, te.Tensor)
+    assert all(p.grad is not None for p in layer.parameters())
+
+
+def test_without_record_around_it_arrays_come_back():
+    w = te.tensor(2.0, requires_grad=True)
+
+    with te.no_grad():
+        slope = te.grad(lambda x: w * x)(3.0)
+
+    assert slope == 2
+    assert not isinstance(slope, te.Tensor)
+
+
+def test_a_captured_constant_changes_nothing():
+    w = te.tensor(2.0)
+
+    assert not isinstance(te.grad(lambda x: w * x)(3.0), te.Tensor)
+
+
+def test_a_function_that_gives_back_what_it_captured():
+    w = te.tensor(2.0, requires_grad=True)
+
+    value, slope = te.value_and_grad(lambda x: w)(3.0)
+
+    assert slope.item() == 0
+    (value * 5).backward()
+    assert w.grad == 5
+
+
+# ----------------------------------------------------------- numbers that are taken out
+
+
+TAKEN = {
+    "float": lambda x: x**2 + float(x),
+    "int": lambda x: x**2 + int(x),
+    "math": lambda x: x**2 + math.exp(x),
+    "floor": lambda x: x**2 + math.floor(x),
+    "numpy's type": lambda x: x**2 + np.float64(x),
+    "an array": lambda x: x**2 + np.array(x),
+    "a list in an array": lambda x: x**2 + np.array([x, x]).sum(),
+    "complex": lambda x: x**2 + complex(x).real,
+}
+
+
+@pytest.mark.parametrize("taken", TAKEN)
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda f: te.grad(f)(0.5),
+        lambda f: te.jvp(f, 0.5, 1.0),
+        lambda f: te.vjp(f, 0.5),
+        lambda f: te.hessian(f)(0.5),
+        lambda f: te.hvp(f, 0.5, 1.0),
+        lambda f: te.jacobian(f)(0.5),
+    ],
+)
+def test_a_number_taken_out_inside_a_transform_is_an_error(taken, transform):
+    with pytest.raises(TypeError, match="graph"):
+        transform(TAKEN[taken])
+
+
+def test_the_error_names_the_ways():
+    with pytest.raises(TypeError) as e:
+        te.grad(lambda x: math.exp(x) * x)(0.5)
+
+    for way in ("x.item()", "te.no_grad()", "np.exp for math.exp", "derivative would"):
+        assert way in str(e.value)
+
+
+def test_item_and_no_grad_are_the_ways():
+    def f(x):
+        with te.no_grad():
+            scale = float(x) * 2
+        return x**2 * scale / (x.item() * 2)
+
+    assert te.grad(f)(3.0) == 6
+
+
+def test_what_carries_no_gradient_may_be_taken_out():
+    c = te.tensor(2.0)
+
+    assert te.grad(lambda x: x * float(c) + int(c))(3.0) == 2
+
+
+def test_outside_of_transforms_numbers_are_there_to_be_read():
+    x = te.tensor(0.5, requires_grad=True)
+
+    assert float(x * 2) == 1 and int(x * 2) == 1 and math.exp(x) == math.exp(0.5)

@@ -2,11 +2,13 @@
 
 All of them call the function on leaves of their own, and then :func:`gradients`. What
 they return can be differentiated again wherever that could be wanted: inside another
-transform, or if a Tensor is among the arguments. Else it is plain arrays.
+transform, if a Tensor is among the arguments, or if the function used a tensor from
+outside that requires gradients. Else it is plain arrays.
 """
 
 from __future__ import annotations
 
+import itertools
 import operator as operators
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ import numpy as np
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.core import Tensor, gradients, tensor
 from tinygrad_edu.engine.recording import NESTING, RECORDING
+from tinygrad_edu.engine.traversal import nodes_of
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -42,7 +45,8 @@ def grad(
     callable
         Takes the arguments of ``f``; returns an array of the argument's shape, or a
         tuple of them. Tensors, that can be differentiated again, inside of another
-        transform or if an argument is a Tensor.
+        transform, if an argument is a Tensor, or if ``f`` uses one from outside that
+        requires gradients.
 
     Raises
     ------
@@ -121,6 +125,7 @@ def value_and_grad(
                     f"grad: f must return a single number, got shape {y.shape}. Sum "
                     "it, or use te.jacobian"
                 )
+            mode = mode.after([y], xs)
             seed = np.ones(y.shape, y.dtype)
             found = pulled([y], [seed], xs, mode.linked)
             value = _given(y, mode)
@@ -174,6 +179,7 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[..., Any]]:
         args, leaves = _with_leaves("vjp", xs, tuple(range(len(xs))))
         result = f(*args)
         ys = _tensors_from(result, "vjp")
+        mode = mode.after(ys, leaves)
 
     def back(g: Any) -> tuple[Any, ...]:
         seeds = list(g) if isinstance(result, tuple | list) else [g]
@@ -235,6 +241,7 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
         args, leaves = _with_leaves("jvp", xs, tuple(range(len(xs))))
         result = f(*args)
         ys = _tensors_from(result, "jvp")
+        mode = mode.after(ys, leaves)
         tangents = _pushed(ys, leaves, vs, mode.linked)
         together = type(result)(tangents) if _plural(result) else tangents[0]
         return _given(result, mode), _given(together, mode)
@@ -282,6 +289,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         with _transform(args, kwargs) as mode:
             moved, xs = _with_leaves("jacobian", args, argnums)
             y = _tensor_from(f(*moved, **kwargs), "jacobian")
+            mode = mode.after([y], xs)
             columns = sum(x.size for x in xs)
             build = _by_rows if y.size <= columns else _by_columns
             found = _given(build(y, xs, mode.linked), mode)
@@ -382,6 +390,7 @@ def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> Any:
         y = _tensor_from(f(*args), "hvp")
         if y.size != 1:
             raise ValueError(f"hvp: f must return a single number, got shape {y.shape}")
+        mode = mode.after([y], leaves)
         first = pulled([y], [np.ones(y.shape, y.dtype)], leaves, True)
         found = _given(pulled(first, vs, leaves, mode.linked), mode)
         return found[0] if alone else tuple(found)
@@ -395,6 +404,17 @@ class _Mode(NamedTuple):
 
     tensors: bool  # as Tensors
     linked: bool  # and those recorded, to be differentiated again
+    recording: bool  # whether what is around records
+
+    def after(self, ys: Sequence[Tensor], leaves: Sequence[Tensor]) -> _Mode:
+        """Return how it is for a function that gave ``ys`` for ``leaves``.
+
+        If it used a tensor from outside that requires gradients, its derivative by
+        that is wanted, too: a penalty on a slope is to train the parameters.
+        """
+        if self.linked or not self.recording or not _captured(ys, leaves):
+            return self
+        return self._replace(tensors=True, linked=True)
 
 
 @contextmanager
@@ -406,10 +426,20 @@ def _transform(args: Sequence[Any], kwargs: dict[str, Any]) -> Iterator[_Mode]:
     NESTING.set(around + 1)
     RECORDING.set(True)
     try:
-        yield _Mode(tensors, tensors and bool(recording))
+        yield _Mode(tensors, tensors and bool(recording), bool(recording))
     finally:
         NESTING.set(around)
         RECORDING.set(recording)
+
+
+def _captured(ys: Sequence[Tensor], leaves: Sequence[Tensor]) -> bool:
+    """Whether a leaf that requires gradients, and is none of ``leaves``, was used."""
+    own = set(leaves)
+    used = (x for node in nodes_of(ys) for x in node.inputs if type(x) is Tensor)
+    return any(
+        x.op is None and x.requires_grad and x not in own
+        for x in itertools.chain(ys, used)
+    )
 
 
 def _check_argnums(who: str, argnums: Any) -> None:
@@ -450,7 +480,7 @@ def _leaf(x: Any, who: str) -> Tensor:
     """
     if isinstance(x, Tensor) and x.requires_grad:
         return x.astype(x.dtype)
-    data = x.data if isinstance(x, Tensor) else x
+    data = x._numbers if isinstance(x, Tensor) else x
     try:
         return tensor(data, requires_grad=True, name=getattr(x, "name", None))
     except TypeError as error:

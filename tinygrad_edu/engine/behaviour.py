@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.caller import stores_into_an_array
 from tinygrad_edu.engine.dispatch import FROM_REDUCE, dispatch, unsupported
-from tinygrad_edu.engine.recording import RECORDING
+from tinygrad_edu.engine.recording import NESTING, RECORDING
 
 if TYPE_CHECKING:
     from tinygrad_edu.engine._methods import Methods
@@ -87,10 +87,17 @@ class ArrayBehaviour(Methods):
             frame = inspect.currentframe()
             if stores_into_an_array(frame and frame.f_back):
                 raise errors.stored_in_array(self)
+            self._stays_in("float")
         return number
 
     def __int__(self) -> int:
+        self._stays_in("int")
         return int(self.item())
+
+    def _stays_in(self, taken_by: str) -> None:
+        """Raise an error if its number is taken out of what a transform looks at."""
+        if self._tracked and NESTING.get() and RECORDING.get():
+            raise errors.taken_out(self, taken_by)
 
     def __index__(self) -> int:
         return operators.index(self.item())

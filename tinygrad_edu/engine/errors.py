@@ -145,6 +145,15 @@ def stored_in_array(x: Any) -> TypeError:
     )
 
 
+def taken_out(x: Any, by: str) -> TypeError:
+    return TypeError(
+        f"{by}(x) takes the number of {called(x)} out of the graph, so that the "
+        "derivative would miss it; math's functions do so, too. Use te's or NumPy's: "
+        "np.exp for math.exp, x.astype for float. For the number alone: x.item(), or "
+        f"{by}(x) inside with te.no_grad():"
+    )
+
+
 def no_attribute(name: str) -> AttributeError:
     return AttributeError(f"a Tensor has no {name}; write {INSTEAD[name].format(name)}")
 
