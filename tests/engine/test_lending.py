@@ -284,6 +284,48 @@ def test_every_operation_looks_at_its_arrays(op):
             te.sum(y).backward()
 
 
+# ---------------------------------------------------------------------- a user's rules
+
+
+def doubling(rule):
+    @te.op(elementwise=True)
+    def doubled_by_a_user(x):
+        return 2 * x
+
+    doubled_by_a_user.vjp(x=rule)
+    return doubled_by_a_user
+
+
+def in_place(g, out, x):
+    g *= 2
+    return g
+
+
+def by_out(g, out, x):
+    return np.multiply(g, 2, out=g)
+
+
+@pytest.mark.parametrize("rule", [in_place, by_out])
+def test_a_rule_that_writes_into_its_gradient_is_stopped_and_named(rule):
+    x, y = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+
+    with pytest.raises(ValueError, match="read-only") as e:
+        te.sum(doubling(rule)(x) + y).backward()
+
+    assert "in a rule of doubled_by_a_user, on the way back" in e.value.__notes__[0]
+    assert y.grad is None
+
+
+def test_a_rule_may_hand_its_gradient_on():
+    x, y = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+
+    te.sum(doubling(lambda g, out, x: g)(x) + y).backward()
+    x.grad *= 3
+
+    assert x.grad.tolist() == [3.0, 3.0]
+    assert y.grad.tolist() == [1.0, 1.0]
+
+
 # ------------------------------------------------------------------------------ prints
 
 

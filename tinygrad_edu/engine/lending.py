@@ -14,6 +14,7 @@ it is the print of some thousands of its entries.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ __all__ = [
     "check_prints",
     "check_since",
     "for_reading",
+    "guarded",
     "is_own",
     "lent_by_others",
     "print_of",
@@ -64,6 +66,20 @@ def for_reading(x: Any) -> Any:
         x = x.view()
         x.flags.writeable = False
     return x
+
+
+def guarded(pull: Callable[..., None]) -> Callable[..., None]:
+    """Return a way to pull whose rules cannot write into the gradient they are handed.
+
+    It may stand in several places: a rule that changed it would make another one's
+    gradient wrong. Ours are known not to; a user's own is stopped, and named.
+    """
+
+    def pull_for_reading(node: Any, g: Any, wanted: Any, deliver: Any) -> None:
+        g = tuple(map(for_reading, g)) if type(g) is tuple else for_reading(g)
+        pull(node, g, wanted, deliver)
+
+    return pull_for_reading
 
 
 def is_own(x: Any) -> bool:

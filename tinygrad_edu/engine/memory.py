@@ -44,6 +44,7 @@ def is_held_once(g: Any) -> bool:
     return (
         getrefcount(g) == _ONCE
         and type(g) is ndarray
+        and g.flags.writeable
         and (g.base is None or _references_to_base(g) == _ONCE_AS_BASE)
     )
 
