@@ -371,7 +371,7 @@ class Op(Declaration):
         update_wrapper(self, forward)
         arity = len(self.arguments) if self.bare else 0
         caller, self.pull = SHORTER.get(arity, (_call_of, pull))
-        if not forward.__module__.startswith("tinygrad_edu."):  # a user's own
+        if not str(forward.__module__).startswith("tinygrad_edu."):  # a user's own
             self.pull = lending.guarded(self.pull)
         self.call: Callable[..., Any] = update_wrapper(caller(self), forward)
 
