@@ -68,12 +68,13 @@ NESTING: ContextVar[int] = ContextVar("nesting", default=0)
 class Run:
     """A call of an outermost layer: which layer is running at the moment, and where."""
 
-    __slots__ = ("entered", "layer", "scope", "trail")
+    __slots__ = ("entered", "layer", "names", "scope", "trail")
 
     def __init__(self, scope: Scope | None = None) -> None:
         self.layer: Any = None
         self.scope = scope
         self.entered: set[int] = set()  # ids of the scopes that were entered
+        self.names: dict[int, dict[int, str]] = {}  # of layers in a layer, by their ids
         self.trail: list[Any] = []  # what ran: layer, scope, shape of the output
 
 

@@ -172,17 +172,31 @@ class Layer:
         kind = type(self).__name__
         if parent is None:
             return Scope("", kind, outer)
-        names = (name for name, layer in parent.named_layers() if layer is self)
-        self._ran_as = name = next(names, kind)  # another thread may write another one
+        name = self._name_in(parent) or kind
+        self._ran_as = name  # another thread may write another one
         prefix = f"{outer.path}." if outer is not None and outer.path else ""
         return Scope(prefix + name, kind, outer)
 
+    def _name_in(self, parent: Layer) -> str | None:
+        """Return the path to this layer; a run looks for those in a layer once."""
+        run = RUN.get() or Run()
+        name = run.names.get(id(parent), {}).get(id(self))
+        if name is None or _at(name, parent) is not self:  # or it was put there since
+            names = {id(layer): name for name, layer in parent.named_layers()}
+            run.names[id(parent)] = names
+            name = names.get(id(self))
+        return name
+
     def _name_parameters(self) -> None:
         """Name the parameters that have no name by the attributes that hold them."""
-        inner = tuple(f"{name}." for name, _ in self.named_layers())
-        for name, parameter in self.named_parameters():
-            if parameter.name is None and not name.startswith(inner):
-                parameter.name = name
+        inner = None  # the path of the layer that holds what comes next
+        for name, held in self._named():
+            if inner is not None and name.startswith(inner):
+                continue
+            if isinstance(held, Layer):
+                inner = f"{name}."
+            elif isinstance(held, Tensor) and held.is_leaf and held.name is None:
+                held.name = name
 
     # -- what it is made of
     def _named(self) -> list[tuple[str, Any]]:
