@@ -506,6 +506,7 @@ def _call_of(op: Op) -> Callable[..., Any]:
         if names:
             kwargs = op._filled_in(kwargs)
         values: list[Any] = []
+        given: Any = args  # of which what is no array becomes one
         tracked = lent = False
         for x in args:
             if type(x) is Tensor:
@@ -516,7 +517,9 @@ def _call_of(op: Op) -> Callable[..., Any]:
                 name = op.argument(i := len(values))
                 if x is not None or name not in op.optional:
                     x = real(x, f"{op.name}: {name}")
-                    args = (*args[:i], x, *args[i + 1 :])
+                    if type(given) is tuple:
+                        given = list(args)
+                    given[i] = x
             else:
                 lent = lent or type(x) is ndarray
             values.append(x)
@@ -526,10 +529,11 @@ def _call_of(op: Op) -> Callable[..., Any]:
             else:
                 data, residuals = op.compute(values, kwargs)
         except (ValueError, TypeError, IndexError, AttributeError) as error:
-            raise errors.forward_failed(op, error, args) from error
+            raise errors.forward_failed(op, error, given) from error
         if tracked and RECORDING.get():
-            prints = lending.prints_of(args) if lent else None
-            node = node_of(data, op, args, kwargs or NOTHING, residuals, prints)
+            inputs = tuple(given)
+            prints = lending.prints_of(inputs) if lent else None
+            node = node_of(data, op, inputs, kwargs or NOTHING, residuals, prints)
             return _items(node) if op.results else node
         if Tensor not in map(type, args):
             return data
@@ -711,12 +715,15 @@ def pull(
         out = node._numbers
         values = [x._numbers if type(x) is Tensor else x for x in inputs]
         named = {**named, **node._residuals} if op.residuals else named
-    for x, rule in zip(inputs, op.rules):  # noqa: B905 (a variadic has no end)
+    rules, whole = op.rules, not op.variadic
+    if not whole:  # one rule, handed its thousands of arrays once
+        rule_at, rules = rules.given(g, out, *values, **named), itertools.count()
+    for x, rule in zip(inputs, rules):  # noqa: B905 (count has no end)
         if type(x) is Tensor:
             if x._changed > index:
                 lending.check_since(x, node)
             if x._tracked and (wanted is None or x in wanted):
-                d = rule(g, out, *values, **named) if named else rule(g, out, *values)
+                d = rule(g, out, *values, **named) if whole else rule_at(rule)
                 deliver(x, d)
 
 

@@ -20,7 +20,7 @@ from tinygrad_edu.engine.cases import Case
 from tinygrad_edu.engine.dispatch import Adapter, as_written, numpy_order
 from tinygrad_edu.engine.operands import is_masked
 
-__all__ = ["NOTHING", "OPS", "Declaration"]
+__all__ = ["NOTHING", "OPS", "Declaration", "InTwoSteps"]
 
 OPS: dict[str, Any] = {}  #: the registry: name -> Op
 NOTHING: Mapping[str, Any] = MappingProxyType({})  #: shared, so nobody may write to it
@@ -190,6 +190,23 @@ class _NoRules:
         raise errors.no_rules(self.name)
 
 
+class InTwoSteps:
+    """A rule of a variadic operation: first what its arguments share, then each's own.
+
+    Parameters
+    ----------
+    rule : callable
+        ``rule(g, out, *arguments, **metadata)`` returns a function of the position. So
+        it is asked once for thousands of arguments.
+    """
+
+    def __init__(self, rule: Callable[..., Callable[[int], Any]]) -> None:
+        self.rule = rule
+
+    def __call__(self, *args: Any, position: int, **named: Any) -> Any:
+        return self.rule(*args, **named)(position)
+
+
 class _EveryPosition:
     """The one rule of a variadic operation, told which argument is meant."""
 
@@ -198,6 +215,12 @@ class _EveryPosition:
 
     def __iter__(self) -> Iterator[Callable[..., Any]]:
         return (partial(self.rule, position=i) for i in itertools.count())
+
+    def given(self, *args: Any, **named: Any) -> Callable[[int], Any]:
+        """Return the rule as a function of the position, of which alone it depends."""
+        if isinstance(self.rule, InTwoSteps):
+            return self.rule.rule(*args, **named)
+        return lambda position: self.rule(*args, position=position, **named)
 
 
 def _no_derivative(op: Declaration, name: str, *_: Any, **__: Any) -> NoReturn:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.engine.declaration import InTwoSteps
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.ops.indexing import getitem
 
@@ -55,12 +58,11 @@ def _sequence_first(numpy: Callable[..., Any]) -> Any:
     return adapter
 
 
-def _cut(g: Any, shapes: Sequence[Shape], axis: int, position: int) -> Any:
-    """Return the part of ``g`` that came from the array at ``position``."""
-    axis %= g.ndim
-    start = sum(shape[axis] for shape in shapes[:position])
-    stop = start + shapes[position][axis]
-    return g[(slice(None),) * axis + (slice(start, stop),)]
+def _cutter(g: Any, lengths: Iterable[int], axis: int) -> Callable[[int], Any]:
+    """Return a function of the position: the part of ``g`` that came from there."""
+    before = (slice(None),) * (axis % g.ndim)
+    ends = list(itertools.accumulate(lengths, initial=0))
+    return lambda position: g[(*before, slice(ends[position], ends[position + 1]))]
 
 
 @op(
@@ -105,16 +107,15 @@ def concatenate(*arrays: Any, axis: int | None = 0) -> Any:
 
 
 def _concatenate_rule(
-    g: Any, out: Any, *arrays: Any, axis: int | None, position: int
-) -> Any:
-    shapes = [np.shape(x) for x in arrays]
+    g: Any, out: Any, *arrays: Any, axis: int | None
+) -> Callable[[int], Any]:
     if axis is not None:
-        return _cut(g, shapes, axis, position)
-    flat = [(int(np.prod(shape)),) for shape in shapes]
-    return np.reshape(_cut(g, flat, 0, position), shapes[position])
+        return _cutter(g, (np.shape(x)[axis] for x in arrays), axis)
+    part = _cutter(g, map(np.size, arrays), 0)
+    return lambda position: np.reshape(part(position), np.shape(arrays[position]))
 
 
-concatenate.vjp(arrays=_concatenate_rule)
+concatenate.vjp(arrays=InTwoSteps(_concatenate_rule))
 
 
 def _append(arr: Any, values: Any, axis: int | None = None) -> Any:
@@ -167,22 +168,28 @@ def stack(*arrays: Any, axis: int = 0) -> Any:
     return np.stack(arrays, axis=axis)
 
 
-stack.vjp(
-    arrays=lambda g, out, *arrays, axis, position: g[
-        (slice(None),) * (axis % g.ndim) + (position,)
-    ]
-)
+def _stack_rule(g: Any, out: Any, *arrays: Any, axis: int) -> Callable[[int], Any]:
+    before = (slice(None),) * (axis % g.ndim)
+    return lambda position: g[(*before, position)]
+
+
+stack.vjp(arrays=InTwoSteps(_stack_rule))
 
 
 def _joined_along(axis: Callable[[Shape], int], lifted: Callable[..., Any]) -> Any:
     """Return the rule of joining arrays that were given further axes first."""
 
-    def rule(g: Any, out: Any, *arrays: Any, position: int) -> Any:
-        shapes = [lifted(np.empty(np.shape(x), bool)).shape for x in arrays]
-        d = _cut(g, shapes, axis(shapes[0]), position)
-        return np.reshape(d, np.shape(arrays[position]))
+    @functools.lru_cache
+    def shape_of(shape: Shape) -> Shape:
+        return tuple(lifted(np.empty(shape, bool)).shape)
 
-    return rule
+    def rule(g: Any, out: Any, *arrays: Any) -> Callable[[int], Any]:
+        shapes = [shape_of(np.shape(x)) for x in arrays]
+        along = axis(shapes[0])
+        part = _cutter(g, (shape[along] for shape in shapes), along)
+        return lambda position: np.reshape(part(position), np.shape(arrays[position]))
+
+    return InTwoSteps(rule)
 
 
 _FEW_AXES = [Case((2,), (2,)), Case((2, 3), (2, 3)), Case((2, 3, 1), (2, 3, 1))]
@@ -353,16 +360,37 @@ column_stack.vjp(arrays=_joined_along(lambda first: 1, _as_columns))
 # --------------------------------------------------------------- cut up: basic indexing
 
 
+_MANY = 16  #: pieces that are cut at once: the gradient of each is as large as x
+
+
 def _pieces(cut: Callable[..., Any], x: Any, sections: Any, axis: int) -> list[Any]:
     """Return the pieces that ``cut`` makes of an axis, each by indexing ``x``."""
     ndim = np.ndim(x)
     if not -ndim <= axis < ndim:
         raise ValueError(f"{cut.__name__}: x of shape {np.shape(x)} has no axis {axis}")
     before = (slice(None),) * (axis % ndim)
+    bounds = [
+        (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
+        for places in cut(np.arange(np.shape(x)[axis]), sections)
+    ]
+    return _between(x, before, bounds)
+
+
+def _between(
+    x: Any, before: tuple[Any, ...], bounds: list[tuple[int, int]]
+) -> list[Any]:
+    """Return the pieces between bounds: of many, cut from a few larger pieces."""
+    if len(bounds) <= _MANY:
+        return [getitem(x, (*before, slice(*ends))) for ends in bounds]
     pieces = []
-    for places in cut(np.arange(np.shape(x)[axis]), sections):
-        bounds = slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0)
-        pieces.append(getitem(x, (*before, bounds)))
+    each = -(-len(bounds) // _MANY)
+    for i in range(0, len(bounds), each):
+        some = bounds[i : i + each]
+        start = min((a for a, b in some if a < b), default=0)
+        stop = max((b for a, b in some if a < b), default=0)
+        larger = getitem(x, (*before, slice(start, stop)))
+        inside = [(a - start, b - start) if a < b else (0, 0) for a, b in some]
+        pieces += _between(larger, before, inside)
     return pieces
 
 
