@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+import threading
 import time
 import weakref
 
@@ -13,6 +14,7 @@ import pytest
 from numeric import assert_near, finite_differences
 
 import tinygrad_edu as te
+from tinygrad_edu.engine import core
 
 
 def leaf(data, **kwargs):
@@ -1024,3 +1026,24 @@ def test_cross_entropy_of_weights_that_do_not_add_up_to_one(labels, create_graph
 
     p = te.softmax(logits.data)
     np.testing.assert_allclose(getattr(g, "data", g), p * 3.5 - weights, rtol=1e-14)
+
+
+# ---------------------------------------------------------------------------- threads
+
+
+def test_threads_that_add_to_one_leaf_lose_nothing(monkeypatch):
+    def slowly(g, held_once=core.is_held_once):
+        time.sleep(0.02)  # between looking for a gradient and putting one there
+        return held_once(g)
+
+    monkeypatch.setattr(core, "is_held_once", slowly)
+    w = te.tensor([1.0, 2.0], requires_grad=True)
+    losses = [(w * 3.0).sum() for _ in range(4)]
+    threads = [threading.Thread(target=loss.backward) for loss in losses]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    np.testing.assert_array_equal(w.grad, [12.0, 12.0])

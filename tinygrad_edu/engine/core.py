@@ -13,6 +13,7 @@ creation counter is a topological order and reference counting alone frees a gra
 from __future__ import annotations
 
 import itertools
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial, update_wrapper
@@ -37,6 +38,7 @@ from tinygrad_edu.engine.traversal import leading_to, nodes_of
 __all__ = ["OPS", "Case", "Op", "Tensor", "gradients", "op", "tensor"]
 
 _next_index = itertools.count().__next__
+_adding = threading.RLock()  # held while gradients are added to those of leaves
 
 # ------------------------------------------------------------------------ 1. Tensor
 
@@ -233,11 +235,12 @@ class Tensor(ArrayBehaviour):
         """
         seed = _seed(self, gradient, "backward")
         found = walk(self, seed, free=not retain_graph)
-        for leaf, g in found.items():
-            if leaf._grad is not None:
-                leaf._grad += g
-            else:  # in a buffer that nobody else holds
-                leaf._grad = g if is_held_once(g) else np.array(g)
+        with _adding:
+            for leaf, g in found.items():
+                if leaf._grad is not None:
+                    leaf._grad += g
+                else:  # in a buffer that nobody else holds
+                    leaf._grad = g if is_held_once(g) else np.array(g)
 
 
 def tensor(
