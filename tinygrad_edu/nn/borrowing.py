@@ -14,12 +14,13 @@ import numpy as np
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.recording import RUN, Run, no_grad, recording
 from tinygrad_edu.nn.layer import Layer
-from tinygrad_edu.randomness import set_state, state_of
+from tinygrad_edu.randomness import Random, set_state, state_of
 
 __all__ = [
     "all_layers",
     "evaluating",
     "frozen_among",
+    "generators_in",
     "in_training_mode",
     "left_as_it_is",
     "modes_kept",
@@ -97,15 +98,50 @@ def frozen_among(parameters: Iterable[Tensor]) -> list[Tensor]:
     return [p for p in parameters if not p.requires_grad and p.dtype.kind == "f"]
 
 
+def generators_in(*wholes: Any) -> list[tuple[str, Random]]:
+    """Return every random generator in attributes of these, each once, with its path.
+
+    Those in the layers of a model, too, and in lists, tuples and dicts.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> model = te.nn.Sequential(te.nn.Dropout(rng=0), te.nn.Dropout(rng=1))
+    >>> [path for path, _ in generators_in(model)]
+    ['0.rng', '1.rng']
+    """
+    found: dict[int, tuple[str, Random]] = {}
+    for whole in wholes:
+        prefix = "model" if isinstance(whole, Layer) else type(whole).__name__
+        layers = whole.named_layers() if isinstance(whole, Layer) else []
+        todo: list[tuple[str, Any]] = [
+            (f"{path}.{name}", value)
+            for path, holder in [(prefix, whole), *layers]
+            for name, value in getattr(holder, "__dict__", {}).items()
+        ][::-1]
+        seen: set[int] = set()
+        while todo:
+            path, value = todo.pop()
+            if isinstance(value, np.random.Generator | np.random.RandomState):
+                found.setdefault(id(value), (path, value))
+            elif isinstance(value, list | tuple | dict) and id(value) not in seen:
+                seen.add(id(value))
+                parts = value.items() if isinstance(value, dict) else enumerate(value)
+                todo += [
+                    # by its place, not as the text of a parameter's numbers
+                    (f"{path}.{name if isinstance(name, str) else place}", part)
+                    for place, (name, part) in enumerate(parts)
+                ][::-1]
+    return list(found.values())
+
+
 @contextmanager
 def left_as_it_is(model: Any, frozen: Sequence[Tensor] = ()) -> Iterator[None]:
     """Unfreeze what is frozen; put that, buffers and random generators back."""
     layers = all_layers(model)
     named = model.named_buffers() if layers else []
     buffers = [(x, x.copy()) for _, x in named if x.flags.writeable]
-    random = (np.random.Generator, np.random.RandomState)
-    held = [x for layer in layers for x in vars(layer).values()]
-    states = [(x, state_of(x)) for x in held if isinstance(x, random)]
+    states = [(x, state_of(x)) for _, x in generators_in(*layers[:1])]
     for p in frozen:  # so that what is computed with it is recorded, too
         p.requires_grad = True
     try:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu import nn, optim
 from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.nn.borrowing import generators_in
 from tinygrad_edu.optim.schedules import Schedule
 from tinygrad_edu.randomness import Random, set_state, state_of
 from tinygrad_edu.training.checkpoints import Checkpoints, Found, encode
@@ -131,9 +132,8 @@ class Parts:
         self._given = state_of(rng) if is_seeded else None
         self._begun: dict[str, Any] = {}  # the state of rng as the run began
         self._facts: dict[str, Any] = {}
-        self._generators = _generators(
-            ("fit", rng), self.model, self.optimizer, self.loss
-        )
+        held = generators_in(self.model, self.optimizer, self.loss)
+        self._generators = [("fit", rng), *(x for x in held if x[1] is not rng)]
         self._stateful = [
             c
             for c in map(inner, callbacks)
@@ -305,33 +305,6 @@ def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return a.keys() == b.keys() and all(_equal(a[name], b[name]) for name in a)
     return np.array_equal(a, b)
-
-
-def _generators(first: tuple[str, Random], *wholes: Any) -> list[tuple[str, Random]]:
-    """Return every random generator in attributes of these, each once, by name."""
-    found = {id(first[1]): first}
-    for whole in wholes:
-        prefix = "model" if isinstance(whole, nn.Layer) else type(whole).__name__
-        layers = whole.named_layers() if isinstance(whole, nn.Layer) else []
-        todo: list[tuple[str, Any]] = [
-            (f"{path}.{name}", value)
-            for path, holder in [(prefix, whole), *layers]
-            for name, value in getattr(holder, "__dict__", {}).items()
-        ][::-1]
-        seen: set[int] = set()
-        while todo:
-            path, value = todo.pop()
-            if isinstance(value, np.random.Generator | np.random.RandomState):
-                found.setdefault(id(value), (path, value))
-            elif isinstance(value, list | tuple | dict) and id(value) not in seen:
-                seen.add(id(value))
-                parts = value.items() if isinstance(value, dict) else enumerate(value)
-                todo += [
-                    # by its place, not as the text of a parameter's numbers
-                    (f"{path}.{name if isinstance(name, str) else place}", part)
-                    for place, (name, part) in enumerate(parts)
-                ][::-1]
-    return list(found.values())
 
 
 # --------------------------------------------------------- whose checkpoint is it?
