@@ -1,15 +1,17 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and the text of some."""
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from tinygrad_edu.files import written_atomically
+from tinygrad_edu.files import csv_text, written_atomically
 
 
 def names(folder):
@@ -206,3 +208,27 @@ def test_a_folder_that_cannot_reach_the_disk_is_an_error(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="Input/output"):
         with written_atomically(tmp_path / "a.txt"):
             pass
+
+
+# -------------------------------------------------------------------------------- CSV
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+A1", "-A1", "@SUM(A1)", "\t=1", "\n=1"])
+def test_what_a_spreadsheet_would_compute_is_written_as_text(text):
+    (row,) = csv.reader(io.StringIO(csv_text([[text, "loss"]]), newline=""))
+
+    assert row == ["'" + text, "loss"]
+
+
+def test_no_row_begins_inside_a_cell():
+    (row,) = csv.reader(io.StringIO(csv_text([["a\r=1", "b"]]), newline=""))
+
+    assert row == ["a\n=1", "b"]
+
+
+def test_numbers_are_written_as_they_are():
+    assert csv_text([[-1.5, -3, "-1.5", "+2", "-inf", ""]]) == "-1.5,-3,-1.5,+2,-inf,\n"
+
+
+def test_half_a_character_in_a_cell_is_named():
+    assert csv_text([["a\ud800b"]]).encode() == b"a\\ud800b\n"

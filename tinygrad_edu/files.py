@@ -14,6 +14,8 @@ from typing import IO, Any
 
 __all__ = ["csv_text", "written_atomically"]
 
+_BEGIN_FORMULAS = ("=", "+", "-", "@", "\t", "\n")  #: in the cells of spreadsheets
+
 
 @contextmanager
 def written_atomically(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
@@ -71,7 +73,32 @@ def _sync_folder(folder: Path) -> None:
 
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:
-    """Return rows as the text of a CSV file; numbers keep all their digits."""
+    """Return rows as the text of a CSV file; numbers keep all their digits.
+
+    A text that a spreadsheet would take for a formula is written behind an apostrophe,
+    and half a character, which no file can hold, as what it is called.
+    """
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows(rows)
+    harmless = ([_harmless(cell) for cell in row] for row in rows)
+    csv.writer(file, lineterminator="\n").writerows(harmless)
     return file.getvalue()
+
+
+def _harmless(cell: Any) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.encode("utf-8", "backslashreplace").decode("utf-8")
+    cell = cell.replace("\r", "\n")  # which is put into quotes: no new row begins
+    return (
+        f"'{cell}"
+        if cell.startswith(_BEGIN_FORMULAS) and not _is_number(cell)
+        else cell
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
