@@ -14,6 +14,7 @@ import safetensors.numpy
 
 import tinygrad_edu as te
 from tinygrad_edu import nn
+from tinygrad_edu.saving.weights import rebuilt
 
 
 class Holder(nn.Layer):
@@ -142,6 +143,7 @@ def test_other_readers_see_names_shapes_and_metadata(path):
     with safetensors.safe_open(str(path), framework="numpy") as file:
         metadata = file.metadata()
         assert json.loads(metadata.pop("layers"))["layer"] == "Sequential"
+        assert len(metadata.pop("sha256")) == 64
         assert metadata == {"format": "tinygrad_edu", "version": "1"}
         assert set(file.keys()) == model.state_dict().keys()
         found = file.get_tensor("2.inner.0.weight")
@@ -343,3 +345,44 @@ def test_what_stood_there_stays_until_the_new_file_is_whole(path, monkeypatch):
 
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == ["model.safetensors"]
+
+
+# --------------------------------------------------------------------------- checksum
+
+
+def test_one_bit_turned_over_is_noticed_and_nothing_is_changed(path):
+    te.save(network(0), path)
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    model = network(5)
+    before = model.state_dict()
+
+    with pytest.raises(ValueError, match=r"model.safetensors is damaged: its checksum"):
+        te.load(model, path)
+
+    assert_same_state(model, before)
+
+
+def test_layers_that_were_written_over_are_noticed(path):
+    te.save(nn.Linear(2, 1, rng=0), path)
+    path.write_bytes(path.read_bytes().replace(b"Linear", b"Conv2d"))
+
+    with pytest.raises(ValueError, match="checksum"):
+        rebuilt(path)
+
+
+def test_a_file_of_ours_without_a_checksum_is_read(path):
+    model = network(0)
+    metadata = {"format": "tinygrad_edu", "version": "1"}
+    arrays = safetensors.numpy.load(safetensors.numpy.save(model.state_dict()))
+    safetensors.numpy.save_file(arrays, path, metadata=metadata)
+
+    assert_same_state(te.load(network(5), path), model.state_dict())
+
+
+def test_a_name_with_half_a_character_is_refused(path):
+    with pytest.raises(ValueError, match=r"the name 'a.\\ud800' has half a character"):
+        te.save(Holder(a={"\ud800": np.ones(2)}), path)
+
+    assert not path.exists()

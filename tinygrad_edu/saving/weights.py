@@ -5,7 +5,10 @@ The file holds names, shapes and numbers, and nothing that could be run.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +19,16 @@ from tinygrad_edu.nn import Layer
 from tinygrad_edu.saving.architecture import built, described
 from tinygrad_edu.saving.pytorch import from_pytorch, to_pytorch
 
-__all__ = ["DTYPES", "FORMAT", "VERSION", "checked_path", "load", "rebuilt", "save"]
+__all__ = [
+    "DTYPES",
+    "FORMAT",
+    "VERSION",
+    "checked_path",
+    "checksum",
+    "load",
+    "rebuilt",
+    "save",
+]
 
 FORMAT = "tinygrad_edu"  #: in the file's metadata, as "format"
 VERSION = "1"  #: of what the metadata mean, as "version"
@@ -50,7 +62,8 @@ def save(model: Layer, path: str | os.PathLike[str]) -> Path:
     TypeError
         If the model is no Layer, or a buffer is of a dtype that such files do not have.
     ValueError
-        If the path has another suffix.
+        If the path has another suffix, or a name has half a character (a lone
+        surrogate).
     OSError
         If the file cannot be written.
 
@@ -59,8 +72,9 @@ def save(model: Layer, path: str | os.PathLike[str]) -> Path:
     To load, build the model anew. The file names and arranges the numbers as PyTorch
     does, so that a model of the same layers there takes them. Of a model that is made
     of this library's layers alone, the header describes them, for ``tinygrad-edu
-    predict`` and ``export``. How far an optimiser had come is not saved;
-    ``te.fit(..., checkpoint=folder)`` keeps that.
+    predict`` and ``export``. :func:`load` compares a checksum that it
+    holds. How far an optimiser had come is not saved; ``te.fit(...,
+    checkpoint=folder)`` keeps that.
 
     Examples
     --------
@@ -76,6 +90,10 @@ def save(model: Layer, path: str | os.PathLike[str]) -> Path:
     _check_model("save", model)
     path = checked_path("save", path)
     state = model.state_dict()
+    if halves := [n for n in state if not _is_text(n)]:
+        raise ValueError(
+            f"save: the name {halves[0]!a} has half a character, which no file can hold"
+        )
     strange = [
         f"{n} is {x.dtype}" for n, x in state.items() if x.dtype.name not in DTYPES
     ]
@@ -84,8 +102,10 @@ def save(model: Layer, path: str | os.PathLike[str]) -> Path:
     metadata = {"format": FORMAT, "version": VERSION}
     if (layers := described(model)) is not None:
         metadata["layers"] = layers
+    arrays = to_pytorch(model, state)
+    metadata["sha256"] = checksum(_text_of(metadata), arrays)
     with written_atomically(path) as file:
-        file.write(encoded(to_pytorch(model, state), metadata))
+        file.write(encoded(arrays, metadata))
     return path
 
 
@@ -111,8 +131,8 @@ def load(model: AnyLayer, path: str | os.PathLike[str]) -> AnyLayer:
         If the model is no Layer.
     ValueError
         If names are missing or unexpected, shapes differ, or numbers are of another
-        kind, all of which are listed; if the file is damaged, or no safetensors file.
-        Then nothing is changed.
+        kind, all of which are listed; if the file is damaged, or no safetensors file;
+        if it has a checksum, and not that of its numbers. Then nothing is changed.
     OSError
         If the file cannot be read.
 
@@ -223,12 +243,42 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
                     f"load: {path.name} is of version {version}, but this is made for "
                     f"version {VERSION}; a newer tinygrad_edu reads it"
                 )
-            return metadata, {name: _array(file, name, path) for name in file.keys()}
+            arrays = {name: _array(file, name, path) for name in file.keys()}
     except safetensors.SafetensorError as error:
         hint = "" if path.suffix == _SUFFIX else f" (its name ends in {path.suffix!r})"
         raise ValueError(
             f"load: {path.name} is damaged, or no safetensors file{hint}: {error}"
         ) from None
+    if metadata.get("format") == FORMAT and "sha256" in metadata:
+        if checksum(_text_of(metadata), arrays) != metadata["sha256"]:
+            raise ValueError(
+                f"load: {path.name} is damaged: its checksum is not that of the "
+                "numbers and names in it. Take another copy, or save the model again"
+            )
+    return metadata, arrays
+
+
+def _text_of(metadata: Mapping[str, str]) -> str:
+    """Return what the checksum of a file covers besides its arrays."""
+    return json.dumps({n: x for n, x in sorted(metadata.items()) if n != "sha256"})
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def checksum(text: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """Return the SHA-256 of a text and of all arrays with their names."""
+    digest = hashlib.sha256(text.encode())
+    for name, x in sorted(arrays.items()):
+        little = np.asarray(x, x.dtype.newbyteorder("<"), order="C")
+        digest.update(f"\n{name} {little.dtype.str} {x.shape}\n".encode())
+        digest.update(little.data)
+    return digest.hexdigest()
 
 
 def _array(file: Any, name: str, path: Path) -> np.ndarray:

@@ -6,7 +6,6 @@ metadata, with a checksum over both. It takes its name only when it is on the di
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.files import written_atomically
-from tinygrad_edu.saving.weights import DTYPES
+from tinygrad_edu.saving.weights import DTYPES, checksum
 from tinygrad_edu.training.progress import warn
 
 __all__ = ["Checkpoints", "Found", "decode", "encode"]
@@ -153,7 +152,7 @@ def encode(state: Mapping[str, Any]) -> bytes:
 
     arrays: dict[str, np.ndarray] = {}
     text = json.dumps(_plain(dict(state), "", arrays))
-    told = {"format": _FORMAT, "state": text, "sha256": _checksum(text, arrays)}
+    told = {"format": _FORMAT, "state": text, "sha256": checksum(text, arrays)}
     return bytes(save(arrays, metadata=told))
 
 
@@ -176,7 +175,7 @@ def decode(data: bytes) -> dict[str, Any]:
             f"expected the format {_FORMAT!r}, got {told.get('format', 'none')!r}"
         )
     arrays = load(data)
-    if _checksum(told["state"], arrays) != told["sha256"]:
+    if checksum(told["state"], arrays) != told["sha256"]:
         raise ValueError("the checksum is wrong")
     state: dict[str, Any] = _with_arrays(json.loads(told["state"]), arrays)
     return state
@@ -218,13 +217,3 @@ def _with_arrays(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     if value.keys() == {_ARRAY}:
         return arrays[value[_ARRAY]]
     return {name: _with_arrays(x, arrays) for name, x in value.items()}
-
-
-def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> str:
-    """Return the SHA-256 of the JSON text and of all arrays with their names."""
-    digest = hashlib.sha256(text.encode())
-    for name, x in sorted(arrays.items()):
-        kind = x.dtype.newbyteorder("<").str
-        digest.update(f"\n{name} {kind} {x.shape}\n".encode())
-        digest.update(np.asarray(x, order="C").data)
-    return digest.hexdigest()
