@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["csv_text", "written_atomically"]
+__all__ = ["csv_text", "held_alone", "written_atomically"]
 
 _BEGIN_FORMULAS = ("=", "+", "-", "@", "\t", "\n")  #: in the cells of spreadsheets
 
@@ -70,6 +70,69 @@ def _sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+@contextmanager
+def held_alone(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold a file that only one holds at a time, of whatever process and thread.
+
+    Parameters
+    ----------
+    path : str or path
+        Holds the number of the process; it is removed in the end. What a killed process
+        left there is in nobody's way: the system gives its hold up.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    BlockingIOError
+        If somebody holds it; its message is the number of that process. Where the
+        system or the disk has no such locks (Windows has others), nobody is refused.
+
+    Examples
+    --------
+    >>> import os
+    >>> path = getfixture("tmp_path") / ".lock"
+    >>> with held_alone(path):
+    ...     print(path.read_text() == str(os.getpid()))
+    True
+    >>> path.exists()
+    False
+    """
+    path, handle = Path(path), -1
+    try:
+        handle = _locked(path)
+    except BlockingIOError:
+        raise BlockingIOError(path.read_text(errors="replace")) from None
+    except (OSError, ImportError):  # no such locks here
+        pass
+    try:
+        yield
+    finally:
+        if handle >= 0:
+            path.unlink(missing_ok=True)  # before another can hold it
+            os.close(handle)
+
+
+def _locked(path: Path) -> int:
+    """Open and lock a file that holds our number."""
+    import fcntl
+
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
+                os.ftruncate(handle, 0)
+                os.write(handle, str(os.getpid()).encode())
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # removed by its holder since we opened it
 
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:

@@ -1258,3 +1258,53 @@ def test_a_newer_format_is_named(monkeypatch):
 
     with pytest.raises(ValueError, match="got 'tinygrad_edu checkpoint 2'"):
         decode(data)
+
+
+# ------------------------------------------------------------ several runs at one time
+
+
+def test_the_second_run_in_a_folder_is_told_and_the_first_goes_on(tmp_path, expected):
+    refused = []
+
+    def second(training):
+        if not refused:
+            with pytest.raises(RuntimeError) as caught:
+                train(tmp_path)
+            refused.append(str(caught.value))
+
+    result = train(tmp_path, callbacks=[te.training.EveryBatch(second)])
+
+    assert f"another run, of process {os.getpid()}, writes" in refused[0]
+    assert digest(*result) == expected[0]
+
+
+def test_a_run_of_another_process_is_seen_until_it_is_killed(tmp_path):
+    code = (
+        "import sys, time\n"
+        "from tinygrad_edu.files import held_alone\n"
+        "with held_alone(sys.argv[1]):\n"
+        "    print('held', flush=True); time.sleep(60)\n"
+    )
+    lock = tmp_path / ".lock"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(lock)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(RuntimeError, match=f"of process {process.pid},"):
+            train(tmp_path)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+    assert lock.exists()
+    assert train(tmp_path)[-1].stopped == "epochs"
+    assert not lock.exists()
+
+
+def test_a_run_that_failed_leaves_the_folder_free(tmp_path):
+    with pytest.raises(ValueError, match="batch_size"):
+        train(tmp_path, batch_size=0)
+
+    assert train(tmp_path)[-1].stopped == "epochs"

@@ -10,13 +10,14 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.files import written_atomically
+from tinygrad_edu.files import held_alone, written_atomically
 from tinygrad_edu.saving.weights import DTYPES, checksum
 from tinygrad_edu.training.progress import warn
 
@@ -50,7 +51,7 @@ class Checkpoints:
     Parameters
     ----------
     folder : path
-        Is made if it is not there. What a killed run left half written is removed.
+        Is made if it is not there.
 
     Raises
     ------
@@ -71,9 +72,29 @@ class Checkpoints:
                 f"checkpoint={str(folder)!r}: no file can be written there "
                 f"({error.strerror}). Training has not begun",
             ) from error
-        for path in self.folder.iterdir():
-            if _TEMPORARY.fullmatch(path.name):
-                _remove(path)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other runs out of the folder, and clear up after one that was killed.
+
+        Raises
+        ------
+        RuntimeError
+            If another run writes there at the moment.
+        """
+        with ExitStack() as held:
+            try:
+                held.enter_context(held_alone(self.folder / ".lock"))
+            except BlockingIOError as error:
+                raise RuntimeError(
+                    f"fit: another run, of process {error}, writes checkpoints into "
+                    f"{self.folder} at the moment. Wait until it has ended, or pass "
+                    "another folder as checkpoint="
+                ) from None
+            for path in self.folder.iterdir():
+                if _TEMPORARY.fullmatch(path.name):
+                    _remove(path)
+            yield
 
     def newest(self) -> Found | None:
         """Return the newest whole checkpoint; name damaged ones in a warning."""

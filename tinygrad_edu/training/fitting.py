@@ -113,6 +113,9 @@ def fit(
     TypeError, ValueError
         If the data do not fit together or the checkpoint belongs to another run: then
         training has not begun.
+    RuntimeError
+        If another run writes into ``checkpoint`` at the moment: then training has not
+        begun.
     OSError
         If nothing can be written into ``checkpoint``: then training has not begun. A
         ``ConnectionError`` if the scheduler of ``client`` is lost.

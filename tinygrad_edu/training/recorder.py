@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,10 @@ class Recorder:
         self._written_at = time.perf_counter()
         self._failed: OSError | None = None  # why the last one was not written
         self._kept: dict[str, Any] | None = None  # fit's generator in the last one
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep other runs out of the folder; raise if one is there."""
+        return self._checkpoints.alone()
 
     # -- before the first batch
     def newest(self, facts: Mapping[str, Any], epochs: int) -> Found | None:

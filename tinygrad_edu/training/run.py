@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from tinygrad_edu.metrics import Meter
@@ -86,6 +86,12 @@ class Run:
         self, X: Any, y: Any, batch_size: int | None, shuffle: bool, validation: Any
     ) -> History:
         """Train, or go on training, and return the history."""
+        with self._recorder.alone() if self._recorder is not None else nullcontext():
+            return self._train(X, y, batch_size, shuffle, validation)
+
+    def _train(
+        self, X: Any, y: Any, batch_size: int | None, shuffle: bool, validation: Any
+    ) -> History:
         found = self._prepare(X, y, batch_size, shuffle, validation)
         if found is not None:
             self._resume(found)
