@@ -5,6 +5,8 @@ import gzip
 import hashlib
 import os
 import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.error import URLError
@@ -151,6 +153,20 @@ GZIP = gzip.compress(IDX, mtime=0)
         pytest.param(IDX[:-1], r"40 bytes for uint8 of.*\(2, 3, 4\).*39", id="cut off"),
         pytest.param(IDX[:16], "cut off.*found 16", id="no data"),
         pytest.param(IDX + b"\0", "too long: expected 40.*found 41", id="trailing"),
+        pytest.param(
+            b"\0\0\x08\3" + b"\xff" * 12 + bytes(8),
+            "cut off: expected 79228162458924105385300197391 bytes.*found 24",
+            id="claims more than there is memory",
+        ),
+        pytest.param(
+            b"\0\0\x08\4" + bytes(4) + b"\xff" * 12, "is no array", id="0 times huge"
+        ),
+        pytest.param(
+            b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"\0", "is no array", id="255 axes"
+        ),
+        pytest.param(
+            gzip.compress(IDX + bytes(10)), "too long: .*found more", id="gzipped"
+        ),
         pytest.param(GZIP[:-9], "expected a whole gzip file", id="gzip cut in data"),
         pytest.param(GZIP[:-3], "expected a whole gzip file", id="gzip cut in sum"),
         pytest.param(GZIP[:5], "expected a whole gzip file", id="gzip cut in header"),
@@ -594,6 +610,10 @@ class Trap:
         (damage(b"PK\1\2", 0), "BadZipFile"),  # np.load leaves the file open
         (damage(b"PK\5\6", 19), "found: "),  # an OSError: a negative seek
         (lambda c: np.savez(c, x=np.zeros(3)), "it holds"),
+        (
+            lambda c: np.savez_compressed(c, x=np.zeros(10**8, np.uint8)),
+            "x.npy of 100,000,128 bytes",
+        ),
         (resave(t10k_labels_idx1_ubyte=lambda a: None), "it holds"),
         (resave(extra=np.zeros(1)), "it holds"),
         (resave(train_images_idx3_ubyte=brighter), "train-images.*with md5"),
@@ -690,3 +710,36 @@ def test_real_mnist_passes_as_download_and_as_cache(monkeypatch, real):
     for expected, first, second in zip(real, downloaded, cached, strict=True):
         np.testing.assert_array_equal(first, expected)
         np.testing.assert_array_equal(second, expected)
+
+
+def bomb(content, size=400 << 20):
+    """Return a small gzip file of ``content`` and very many zeros."""
+    packer = zlib.compressobj(9, wbits=31)
+    parts = [packer.compress(content)]
+    parts += [packer.compress(bytes(1 << 20)) for _ in range(size >> 20)]
+    return b"".join([*parts, packer.flush()])
+
+
+def most_memory(function, *given):
+    """Return how many bytes a call that raises has held at most."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"too long|not the file of MNIST|bytes"):
+            function(*given)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_small_file_that_unpacks_to_very_much_takes_no_memory(tmp_path):
+    path = tmp_path / "bomb"
+    path.write_bytes(bomb(IDX))
+
+    assert most_memory(read_idx, path) < 10e6
+
+
+def test_a_file_of_mnist_of_another_shape_is_not_unpacked(folder):
+    header = b"\0\0\x08\3" + np.array([1, 400, 1 << 20], ">u4").tobytes()
+    (folder / "t10k-images-idx3-ubyte").write_bytes(bomb(header))
+
+    assert most_memory(load_mnist, folder) < 10e6

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -135,3 +137,29 @@ def test_a_large_picture_has_two_rows_in_a_line():
     lines = in_characters(picture).split("\n")
 
     assert lines == ["█", " ▒", *12 * [""]]
+
+
+@pytest.mark.parametrize("lost", [np.nan, np.inf, -np.inf])
+def test_pixels_that_are_no_numbers_are_refused(tmp_path, lost):
+    page = seven().astype(np.float32)
+    page[0, 3] = lost
+    path = tmp_path / "digit.tiff"
+    Image.fromarray(page).save(path)
+
+    with pytest.raises(ValueError, match=r"digit.tiff has pixels that are nan or inf"):
+        read_digit(path, 28)
+
+
+@pytest.mark.parametrize("side", [8_000, 12_000, 20_000])
+def test_a_picture_that_unpacks_to_very_much_is_refused_by_its_size(tmp_path, side):
+    def chunk(kind, body):
+        check = zlib.crc32(kind + body)
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
+
+    path = tmp_path / "digit.png"
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+    with pytest.raises(ValueError, match=r"digit.png is too large for a picture"):
+        read_digit(path, 28)

@@ -9,7 +9,7 @@ import os
 import struct
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +42,8 @@ _FILES = (
     ),
     _File("t10k-labels-idx1-ubyte", (10_000,), "27ae3e4e09519cfbb04c329615203637"),
 )
+
+_LARGEST = math.prod(_FILES[0].shape) + 4096  #: bytes of an array with its header
 
 # The third byte of an IDX file -> the type of its numbers, all big-endian.
 _IDX_DTYPES = {
@@ -176,17 +178,54 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     array([[1, 2, 3],
            [4, 5, 6]], dtype=uint8)
     """
-    content = Path(path).read_bytes()
-    if content.startswith(b"\x1f\x8b"):
+    return _read_idx(Path(path), lambda dtype, shape: None)
+
+
+def _read_idx(
+    path: Path, check: Callable[[np.dtype[Any], tuple[int, ...]], None]
+) -> npt.NDArray[Any]:
+    """Read an IDX file whose header ``check`` has seen before any numbers are read.
+
+    What a header or a gzip file claims takes no memory: only what is there does, and no
+    more than the header says.
+    """
+    with open(path, "rb") as file:
+        is_gzipped = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        stream: Any = gzip.GzipFile(fileobj=file) if is_gzipped else file
         try:
-            content = gzip.decompress(content)
+            dtype, shape, start = _idx_header(stream, path)
+            check(dtype.newbyteorder("="), shape)
+            length = math.prod(shape) * dtype.itemsize
+            content = _read_at_most(stream, length + 1)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(
                 f"read_idx: {path} is damaged: expected a whole gzip file, found: "
                 f"{error}. Get the file anew."
             ) from error
+        found = str(start + len(content))
+        if len(content) > length:
+            size = os.fstat(file.fileno()).st_size
+            found = "more" if is_gzipped else str(size)
+    if len(content) != length:
+        raise ValueError(
+            f"read_idx: {path} is "
+            f"{'cut off' if len(content) < length else 'too long'}: "
+            f"expected {start + length} bytes for {dtype.name} of shape {shape}, "
+            f"found {found}. Get the file anew."
+        )
+    try:
+        numbers: npt.NDArray[Any] = np.ndarray(shape, dtype, content)
+    except ValueError as error:  # of more axes than NumPy has, or of 0 times too many
+        raise ValueError(
+            f"read_idx: {path} is no array: its header says shape {shape} ({error})"
+        ) from None
+    return numbers.astype(dtype.newbyteorder("="))
 
-    magic = content[:4]
+
+def _idx_header(stream: Any, path: Path) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """Return the type and shape that an IDX file says, and where the numbers begin."""
+    magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_DTYPES:
         codes = ", ".join(f"{code:02x}" for code in _IDX_DTYPES)
         raise ValueError(
@@ -194,23 +233,23 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
             f"type ({codes}) and the number of dimensions, "
             f"found {magic.hex(' ') or 'an empty file'}"
         )
-    file_dtype = np.dtype(_IDX_DTYPES[magic[2]])
     start = 4 + 4 * magic[3]
-    if len(content) < start:
+    lengths = stream.read(start - 4)
+    if len(lengths) < start - 4:
         raise ValueError(
             f"read_idx: {path} is cut off: expected a header of {start} bytes for "
-            f"{magic[3]} dimensions, found {len(content)} bytes. Get the file anew."
+            f"{magic[3]} dimensions, found {4 + len(lengths)} bytes. Get the file anew."
         )
-    shape = struct.unpack(f">{magic[3]}I", content[4:start])
-    size = start + math.prod(shape) * file_dtype.itemsize
-    if len(content) != size:
-        raise ValueError(
-            f"read_idx: {path} is {'cut off' if len(content) < size else 'too long'}: "
-            f"expected {size} bytes for {file_dtype.name} of shape {shape}, "
-            f"found {len(content)}. Get the file anew."
-        )
-    numbers = np.ndarray(shape, file_dtype, content, offset=start)
-    return numbers.astype(file_dtype.newbyteorder("="))
+    shape = struct.unpack(f">{magic[3]}I", lengths)
+    return np.dtype(_IDX_DTYPES[magic[2]]), shape, start
+
+
+def _read_at_most(stream: Any, size: int) -> bytearray:
+    """Read so many bytes, or what there is, as it comes."""
+    content = bytearray()
+    while part := stream.read(min(size - len(content), 1 << 20)):
+        content += part
+    return content
 
 
 def _load_bytes(path: str | os.PathLike[str] | None) -> list[npt.NDArray[np.uint8]]:
@@ -255,13 +294,15 @@ def _find(folder: Path, name: str) -> Path | None:
 
 
 def _read_file(path: Path, file: _File) -> npt.NDArray[np.uint8]:
-    array = read_idx(path)
-    if array.dtype != np.uint8 or array.shape != file.shape:
-        raise ValueError(
-            f"load_mnist: {path} is not the file of MNIST of this name: expected "
-            f"uint8 of shape {file.shape}, found {array.dtype} of shape "
-            f"{array.shape}. Get the file anew."
-        )
+    def check(dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        if dtype != np.uint8 or shape != file.shape:
+            raise ValueError(
+                f"load_mnist: {path} is not the file of MNIST of this name: expected "
+                f"uint8 of shape {file.shape}, found {dtype} of shape {shape}. Get the "
+                "file anew."
+            )
+
+    array = _read_idx(path, check)
     if array.ndim == 1 and array.max() > 9:
         row = int(array.argmax())
         raise ValueError(
@@ -371,6 +412,12 @@ def _read_cache(cache: Path) -> list[npt.NDArray[np.uint8]]:
         try:
             if not zipfile.is_zipfile(stream):
                 raise ValueError("it is not a zip archive, or its end is missing")
+            with zipfile.ZipFile(stream) as packed:
+                for entry in packed.infolist():
+                    if entry.file_size > _LARGEST:
+                        raise ValueError(
+                            f"{entry.filename} of {entry.file_size:,} bytes"
+                        )
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as archive:
                 if sorted(archive.files) != sorted(names):

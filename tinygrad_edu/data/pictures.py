@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["in_characters", "read_digit"]
 
 _FAINT = 0.1  # of the darkest ink: what is paler is paper
+_MOST_PIXELS = (
+    50_000_000  # a file of some kilobytes may claim more than there is memory
+)
 _MARGIN = {8: 0, 28: 4}  # pixels around the digit, by the side of the picture
 
 
@@ -32,7 +40,8 @@ def read_digit(path: str | os.PathLike[str], side: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the file is no picture, or nothing stands out in it.
+        If the file is no picture, or one of more than 50 million pixels; if pixels are
+        nan or infinite, or nothing stands out.
     OSError
         If the file cannot be read.
 
@@ -91,15 +100,39 @@ def _grey(path: Path) -> np.ndarray:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with Image.open(path) as picture:
+        with _opened(path) as picture:
             if picture.mode.startswith(("I", "F")):  # 16 bits and more
                 deep = np.asarray(picture, float)
+                if not np.isfinite(deep).all():
+                    raise ValueError(f"{path.name} has pixels that are nan or infinite")
                 return deep / max(float(deep.max()), 1.0)
             colours = ImageOps.exif_transpose(picture).convert("RGBA")
     except UnidentifiedImageError:
         raise ValueError(f"{path.name} is no picture, or of an unknown kind") from None
     white = Image.new("RGBA", colours.size, "white")
     return np.asarray(Image.alpha_composite(white, colours).convert("L"), float) / 255
+
+
+def _opened(path: Path) -> Image.Image:
+    """Open a picture, of which only the size is read; refuse one that is huge."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(path)
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"{path.name} is too large for a picture of a digit"
+        ) from error
+    width, height = picture.size
+    if width * height > _MOST_PIXELS:
+        picture.close()
+        raise ValueError(
+            f"{path.name} is too large for a picture of a digit: {width:,} by "
+            f"{height:,} pixels, at most {_MOST_PIXELS:,} in all. Make it smaller"
+        )
+    return picture
 
 
 def _ink(grey: np.ndarray, name: str) -> np.ndarray:
