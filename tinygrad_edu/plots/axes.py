@@ -97,7 +97,7 @@ def draw_line(
         marker="o" if markers and x.size <= 30 else None,
         markersize=4,
         linewidth=2,
-        label=label,
+        label=None if label is None else readable(label),
     )
     ax.grid(True, color="0.88")
     ax.set_axisbelow(True)
@@ -167,6 +167,30 @@ def plain(name: object, longest: int = 60) -> str:
         line = f"{line[:head]}…{line[head + 1 - longest :]}"
     # Legends leave out what begins with an underscore.
     return " " * line.startswith("_") + line.replace("$", r"\$")
+
+
+def literal(text: object) -> str:
+    """A text as it stands: no part of it is a formula, or half a character."""
+    return _whole(str(text)).replace("$", r"\$")
+
+
+def readable(text: str) -> str:
+    """A text of the caller's; its formulas are such if Matplotlib can read them."""
+    from matplotlib.mathtext import MathTextParser
+
+    text = _whole(text)
+    if text.count("$") < 2:
+        return text
+    try:
+        MathTextParser("path").parse(text)
+    except ValueError:
+        return literal(text)
+    return text
+
+
+def _whole(text: str) -> str:
+    """A text without lone surrogates, for which no font has a letter."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def array_of(values: Any) -> NDArray[Any]:

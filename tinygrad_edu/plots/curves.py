@@ -14,6 +14,7 @@ from tinygrad_edu.plots.axes import (
     draw_line,
     panel_next_to,
     plain,
+    readable,
 )
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def loss_curve(
 
     ax = axes_for("loss_curve", ax, figsize=(6.4, 4.0))
     _draw_losses(ax, x, y, label, log=log)
-    ax.set_title(title)
+    ax.set_title(readable(title))
     if not np.isfinite(y).all():
         _rule_off(ax, x, y)
     return ax
@@ -170,7 +171,7 @@ def learning_curves(
     ax = axes_for(who, ax, figsize=(6.4, 5.6 if metrics else 4.0))
     for name in losses:
         _draw_losses(ax, x, curves[name], plain(name), log=log)
-    ax.set_title(title)
+    ax.set_title(readable(title))
     best = None
     if np.isfinite(curves[last]).any():
         best = int(np.argmin(np.where(np.isfinite(curves[last]), curves[last], np.inf)))
@@ -258,7 +259,7 @@ def activation(
     draw_line(ax, x, y, label, markers=False)
     ax.set(xlabel="input", ylabel="output")
     if title is not None:
-        ax.set_title(title)
+        ax.set_title(readable(title))
     return ax
 
 

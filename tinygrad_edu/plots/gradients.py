@@ -12,6 +12,7 @@ from tinygrad_edu.plots.axes import (
     array_of,
     axes_for,
     panel_next_to,
+    readable,
     rows_for,
     rule_rows,
     say_beside_rows,
@@ -97,7 +98,7 @@ def gradient_flow(
         ax.hlines(places, lows, highs, colors="0.72", linewidth=0.7 * fontsize)
     means = [mean for mean, _, _, _ in sizes]
     ax.plot(means, rows, linestyle="", marker="D", color="black", markersize=5)
-    ax.set_title(title)
+    ax.set_title(readable(title))
     _set_log_scale(ax, [*means, *np.ravel([bar[1:] for bar in bars])])
     ax.set_xlabel(
         "|gradient| (log scale)\ndiamond: mean; bar: 5% to 95%, without zeros"
@@ -253,7 +254,7 @@ def loss_along_gradient(
     ax.set(
         xlabel=f"step against the gradient, in learning rates of {learning_rate:g}",
         ylabel="loss",
-        title=title,
+        title=readable(title),
     )
     ax.grid(True, color="0.88")
     ax.set_axisbelow(True)

@@ -11,7 +11,9 @@ from tinygrad_edu.plots.axes import (
     array_of,
     checked_axes,
     figure_of,
+    literal,
     new_axes,
+    readable,
 )
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ def digit_samples(
         title += f" ({sum(wrong)} of {count} wrong, framed)" * (len(known) == 2)
 
     ax = _draw_sheet("digit_samples", squares, captions, columns, ax, wrong=wrong)
-    ax.set_title(title)
+    ax.set_title(readable(title))
     return ax
 
 
@@ -178,7 +180,7 @@ def worst_mistakes(
         captions = [f"{actual[i]} → {predicted[i]}, {sure[i]:.1%}" for i in shown]
         squares = _square_images(who, pictures[shown])
         ax = _draw_sheet(who, squares, captions, columns, ax)
-    ax.set_title(title)
+    ax.set_title(readable(title))
     return ax
 
 
@@ -271,7 +273,7 @@ def first_layer_weights(
         who, shown, captions, columns, ax, cmap=colours, limits=(-limit, limit)
     )
     _dash_negative(ax, shown, limit)
-    ax.set_title(title)
+    ax.set_title(readable(title))
     # Inset: as high as the sheet, and no room taken from other Axes.
     key = figure_of(ax).colorbar(
         ax.images[0], cax=ax.inset_axes((1.03, 0, 0.03, 1)), extend="neither"
@@ -323,7 +325,7 @@ def _draw_sheet(
         ax.text(
             corner[0] + wide / 2,
             corner[1] + high + gap / 2,
-            captions[i],
+            literal(captions[i]),
             horizontalalignment="center",
             verticalalignment="top",
             fontsize=fontsize,

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_edu.plots.axes import axes_for, figure_of
+from tinygrad_edu.plots.axes import (
+    axes_for,
+    figure_of,
+    literal,
+    readable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,9 +100,10 @@ def confusion_matrix(
         )
 
     long_names = k > 3 and max(map(len, names)) > 4
+    names = [literal(name) for name in names]
     ax.set_xticks(range(k), names, rotation=45 if long_names else 0)
     ax.set_yticks(range(k), names)
-    ax.set(xlabel="actual", ylabel="predicted", title=title)
+    ax.set(xlabel="actual", ylabel="predicted", title=readable(title))
     ax.tick_params(length=0)
     # White lines between the cells, at the minor ticks.
     edges = np.arange(k + 1) - 0.5
@@ -182,7 +188,7 @@ def gradient_error(
         aspect="auto",
         interpolation="none",
     )
-    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), title=title)
+    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), title=readable(title))
     lost = int(np.isnan(error).sum())
     words = [f"{lost:,} of {error.size:,} nan or infinite, black"] if lost else []
     if largest and error.size == 1:

@@ -12,6 +12,7 @@ from tinygrad_edu.plots.axes import (
     array_of,
     axes_for,
     plain,
+    readable,
     rows_for,
     say_beside_rows,
 )
@@ -152,7 +153,7 @@ def activation_saturation(
         "dead units" if kind == "relu" else "saturated" for kind in kinds.values()
     }
     hatched = f"\nhatched: {' or '.join(sorted(meanings))}" if meanings else ""
-    ax.set(xlabel=f"activation{hatched}", title=title)
+    ax.set(xlabel=f"activation{hatched}", title=readable(title))
     say_beside_rows(ax, words, wrong, fontsize)
     return ax
 
@@ -264,7 +265,7 @@ def decision_regions(
         handles.append(Line2D([], [], ls="--", color="0.25", lw=1, label="90% sure"))
     # Beside the picture: nowhere in it is there room for certain.
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0))
-    ax.set(xlabel="feature 1", ylabel="feature 2", title=title)
+    ax.set(xlabel="feature 1", ylabel="feature 2", title=readable(title))
     return ax
 
 

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_edu.plots.axes import rows_for
+from tinygrad_edu.plots.axes import (
+    readable,
+    rows_for,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,6 +88,6 @@ def step_times(
             hatch=hatch,
             label=name,
         )
-    ax.set(xlabel=unit, title=title)
+    ax.set(xlabel=unit, title=readable(title))
     ax.legend(loc="best")
     return ax
