@@ -111,8 +111,8 @@ def cut_by(op: Any, inputs: Iterable[Any]) -> Cut | None:
 def recording(on: bool) -> Iterator[None]:
     """Record, or do not, whatever holds around it."""
     before = RECORDING.get()
-    RECORDING.set(on)
     try:
+        RECORDING.set(on)  # in here: an interrupt may come as soon as it is set
         yield
     finally:
         RECORDING.set(before)

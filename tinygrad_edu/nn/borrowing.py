@@ -5,14 +5,16 @@ Of what is no layer, such as a function in a model's place, nothing is to put ba
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine.core import Tensor
-from tinygrad_edu.engine.recording import RUN, Run, no_grad, recording
+from tinygrad_edu.engine.recording import RUN, Run, recording
 from tinygrad_edu.nn.layer import Layer
 from tinygrad_edu.randomness import Random, set_state, state_of
 
@@ -43,11 +45,11 @@ def modes_kept(model: Any) -> Iterator[None]:
     """Put each layer back into the mode in which it was."""
     layers = all_layers(model)
     before = [layer.training for layer in layers]
+    back = map(setattr, layers, repeat("training"), before)
     try:
         yield
     finally:
-        for layer, mode in zip(layers, before, strict=True):
-            layer.training = mode
+        deque(back, maxlen=0)  # one call, into which no interrupt comes
 
 
 @contextmanager
@@ -86,7 +88,7 @@ def evaluating(model: Any) -> Iterator[None]:
     with modes_kept(model):
         if isinstance(model, Layer):
             model.eval()
-        with no_grad():
+        with recording(False):
             yield
 
 
@@ -165,8 +167,8 @@ def recorded(run: Run | None = None) -> Iterator[None]:
         What notes the layers; without it, each outermost layer makes one.
     """
     running = RUN.get()
-    RUN.set(run)
     try:
+        RUN.set(run)
         with recording(True), np.errstate(all="ignore"):
             yield
     finally:

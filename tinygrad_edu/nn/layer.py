@@ -149,8 +149,8 @@ class Layer:
         """Run :meth:`forward` of the outermost layer."""
         run = Run()
         run.layer, run.scope = self, self._find_scope(None, None)
-        RUN.set(run)
         try:
+            RUN.set(run)  # in here: an interrupt may come as soon as it is set
             output = self.forward(*inputs, **options)
         finally:
             RUN.set(None)
