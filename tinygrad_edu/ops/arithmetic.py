@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_SCIPY, numpy_order, plain
+from tinygrad_edu.ops.kinks import with_kink
 
 __all__ = [
     "absolute",
@@ -390,7 +391,8 @@ def absolute(x: Any) -> Any:
 
     Notes
     -----
-    ``|x|``; dL/dx = g sign(x), which is 0 at the kink, x = 0.
+    ``|x|``; dL/dx = g sign(x), which is 0 at the kink, x = 0. There the second
+    derivative is the one on both sides: 2 of ``|x|²``, 0 of ``|x|``.
 
     Examples
     --------
@@ -407,7 +409,9 @@ def _fabs(x: Tensor) -> Any:
 
 
 FROM_NUMPY[np.fabs] = _fabs
-absolute.vjp(x=lambda g, out, x: g * np.sign(x))
+absolute.vjp(
+    x=lambda g, out, x: with_kink(g * np.sign(x), x, g, out, sharp=False),
+)
 
 
 @op(
@@ -615,6 +619,8 @@ def hypot(a: Any, b: Any) -> Any:
     Notes
     -----
     √(a² + b²); dL/da = g a / out, dL/db = g b / out, both 0 where a and b are 0.
+    Second derivatives there are those of functions like the square, which are smooth;
+    of others they are refused.
 
     Examples
     --------
@@ -626,8 +632,8 @@ def hypot(a: Any, b: Any) -> Any:
 
 
 hypot.vjp(
-    a=lambda g, out, a, b: g * fraction_of(out, a),
-    b=lambda g, out, a, b: g * fraction_of(out, b),
+    a=lambda g, out, a, b: with_kink(g * fraction_of(out, a), a, g, out),
+    b=lambda g, out, a, b: with_kink(g * fraction_of(out, b), b, g, out),
 )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
+from tinygrad_edu.ops.kinks import with_curvature, with_kink
 from tinygrad_edu.ops.linalg import svd
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.reductions import floating, shares
@@ -116,7 +117,9 @@ def norm(
     g x / ‖x‖, and 0 where the norm is 0. That is the convention at the kinks, also for
     single zeros in ``x`` where p is 1 or less. Numbers that tie for the largest or
     smallest share equally; order 0 has derivative 0. A singular value s, with the
-    vectors u and v, has the derivative u vᵀ.
+    vectors u and v, has the derivative u vᵀ. Where the norm is 0, second derivatives
+    are those of functions like its square, which are smooth there; of others they are
+    refused.
 
     Examples
     --------
@@ -170,6 +173,7 @@ def _is_sound(out: Any, p: float) -> bool:
 def _norm_rule(g: Any, out: Any, x: Any, *, ord: Any, axis: Any, keepdims: bool) -> Any:
     axes = _norm_axes(x, ord, axis)
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    whole, as_given = out, g
     g, p, sign = np.reshape(g, kept), _exponent(ord), np.sign(x)
     if p == 0 or x.size == 0:
         return np.zeros_like(x)
@@ -181,7 +185,19 @@ def _norm_rule(g: Any, out: Any, x: Any, *, ord: Any, axis: Any, keepdims: bool)
         return g * sign * _picked(sums, searched, p)
     if p in _LARGEST:
         return g * sign * _picked(x * sign, axes, p)
-    out = np.reshape(out, kept)
+    d = _power_rule(g, np.reshape(out, kept), x, sign, p)
+    return with_kink(
+        d,
+        x,
+        as_given,
+        whole,
+        spread=lambda slope: np.reshape(slope, kept),
+        sharp=p != 1,
+        quadratic=p == 2,
+    )
+
+
+def _power_rule(g: Any, out: Any, x: Any, sign: Any, p: Any) -> Any:
     g = g * (out != 0)
     safe = out + (out == 0)
     if p == 2:
@@ -190,7 +206,8 @@ def _norm_rule(g: Any, out: Any, x: Any, *, ord: Any, axis: Any, keepdims: bool)
         return g * (x / safe) ** (p - 1)
     if p > 1 and p % 2 == 1:
         return g * sign * (x / safe) ** (p - 1)
-    return g * sign * ((x * sign + (x == 0)) / safe) ** (p - 1)
+    d = g * sign * ((x * sign + (x == 0)) / safe) ** (p - 1)
+    return with_curvature(d, x, g) if 1 < p < 2 else d
 
 
 def _picked(size: Any, axis: Any, p: float) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_REDUCE
 from tinygrad_edu.ops.broadcasting import broadcast_to
+from tinygrad_edu.ops.kinks import with_kink
 
 __all__ = ["floating", "logsumexp", "max", "mean", "min", "shares", "std", "sum", "var"]
 
@@ -222,6 +223,8 @@ def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
     -----
     s = √(Σ (x - mean x)² / (n - ddof)); dL/dx = g (x - mean x) / ((n - ddof) s), and 0
     where s is 0. There, where all numbers are equal, s has a kink; 0 is the convention.
+    Second derivatives there are those of functions like s², which are smooth; of others
+    they are refused.
 
     Examples
     --------
@@ -238,7 +241,11 @@ def _std_rule(
     off = x - np.mean(x, axis=axis, keepdims=True)
     off = off - np.mean(off, axis=axis, keepdims=True)  # of equal numbers now 0
     slope = off / _spread(out + (out == 0), x, axis)  # at most √n: no overflow
-    return _spread(g * (out != 0) / (_count(x, axis) - ddof), x, axis) * slope
+    n = _count(x, axis) - ddof
+    d = _spread(g * (out != 0) / n, x, axis) * slope
+    if _count(x, axis) == 1:  # always 0
+        return d
+    return with_kink(d, off / n, g, out, spread=lambda s: _spread(s, x, axis))
 
 
 std.vjp(x=_std_rule)
