@@ -130,3 +130,205 @@ def test_third_derivatives_of_a_square_are_0():
     third = te.jacobian(te.hessian(lambda v: np.linalg.norm(v) ** 2))(ORIGIN)
 
     np.testing.assert_array_equal(third, np.zeros((2, 2, 2)))
+
+
+# -------------------------------------------------------------------- equal values
+
+
+def turned(values, seed=3, shape=None):
+    """A matrix of these values: symmetric, or of a shape with these singular values."""
+    rng = np.random.default_rng(seed)
+    k = len(values)
+    u, _ = np.linalg.qr(rng.standard_normal((shape[0] if shape else k, k)))
+    v, _ = np.linalg.qr(rng.standard_normal((shape[1], k))) if shape else (u, None)
+    return (u * np.array(values)) @ v.T
+
+
+def difference(f, x, v, h=1e-5):
+    """The derivative of f along v, by the fourth-order formula."""
+    y = [f(x + n * h * v) for n in (-2, -1, 1, 2)]
+    return (y[0] - 8 * y[1] + 8 * y[2] - y[3]) / (12 * h)
+
+
+def check_second_order(f, x):
+    direction = np.random.default_rng(5).standard_normal(x.shape)
+    expected = difference(te.grad(f), x, direction)
+    scale = 1e-7 * (1 + np.abs(expected).max())
+
+    np.testing.assert_allclose(te.hvp(f, x, direction), expected, atol=scale)
+    _, forward = te.jvp(te.grad(f), x, direction)
+    np.testing.assert_allclose(forward, expected, atol=scale)
+
+
+OF_VALUES = {
+    "trace": np.sum,
+    "sum of squares": lambda s: np.sum(s**2),
+    "sum of fourth powers": lambda s: np.sum(s**4),
+    "square of the sum": lambda s: np.sum(s) ** 2,
+    "sum of cosines": lambda s: np.sum(np.cos(s)),
+    "pairs": lambda s: np.sum(s) ** 2 - np.sum(s**2),
+    "determinant": te.prod,
+    "partition": te.logsumexp,
+}
+EVEN = ["sum of squares", "sum of fourth powers", "sum of cosines"]
+
+
+@pytest.mark.parametrize("name", OF_VALUES)
+@pytest.mark.parametrize("values", [[1, 1, 1], [1, 1, 4], [-2, 3, 3], [0, 0, 0]])
+@pytest.mark.parametrize("op", [te.eigvalsh, lambda a: te.eigh(a)[0]])
+def test_smooth_functions_of_equal_eigenvalues(op, values, name):
+    check_second_order(lambda a: OF_VALUES[name](op(a)), turned(values))
+
+
+@pytest.mark.parametrize("name", OF_VALUES)
+@pytest.mark.parametrize("shape", [(3, 3), (4, 3), (3, 5)])
+@pytest.mark.parametrize(
+    "op", [te.svdvals, lambda a: te.svd(a, full_matrices=False)[1]]
+)
+def test_smooth_functions_of_equal_singular_values(op, shape, name):
+    for values in ([1, 1, 1], [3, 1, 1]):
+        x = turned(values, shape=shape)
+        check_second_order(lambda a: OF_VALUES[name](op(a)), x)
+
+
+@pytest.mark.parametrize("name", EVEN)
+@pytest.mark.parametrize("shape", [(3, 3), (4, 3), (3, 5)])
+def test_even_functions_of_singular_values_that_are_0(shape, name):
+    for values in ([2, 1, 0], [2, 0, 0], [0, 0, 0], [1, 1, 0]):
+        x = turned(values, shape=shape)
+        check_second_order(lambda a: OF_VALUES[name](te.svdvals(a)), x)
+
+
+def test_smooth_functions_of_a_stack_of_which_one_has_equal_values():
+    x = np.stack([turned([1, 1, 4]), turned([1, 2, 3]), np.eye(3)])
+
+    check_second_order(lambda a: te.sum(te.eigvalsh(a) ** 3), x)
+    check_second_order(lambda a: te.sum(te.eigvalsh(a) ** 2) ** 2, x)
+    check_second_order(lambda a: te.sum(te.svdvals(a) ** 3), x)
+
+
+@pytest.mark.parametrize("gap", [1e-15, 1e-13, 1e-10, 1e-8, 1e-6, 1e-5, 1e-3])
+@pytest.mark.parametrize("op", [te.eigvalsh, te.svdvals])
+def test_digits_are_kept_near_equal_values(op, gap):
+    v = np.random.default_rng(0).standard_normal((3, 3))
+    v, x = v + v.T, turned([1, 1 + gap, 4])
+    exact = v @ x @ x + x @ v @ x + x @ x @ v
+
+    def f(a):  # the trace of X⁴, over 4
+        return te.sum(op(a) ** 4) / 4
+
+    np.testing.assert_allclose(te.hvp(f, x, v), exact, atol=1e-9)
+    np.testing.assert_allclose(te.jvp(te.grad(f), x, v)[1], exact, atol=1e-9)
+
+
+def test_a_largest_value_near_another_has_a_large_second_derivative():
+    x, v = np.diag([1.0, 1.0 + 1e-7]), np.array([[0.0, 1.0], [1.0, 0.0]])
+
+    found = te.hvp(lambda a: te.eigvalsh(a)[-1], x, v)
+
+    np.testing.assert_allclose(found, v / 1e-7, rtol=1e-7)
+
+
+def test_a_gradient_that_is_0_but_moves_is_not_taken_for_none():
+    x = np.diag([4.0, 1.0, 1.0])
+    vectors = np.linalg.eigh(x)[1]
+
+    with pytest.raises(ValueError, match="two values are equal, so their vectors have"):
+        te.hessian(lambda a: te.sum((te.eigh(a)[1] - vectors) ** 2))(x)
+
+
+def test_hessian_of_the_sum_of_squared_eigenvalues_at_the_identity():
+    v = np.random.default_rng(0).standard_normal((3, 3))
+
+    found = te.hvp(lambda a: te.sum(te.eigvalsh(a) ** 2), np.eye(3), v)
+
+    np.testing.assert_allclose(found, v + v.T, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda a: te.eigvalsh(a)[-1], np.eye(3)),
+        (lambda a: te.eigvalsh(a)[-1] ** 2, np.eye(3)),
+        (lambda a: te.svdvals(a)[0], np.eye(3)),
+        (lambda a: te.sum(te.svdvals(a)), np.diag([1.0, 0.0, 0.0])),
+        (lambda a: te.sum(te.svdvals(a)), np.eye(3, 2) * [1.0, 0.0]),
+        (lambda a: te.sum(te.eigvalsh(a) * te.eigvalsh(2 * a)), np.eye(2)),
+    ],
+)
+def test_functions_that_tell_equal_values_apart_have_no_second_derivative(f, x):
+    with pytest.raises(ValueError, match="two values are equal, or a singular value"):
+        te.hessian(f)(x)
+    with pytest.raises(ValueError, match="two values are equal, or a singular value"):
+        te.jvp(te.grad(f), x, np.ones_like(x))
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda a: te.eigh(a)[1][:, 2], turned([1, 1, 4])),
+        (lambda a: te.eigh(a)[1][:, 0], turned([-2, 3, 3])),
+        (lambda a: te.eigh(a)[1][:, 2], np.diag([4.0, 1.0, 1.0])),
+        (lambda a: te.svd(a)[0][:, 0], turned([4, 1, 1], shape=(3, 3))),
+        (lambda a: te.svd(a)[2][2], turned([3, 3, 1], shape=(3, 3))),
+        (
+            lambda a: te.svd(a, full_matrices=False)[0][:, 0],
+            turned([4, 1, 1], shape=(5, 3)),
+        ),
+        (
+            lambda a: te.svd(a, full_matrices=False)[2][0],
+            turned([4, 1, 1], shape=(3, 4)),
+        ),
+        (
+            lambda a: te.svd(a, full_matrices=False)[0][:, 0],
+            turned([4, 0, 0], shape=(4, 3)),
+        ),
+    ],
+)
+def test_vector_of_a_single_value_beside_equal_ones(f, x):
+    direction = np.random.default_rng(2).standard_normal(x.shape)
+    weights = np.array([1.0, -2.0, 0.5, 3.0, 1.5])[: f(x).size]
+
+    value, tangent = te.jvp(f, x, direction)
+    sign = np.sign(value[0])
+    expected = difference(lambda a: f(a) * np.sign(f(a)[0]) * sign, x, direction)
+    np.testing.assert_allclose(tangent, expected, atol=1e-8)
+    gradient = te.grad(lambda a: te.sum(f(a) * weights))(x)
+    np.testing.assert_allclose(np.sum(gradient * direction), expected @ weights)
+    check_second_order(lambda a: te.sum(f(a) ** 2 * weights), x)
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda a: te.eigh(a)[1][:, 0], np.diag([4.0, 1.0, 1.0])),
+        (lambda a: te.svd(a)[0][:, 1], np.diag([4.0, 1.0, 1.0])),
+        (lambda a: te.svd(a)[2][2], np.diag([4.0, 1.0, 1.0])),
+    ],
+)
+def test_vectors_of_equal_values_are_refused_in_both_directions(f, x):
+    with pytest.raises(ValueError, match="two values are equal, so their vectors have"):
+        te.jvp(f, x, np.ones((3, 3)))
+    with pytest.raises(ValueError, match="two values are equal, so their vectors have"):
+        te.grad(lambda a: te.sum(f(a)))(x)
+
+
+def exponential(a):
+    values, vectors = te.eigh(a)
+    return (vectors * np.exp(values)) @ vectors.T
+
+
+def test_a_function_of_the_matrix_is_refused_rather_than_wrong_at_equal_values():
+    # Its rule sees a numerator of 0, whose limit depends on the function: not 0.
+    x, weights = turned([1, 1, 3]), np.arange(9.0).reshape(3, 3)
+
+    def f(a):
+        return te.sum(exponential(a) * weights)
+
+    with pytest.raises(ValueError, match="two values are equal"):
+        te.grad(f)(x)
+    apart = turned([1, 1.001, 3])
+    direction = np.ones((3, 3))
+    np.testing.assert_allclose(
+        np.sum(te.grad(f)(apart) * direction), difference(f, apart, direction)
+    )

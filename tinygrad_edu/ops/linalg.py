@@ -11,6 +11,12 @@ from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.ops.broadcasting import sum_to
 from tinygrad_edu.ops.products import matmul, transposed
+from tinygrad_edu.ops.spectra import (
+    equal_pairs,
+    of_values_alone,
+    undefined,
+    vanishing,
+)
 
 __all__ = [
     "cholesky",
@@ -608,26 +614,12 @@ def _cholesky_rule(g: Any, out: Any, x: Any, *, upper: bool) -> Any:
 cholesky.vjp(x=_cholesky_rule)
 
 
-def _equal(values: Any) -> Any:
-    """Return which pairs of values are equal but for rounding, shape (..., k, k)."""
-    values = _numbers(values)
-    k = values.shape[-1]
-    largest = np.max(np.abs(values), axis=-1, initial=0.0)[..., None, None]
-    rounding = 10 * k * float(np.finfo(values.dtype).eps) * largest
-    same = np.abs(values[..., None, :] - values[..., :, None]) <= rounding
-    return same & ~np.eye(k, dtype=bool)
-
-
 def _refuse_equal(equal: Any, *gradients: Any, what: str) -> None:
     """Raise if a gradient reaches vectors that belong to equal values.
 
-    They may turn among themselves as they like; only the values have a derivative. What
-    is recorded counts as reached at any value: its own derivative is asked for.
+    They may turn among themselves as they like; only the values have a derivative.
     """
-    reached = [
-        np.any((g != 0) | (type(g) is Tensor), axis=-2, keepdims=True)
-        for g in gradients
-    ]
+    reached = [np.any(_numbers(g) != 0, axis=-2, keepdims=True) for g in gradients]
     if np.any([equal & columns for columns in reached]):
         raise ValueError(
             f"{what}: two values are equal, so their vectors have no derivative; a "
@@ -668,7 +660,8 @@ def eigh(x: Any) -> Any:
         If a matrix is not square.
     ValueError
         On the way back, if a gradient reaches the eigenvectors of equal eigenvalues,
-        which have no derivative.
+        which have no derivative. A function of them and the values may have one, as
+        the matrix exponential has: the rule cannot see it.
 
     Notes
     -----
@@ -690,16 +683,42 @@ def eigh(x: Any) -> Any:
 
 def _eigh_rule(g: Any, out: Any, x: Any) -> Any:
     (of_values, of_vectors), (values, v) = g, out
+    along = of_values_alone("eigh", of_values, x, v, values, transposed(v))
     if _is_unused(of_vectors):
-        return matmul(_columns_times(v, of_values), transposed(v))
-    equal = _equal(values)
+        return along
+    equal = equal_pairs(values)
     _refuse_equal(equal, of_vectors, what="eigh")
+    if type(x) is Tensor and np.any(equal):
+        d = _turned_alone(of_vectors, (x + transposed(x)) / 2, v, values, equal)
+        return along + (d + transposed(d)) / 2
     closed = (equal | np.eye(x.shape[-1], dtype=bool)).astype(x.dtype)
     turned = matmul(transposed(v), of_vectors)
     gap = values[..., None, :] - values[..., :, None]
     middle = (turned - transposed(turned)) / 2 * (1 - closed) / (gap + closed)
-    middle = middle + _columns_times(_eye(x), of_values)
-    return matmul(matmul(v, middle), transposed(v))
+    return along + matmul(matmul(v, middle), transposed(v))
+
+
+def _turned_alone(g: Any, x: Any, v: Any, values: Any, equal: Any) -> Any:
+    """Return (λ - X)⁺ g vᵀ, summed over the vectors v of values that equal no other.
+
+    Unlike the formula with all gaps in it, this one can be differentiated beside values
+    that are equal. Where a gradient of their vectors is 0, its derivative is none.
+    """
+    among = np.any(equal, axis=-1)[..., None, :]
+    none = undefined.call(g, where=among)
+    # Others are not in the sum at all, rather than times 0, which nan may meet.
+    some = np.flatnonzero(~np.all(among, axis=tuple(range(among.ndim - 1))))
+    g, v, values, among = (
+        g[..., some],
+        v[..., some],
+        values[..., some],
+        among[..., some],
+    )
+    away = values[..., :, None, None] * _eye(x) - x[..., None, :, :]
+    rcond = 10 * x.shape[-1] * float(np.finfo(x.dtype).eps)
+    columns = transposed(g * ~among)[..., None]
+    moved = transposed(np.squeeze(matmul(pinv(away, rcond=rcond), columns), axis=-1))
+    return matmul(moved * ~among, transposed(v)) + none
 
 
 eigh.vjp(x=_eigh_rule)
@@ -732,7 +751,8 @@ def eigvalsh(x: Any) -> Any:
     Notes
     -----
     X = V diag(λ) Vᵀ; dL/dX = V diag(g) Vᵀ. As :func:`eigh`, where the source is, the
-    function reads (X + Xᵀ) / 2. Second derivatives need distinct eigenvalues.
+    function reads (X + Xᵀ) / 2. At equal eigenvalues, second derivatives are those of
+    functions that do not tell them apart; of others they are refused.
 
     Examples
     --------
@@ -745,7 +765,7 @@ def eigvalsh(x: Any) -> Any:
 
 def _eigvalsh_rule(g: Any, out: Any, x: Any) -> Any:
     v = eigh(x).eigenvectors
-    return matmul(_columns_times(v, g), transposed(v))
+    return of_values_alone("eigh", g, x, v, out, transposed(v))
 
 
 eigvalsh.vjp(x=_eigvalsh_rule)
@@ -822,11 +842,14 @@ def svd(x: Any, *, full_matrices: bool = True, compute_uv: bool = True) -> Any:
 
 def _svd_rule(g: Any, out: Any, x: Any, **_: Any) -> Any:
     (of_u, of_s, of_vh), (u, s, vh) = g, out
+    along = of_values_alone("svd", of_s, x, u, s, vh)
     if _is_unused(of_u) and _is_unused(of_vh):
-        return matmul(_columns_times(u, of_s), vh)
+        return along
     of_v, v = transposed(of_vh), transposed(vh)
-    equal = _equal(s)
+    equal = equal_pairs(s)
     _refuse_equal(equal, of_u, of_v, what="svd")
+    if type(x) is Tensor and np.any(equal):
+        return along + _both_turned_alone(of_u, of_v, x, out, equal)
     k = s.shape[-1]
     closed = (equal | np.eye(k, dtype=bool)).astype(x.dtype)
     left, right = matmul(transposed(u), of_u), matmul(vh, of_v)
@@ -835,7 +858,7 @@ def _svd_rule(g: Any, out: Any, x: Any, **_: Any) -> Any:
     total = s[..., None, :] + s[..., :, None]
     middle = (left + right) * (1 - closed) / (difference + closed)
     middle = (middle + (left - right) * (1 - closed) / (total + closed)) / 2
-    d = matmul(matmul(u, middle + _columns_times(_eye(s), of_s)), vh)
+    d = along + matmul(matmul(u, middle), vh)
     m, n = x.shape[-2:]
     if m > k:
         outside = of_u - matmul(u, matmul(transposed(u), of_u))
@@ -844,6 +867,27 @@ def _svd_rule(g: Any, out: Any, x: Any, **_: Any) -> Any:
         outside = of_v - matmul(v, matmul(vh, of_v))
         d = d + matmul(u, transposed(_columns_over(outside, s)))
     return d
+
+
+def _both_turned_alone(of_u: Any, of_v: Any, x: Any, out: Any, equal: Any) -> Any:
+    """Do as ``_turned_alone``: (u, v) is an eigenvector of [[0, X], [Xᵀ, 0]]."""
+    u, s, vh = out
+    m, n = x.shape[-2:]
+    lead = x.shape[:-2]
+    among = equal
+    if m != n and np.any(zero := vanishing(s)):
+        _columns_over(_numbers(of_u), s), _columns_over(_numbers(of_v), s)
+        among = equal | zero[..., None]
+    above = np.concatenate([np.zeros((*lead, m, m), x.dtype), x], axis=-1)
+    below = np.concatenate([transposed(x), np.zeros((*lead, n, n), x.dtype)], axis=-1)
+    d = _turned_alone(
+        np.concatenate([of_u, of_v], axis=-2),
+        np.concatenate([above, below], axis=-2),
+        np.concatenate([u, transposed(vh)], axis=-2),
+        s,
+        among,
+    )
+    return d[..., :m, m:] + transposed(d[..., m:, :m])
 
 
 def _columns_over(x: Any, s: Any) -> Any:
@@ -890,7 +934,8 @@ def svdvals(x: Any) -> Any:
     Notes
     -----
     U diag(s) Vᵀ = X; dL/dX = U diag(g) Vᵀ. A singular value has a kink at 0. The source
-    is that of :func:`svd`. Second derivatives need distinct singular values.
+    is that of :func:`svd`. At equal ones and at 0, second derivatives are those of
+    functions that are smooth there; of others they are refused.
 
     Examples
     --------
@@ -902,8 +947,8 @@ def svdvals(x: Any) -> Any:
 
 
 def _svdvals_rule(g: Any, out: Any, x: Any) -> Any:
-    u, _, vh = svd(x, full_matrices=False)
-    return matmul(_columns_times(u, g), vh)
+    u, s, vh = svd(x, full_matrices=False)
+    return of_values_alone("svd", g, x, u, s, vh)
 
 
 svdvals.vjp(x=_svdvals_rule)
