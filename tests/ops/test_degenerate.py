@@ -332,3 +332,56 @@ def test_a_function_of_the_matrix_is_refused_rather_than_wrong_at_equal_values()
     np.testing.assert_allclose(
         np.sum(te.grad(f)(apart) * direction), difference(f, apart, direction)
     )
+
+
+# -------------------------------------------------------------------- qr and slogdet
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "x", [np.ones((2, 2)), np.arange(9.0).reshape(3, 3), np.ones((4, 2)), [[0.0]]]
+)
+@pytest.mark.parametrize("part", [0, 1])
+def test_qr_of_dependent_columns_is_refused(x, dtype, part):
+    x = np.array(x, dtype)
+
+    def f(a):
+        return te.sum(np.linalg.qr(a)[part])
+
+    with pytest.raises(np.linalg.LinAlgError, match="qr: the columns are linearly"):
+        te.grad(f)(x)
+    with pytest.raises(np.linalg.LinAlgError, match="qr: the columns are linearly"):
+        te.jvp(f, x, np.ones_like(x))
+
+
+def test_qr_of_columns_of_very_different_lengths_is_not():
+    x = np.array([[1.0, 1e-12], [2.0, 3e-12]])
+
+    gradient = te.grad(lambda a: te.sum(np.linalg.qr(a)[0]))(x)
+
+    assert np.all(np.isfinite(gradient))
+
+
+@pytest.mark.parametrize("x", [np.ones((2, 2)), np.zeros((3, 3)), np.eye(2)])
+def test_sign_of_a_determinant_has_derivative_0_also_where_that_is_0(x):
+    def sign(a):
+        return np.linalg.slogdet(a)[0]
+
+    np.testing.assert_array_equal(te.grad(sign)(x), np.zeros_like(x))
+    assert te.jvp(sign, x, np.ones_like(x))[1] == 0
+    np.testing.assert_allclose(
+        te.hessian(lambda a: sign(a) * te.sum(a * a))(x).reshape(x.size, x.size),
+        2 * sign(x) * np.eye(x.size),
+    )
+
+
+def test_logarithm_of_a_determinant_that_is_not_used_does_not_count():
+    x = np.stack([np.ones((2, 2)), 2 * np.eye(2)])
+
+    gradient = te.grad(
+        lambda a: np.sum(np.where(np.array([False, True]), te.slogdet(a)[1], 0.0))
+    )(x)
+
+    np.testing.assert_array_equal(gradient, [np.zeros((2, 2)), np.eye(2) / 2])
+    with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+        te.grad(lambda a: te.sum(te.slogdet(a)[1]))(x)

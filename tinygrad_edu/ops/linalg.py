@@ -384,7 +384,8 @@ def slogdet(x: Any) -> Any:
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a matrix is not square; on the way back, if it is singular.
+        If a matrix is not square; on the way back, if it is singular and the logarithm
+        was used.
 
     Notes
     -----
@@ -402,7 +403,18 @@ def slogdet(x: Any) -> Any:
     return np.linalg.slogdet(x)
 
 
-slogdet.vjp(x=lambda g, out, x: g[1][..., None, None] * transposed(inv(x)))
+def _slogdet_rule(g: Any, out: Any, x: Any) -> Any:
+    of_log = g[1]
+    if isinstance(of_log, np.ndarray | np.floating):  # of the sign alone: 0
+        unused = np.asarray(of_log == 0)[..., None, None]
+        if unused.all():
+            return np.zeros_like(x)
+        if unused.any():
+            x = np.where(unused, _eye(x), x)
+    return of_log[..., None, None] * transposed(inv(x))
+
+
+slogdet.vjp(x=_slogdet_rule)
 
 
 def _matrix_power_text(x: Any, *, n: int) -> str | None:
@@ -996,7 +1008,7 @@ def qr(x: Any) -> Any:
     ValueError
         If a matrix has more columns than rows.
     numpy.linalg.LinAlgError
-        On the way back, if the columns are linearly dependent.
+        On the way back, if the columns are linearly dependent, but for rounding.
 
     Notes
     -----
@@ -1021,11 +1033,23 @@ def qr(x: Any) -> Any:
 
 def _qr_rule(g: Any, out: Any, x: Any) -> Any:
     (of_q, of_r), (q, r) = g, out
+    _refuse_dependent(_numbers(r), x.shape[-2])
     product = matmul(r, transposed(of_r)) - matmul(transposed(of_q), q)
     lower = np.tril(np.ones(r.shape[-2:], x.dtype))
     mirrored = transposed(product * (lower - _eye(r)))
     d = of_q + matmul(q, product * lower + mirrored)
     return transposed(solve(r, transposed(d)))
+
+
+def _refuse_dependent(r: Any, rows: int) -> None:
+    """Raise if a column of QR lies in the span of those before it, but for rounding."""
+    lengths = np.linalg.norm(r, axis=-2)
+    rounding = 10 * rows * float(np.finfo(r.dtype).eps)
+    if np.any(np.abs(np.diagonal(r, axis1=-2, axis2=-1)) <= rounding * lengths):
+        raise np.linalg.LinAlgError(
+            "qr: the columns are linearly dependent, but for rounding: the factors "
+            "have no derivative"
+        )
 
 
 qr.vjp(x=_qr_rule)
