@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_SCIPY, numpy_order, plain
+from tinygrad_edu.ops.conversion import cast
 from tinygrad_edu.ops.kinks import with_kink
 
 __all__ = [
@@ -257,17 +258,20 @@ def power(a: Any, b: Any) -> Any:
     return a**b
 
 
-def _one_less(a: Any, b: Any) -> Any:
-    """b - 1, but 0 where a and b are both 0: there b · a⁰ is 0, and b · a⁻¹ is nan."""
+def _power_rule_a(g: Any, out: Any, a: Any, b: Any) -> Any:
+    """b aᵇ⁻¹; but b a⁰ where a and b are both 0: that is 0, and b a⁻¹ is nan."""
     if isinstance(b, int | float):  # stays a number, and the power of an array quick
-        return b - (b != 0)
-    return b - 1 + ((a == 0) & (b == 0))
+        return g * b * a ** (b - (b != 0))
+    b = cast(b, out.dtype)
+    return g * b * cast(a, out.dtype) ** (b - 1 + ((a == 0) & (b == 0)))
 
 
-power.vjp(
-    a=lambda g, out, a, b: g * b * a ** _one_less(a, b),
-    b=lambda g, out, a, b: g * out * np.log(a + (a == 0)),
-)
+def _power_rule_b(g: Any, out: Any, a: Any, b: Any) -> Any:
+    a = cast(a, out.dtype)
+    return g * out * np.log(a + (a == 0))
+
+
+power.vjp(a=_power_rule_a, b=_power_rule_b)
 
 
 @op(

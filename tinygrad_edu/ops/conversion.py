@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine.core import Case, op
 
-__all__ = ["astype"]
+__all__ = ["astype", "cast", "promoted"]
 
 
 @op(cases=[Case((2, 3), dtype=np.float64)])
@@ -47,3 +48,20 @@ def astype(x: Any, *, dtype: DTypeLike) -> Any:
 
 
 astype.vjp(x=lambda g, out, x, *, dtype: g)
+
+
+def cast(x: Any, dtype: np.dtype[Any]) -> Any:
+    """Return ``x`` in a floating-point dtype, itself if it has it: for rules.
+
+    For integers wrap around where a rule takes 1 off or multiplies, and their logarithm
+    is of an even smaller dtype, which NumPy chooses.
+    """
+    if getattr(x, "dtype", None) is dtype:
+        return x
+    return astype.call(x, dtype=dtype)
+
+
+def promoted(arrays: Sequence[Any]) -> list[np.ndarray]:
+    """Return arrays in the dtype of their common result: for products of several."""
+    dtype = np.result_type(*arrays)
+    return [np.asarray(x, dtype) for x in arrays]

@@ -521,8 +521,10 @@ def _convolved(who: str, axes: int, x: Any, weight: Any, bias: Any, **how: Any) 
     if bias is not None and np.shape(bias) != (out,):
         raise ValueError(f"{who}: bias must be ({out},), got {np.shape(bias)}")
     strips = _strips(who, x.shape[2:], kernel, channels, out, how)
-    dtype = np.result_type(x, weight)
-    matrix = strips.banded(weight)
+    dtype = (
+        np.result_type(x, weight) if bias is None else np.result_type(x, weight, bias)
+    )
+    matrix = strips.banded(weight.astype(dtype, copy=False))
     places = strips.strips * strips.length
     products = np.empty((len(x), *strips.grid.out[:-1], places, out), dtype)
     flat = products.reshape(-1, strips.length * out)

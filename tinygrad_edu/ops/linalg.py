@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.ops.broadcasting import sum_to
+from tinygrad_edu.ops.conversion import cast, promoted
 from tinygrad_edu.ops.products import matmul, transposed
 from tinygrad_edu.ops.spectra import (
     equal_pairs,
@@ -536,10 +537,11 @@ def multi_dot(*arrays: Any) -> Any:
     >>> float(te.multi_dot([[1.0, 2.0], [[3.0, 0.0], [0.0, 4.0]], [5.0, 6.0]]))
     63.0
     """
-    return np.linalg.multi_dot(arrays)
+    return np.linalg.multi_dot(promoted(arrays))
 
 
 def _multi_dot_rule(g: Any, out: Any, *arrays: Any, position: int) -> Any:
+    arrays = tuple(cast(x, out.dtype) for x in arrays)
     x = arrays[position]
     after, before = _product(arrays[position + 1 :]), _product(arrays[:position])
     with_after = x if after is None else matmul(x, after)

@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, numpy_order
 from tinygrad_edu.ops.broadcasting import sum_to
+from tinygrad_edu.ops.conversion import promoted
 
 __all__ = [
     "cross",
@@ -181,7 +182,8 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     if bias.shape != y.shape[-1:]:
         raise ValueError(f"linear: bias must be ({len(weight)},), got {bias.shape}")
     if y.dtype is not bias.dtype:
-        return y + bias
+        x, weight, bias = promoted([x, weight, bias])  # the product is not to overflow
+        return x.dot(weight.T) + bias if x.ndim <= 2 else np.matmul(x, weight.T) + bias
     y += bias
     return y
 
@@ -859,6 +861,8 @@ def einsum(*arrays: Any, subscripts: str, optimize: Any = False) -> Any:
     >>> float(te.einsum("ii", np.eye(3)))
     3.0
     """
+    if optimize is not False:  # else two at a time, which is not to overflow
+        arrays = tuple(promoted(arrays))
     return np.einsum(subscripts, *arrays, optimize=optimize)[()]
 
 

@@ -148,7 +148,14 @@ def _error(logits: Any, labels: Any, *, reduction: str) -> Any:
     y = np.asarray(labels)  # a Tensor, where the rule records
     if y.shape != logits.shape:
         y = np.eye(logits.shape[-1], dtype=logits.dtype)[y]
-    return softmax(logits) * y.sum(axis=-1, keepdims=True) - y
+    p = softmax(logits)
+    y = _weights(y, p)
+    return p * y.sum(axis=-1, keepdims=True) - y
+
+
+def _weights(labels: np.ndarray, z: Any) -> np.ndarray:
+    """Return one-hot labels in the dtype of their result with ``z``."""
+    return labels.astype(np.result_type(labels.dtype, z.dtype), copy=False)
 
 
 def _text(logits: Any, labels: Any, *, reduction: str) -> str:
@@ -221,7 +228,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") 
     total = np.add.reduce(p)
     p /= total
     if labels.shape == logits.shape:
-        y = labels.reshape(-1, classes).T
+        y = _weights(labels, z).reshape(-1, classes).T
         weight = np.add.reduce(y)
         loss = np.log(total) * weight - np.add.reduce(y * z)
         error = p * weight - y
