@@ -227,3 +227,82 @@ def test_the_gradient_by_an_exponent_takes_no_logarithm_in_float16():
 
     right = [2**1.5 * np.log(2), 3**2.5 * np.log(3)]
     np.testing.assert_allclose(x.grad, right, rtol=1e-15)
+
+
+# --------------------------------------------------------------------- float16
+
+
+def half_and_double(f: Callable[[te.Tensor], te.Tensor], x: Any) -> list[Any]:
+    """The value and gradient of a function with a leaf in float16, then in float64."""
+    found = []
+    for dtype in (np.float16, np.float64):
+        leaf = te.tensor(np.asarray(x, np.float16), requires_grad=True, dtype=dtype)
+        y = f(leaf)
+        assert y.dtype == dtype
+        te.sum(y).backward()
+        found.append((y.data.astype(float), leaf.grad.astype(float)))
+    return found
+
+
+COUNT = 70_000  # infinite in float16
+OF_MANY: dict[str, Callable[[Any], Any]] = {
+    "mean": te.mean,
+    "var": te.var,
+    "std": te.std,
+    "mse": lambda x: te.nn.mse_loss(x, np.zeros(COUNT, np.float16)),
+    "cross-entropy": lambda x: te.softmax_cross_entropy(
+        te.reshape(x, (-1, 1)) * np.array([0, 1], np.float16), np.ones(COUNT, int)
+    ),
+    "avg_pool": lambda x: te.avg_pool2d(te.reshape(x, (1, 1, 280, 250)), (280, 250)),
+}
+
+
+@pytest.mark.parametrize("f", OF_MANY.values(), ids=OF_MANY)
+def test_float16_counts_beyond_its_largest_number(f):
+    x = np.random.default_rng(0).uniform(1, 2, COUNT)
+
+    (y, gradient), (right, right_gradient) = half_and_double(f, x)
+
+    np.testing.assert_allclose(y, right, rtol=2e-3)
+    np.testing.assert_allclose(  # 6e-8 is the smallest number
+        gradient, right_gradient, rtol=5e-3, atol=1.2e-7
+    )
+
+
+def cubed(layer: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda x: te.mean(layer(x) ** 3)
+
+
+NEAR_300: dict[str, Callable[[Any], Any]] = {
+    "standardize": cubed(te.standardize),
+    "standardize along two": cubed(lambda x: te.standardize(x, axis=(0, 1))),
+    "LayerNorm": cubed(lambda x: te.nn.LayerNorm(5, dtype=x.dtype)(x)),
+    "BatchNorm1d": cubed(lambda x: te.nn.BatchNorm1d(5, dtype=x.dtype)(x)),
+    "var": te.var,
+    "std": te.std,
+}
+
+
+@pytest.mark.parametrize("spread", [2.0, 100.0])
+@pytest.mark.parametrize("f", NEAR_300.values(), ids=NEAR_300)
+def test_float16_normalises_numbers_whose_squares_it_cannot_hold(f, spread):
+    x = 300 + spread * np.random.default_rng(0).standard_normal((4, 5))
+
+    (y, gradient), (right, right_gradient) = half_and_double(f, x)
+
+    np.testing.assert_allclose(y, right, rtol=2e-3, atol=2e-3)
+    largest = np.max(np.abs(right_gradient))
+    np.testing.assert_allclose(gradient, right_gradient, atol=1e-2 * largest)
+
+
+def test_batch_norm_of_float16_follows_a_variance_that_float16_cannot_hold():
+    layer = te.nn.BatchNorm1d(1, momentum=1.0, dtype=np.float16)
+    x = np.array([[-300], [300], [-400], [400]], np.float16)
+
+    assert layer(x).dtype == np.float16
+    layer.eval()
+
+    assert layer.running_var == pytest.approx(500_000 / 3, rel=1e-6)
+    right = x / np.sqrt(500_000 / 3)
+    np.testing.assert_allclose(layer(x).data.astype(float), right, rtol=2e-3)
+    assert layer(x).dtype == np.float16

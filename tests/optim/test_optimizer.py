@@ -309,6 +309,47 @@ def test_float32_stays_float32(make):
     assert all(array.dtype == np.float32 for array in kept)
 
 
+def test_float16_takes_the_steps_of_float64_and_keeps_float32(make):
+    start, gradient = np.ones(4), np.array([0.0, 1e-4, -3e-5, 300.0], np.float16)
+    half, double = leaf(start, dtype=np.float16), leaf(start)
+    optimizers = [make([half]), make([double])]
+
+    for _ in range(3):
+        for p, optimizer in zip([half, double], optimizers, strict=True):
+            p.grad = gradient
+            optimizer.step()
+
+    np.testing.assert_allclose(half.data.astype(float), double.data, rtol=2e-3)
+    kept = optimizers[0].state_dict()["state"].values()
+    assert half.dtype == np.float16
+    assert all(array.dtype == np.float32 for array in kept)
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW, RMSProp])
+def test_a_gradient_of_0_moves_nothing_in_float16(kind):
+    p = leaf(np.ones(2), dtype=np.float16)
+    optimizer = kind([p], lr=0.1, weight_decay=0.0)
+    p.grad = np.zeros(2)
+    optimizer.step()
+
+    assert p.data.tolist() == [1, 1]
+
+
+def test_float16_goes_on_from_what_was_saved(make):
+    p, q = (leaf(np.ones(2), dtype=np.float16) for _ in range(2))
+    first, second = make([p]), make([q])
+    p.grad = q.grad = [0.5, -1e-4]
+    first.step()
+    q.data = p.data
+    second.load_state_dict(first.state_dict())
+    first.step()
+    second.step()
+
+    np.testing.assert_array_equal(p.data, q.data)
+    for key, array in second.state_dict()["state"].items():
+        np.testing.assert_array_equal(array, first.state_dict()["state"][key])
+
+
 def test_a_learning_rate_of_numpys_float64_is_as_good_as_a_float(make):
     p, q = leaf(np.ones(3, np.float32)), leaf(np.ones(3, np.float32))
     first, second = make([p], lr=np.float64(0.3)), make([q], lr=0.3)

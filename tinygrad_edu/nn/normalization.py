@@ -76,8 +76,9 @@ class _BatchNorm(_Normalization):
                 f"{type(self).__name__}: momentum must lie in 0..1, got {momentum!r}"
             )
         self.momentum = momentum
-        self.running_mean = np.zeros(num_features, dtype)
-        self.running_var = np.ones(num_features, dtype)
+        wide = np.result_type(dtype, np.float32)  # a variance of float16 is none of it
+        self.running_mean = np.zeros(num_features, wide)
+        self.running_var = np.ones(num_features, wide)
 
     @property
     def independent_rows(self) -> bool:  # type: ignore[override]
@@ -91,8 +92,15 @@ class _BatchNorm(_Normalization):
         if x.ndim not in self.allowed or x.shape[1] != features:
             self.refuse(x, f"it must be {self.axes.format(features)}")
         along = (1, features) + (1,) * (x.ndim - 2)
+        if x.dtype == np.float16:  # in which 300² is infinite
+            narrow = np.float16 if self.weight is None else self.weight.dtype
+            y = self._normalised(ops.astype(x, dtype=np.float32), along)
+            return ops.astype(y, dtype=narrow)
+        return self._normalised(x, along)
+
+    def _normalised(self, x: Any, along: tuple[int, ...]) -> Any:
         if self.training:
-            count = x.size // features
+            count = x.size // x.shape[1]
             if count < 2:
                 self.refuse(x, _ONE_ROW)
             mean, variance, centred = _centred(x, (0, *range(2, x.ndim)))

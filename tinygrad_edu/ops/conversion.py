@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine.core import Case, op
 
-__all__ = ["astype", "cast", "promoted"]
+__all__ = ["astype", "cast", "promoted", "wide"]
 
 
 @op(cases=[Case((2, 3), dtype=np.float64)])
@@ -65,3 +65,11 @@ def promoted(arrays: Sequence[Any]) -> list[np.ndarray]:
     """Return arrays in the dtype of their common result: for products of several."""
     dtype = np.result_type(*arrays)
     return [np.asarray(x, dtype) for x in arrays]
+
+
+def wide(x: Any) -> Any:
+    """Return float16 as float32, else ``x`` itself: for counts, sums and squares.
+
+    float16 ends at 65,504: a count of 70,000 is infinite in it, and so is 300².
+    """
+    return astype.call(x, dtype=np.float32) if x.dtype.char == "e" else x

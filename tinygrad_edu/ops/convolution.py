@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.ops.broadcasting import broadcast_to
+from tinygrad_edu.ops.conversion import wide
 from tinygrad_edu.ops.indexing import constant
 
 __all__ = [
@@ -1226,13 +1227,13 @@ def _averages(who: str, axes: int, x: Any, **named: Any) -> Any:
     x = np.asarray(x)
     grid = _pool_grid(who, axes, x, **named)
     x = x if x.dtype.kind == "f" else x.astype(np.float64)
-    padded = grid.padded_with(x, 0.0)
+    padded = grid.padded_with(wide(x), 0.0)
     first, *others = (padded[grid.at(offset)] for offset in grid.offsets())
     result = first.copy()
     for seen in others:
         result += seen
     result /= math.prod(grid.kernel)
-    return result
+    return result.astype(x.dtype, copy=False)
 
 
 def _avg_pool_rule(axes: int) -> Callable[..., Any]:
@@ -1246,7 +1247,7 @@ def _avg_pool_rule(axes: int) -> Callable[..., Any]:
         padding: Sizes,
     ) -> Any:
         grid = _pool_grid("", axes, x, kernel_size, stride, padding)
-        share = np.reshape(g / math.prod(grid.kernel), out.shape + (1,) * axes)
+        share = np.reshape(wide(g) / math.prod(grid.kernel), out.shape + (1,) * axes)
         return fold(
             broadcast_to(share, out.shape + grid.kernel),
             shape=grid.shape,

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_REDUCE
 from tinygrad_edu.ops.broadcasting import broadcast_to
+from tinygrad_edu.ops.conversion import wide
 from tinygrad_edu.ops.kinks import with_kink
 
 __all__ = ["floating", "logsumexp", "max", "mean", "min", "shares", "std", "sum", "var"]
@@ -130,7 +131,7 @@ def _count(x: Any, axis: Axis) -> int:
 
 
 mean.vjp(
-    x=lambda g, out, x, *, axis, keepdims: _spread(g / _count(x, axis), x, axis),
+    x=lambda g, out, x, *, axis, keepdims: _spread(wide(g) / _count(x, axis), x, axis),
 )
 
 _SPREAD_CASES = [
@@ -174,12 +175,14 @@ def var(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
     >>> te.var([[1.0, 3.0], [4.0, 8.0]], axis=1)
     array([1., 4.])
     """
-    return _var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    y = _var(wide(x), axis=axis, ddof=ddof, keepdims=keepdims)
+    return y if y.dtype == x.dtype or x.dtype.kind != "f" else y.astype(x.dtype)
 
 
 def _var_rule(
     g: Any, out: Any, x: Any, *, axis: Axis, ddof: float, keepdims: bool
 ) -> Any:
+    g, x = wide(g), wide(x)
     off = x - np.mean(x, axis=axis, keepdims=True)
     return _spread(g * 2.0 / (_count(x, axis) - ddof), x, axis) * off
 
@@ -232,12 +235,14 @@ def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
     >>> te.std([[1.0, 3.0], [4.0, 8.0]], axis=1)
     array([1., 2.])
     """
-    return _std(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    y = _std(wide(x), axis=axis, ddof=ddof, keepdims=keepdims)
+    return y if y.dtype == x.dtype or x.dtype.kind != "f" else y.astype(x.dtype)
 
 
 def _std_rule(
     g: Any, out: Any, x: Any, *, axis: Axis, ddof: float, keepdims: bool
 ) -> Any:
+    g, out, x = wide(g), wide(out), wide(x)
     off = x - np.mean(x, axis=axis, keepdims=True)
     off = off - np.mean(off, axis=axis, keepdims=True)  # of equal numbers now 0
     slope = off / _spread(out + (out == 0), x, axis)  # at most √n: no overflow

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.ops.conversion import wide
 from tinygrad_edu.ops.reductions import floating
 
 __all__ = ["log_softmax", "softmax", "softmax_cross_entropy"]
@@ -222,12 +223,13 @@ def softmax_cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") 
     # Classes first and contiguous: reductions over ten columns of 60,000 rows take
     # 0.3 ms instead of 6.4.
     classes = logits.shape[-1]
-    z = floating(logits).reshape(-1, classes).T.copy()
+    z = wide(floating(logits)).reshape(-1, classes).T.copy()
     z -= np.maximum.reduce(z)
     p = np.exp(z)
     total = np.add.reduce(p)
     p /= total
-    if labels.shape == logits.shape:
+    is_index = labels.shape != logits.shape
+    if not is_index:
         y = _weights(labels, z).reshape(-1, classes).T
         weight = np.add.reduce(y)
         loss = np.log(total) * weight - np.add.reduce(y * z)
@@ -241,6 +243,8 @@ def softmax_cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") 
         loss = loss.reshape(logits.shape[:-1])
     else:
         loss = np.add.reduce(loss) / (loss.size if reduction == "mean" else 1)
+    if logits.dtype.char == "e":  # it was computed in float32
+        loss = loss.astype(logits.dtype if is_index else np.result_type(logits, labels))
     return loss, error.T.reshape(logits.shape)
 
 
@@ -248,7 +252,7 @@ def _softmax_cross_entropy_rule(
     g: Any, out: Any, logits: Any, labels: Any, *, reduction: str, error: Any
 ) -> Any:
     if reduction == "mean":
-        g = g / (logits.size // logits.shape[-1])
+        g = wide(g) / (logits.size // logits.shape[-1])
     elif reduction == "none":
         g = g[..., None]
     return error * g

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.ops.conversion import wide
 
 __all__ = ["standardize"]
 
@@ -26,6 +27,7 @@ def _mean(x: Any, axis: Axes) -> Any:
 
 def _deviation(x: Any, *, axis: Axes, eps: float) -> Any:
     """√(variance + eps), with the axes kept."""
+    x = wide(x)
     centred = x - _mean(x, axis)
     return np.sqrt(_mean(centred * centred, axis) + eps)
 
@@ -69,15 +71,17 @@ def standardize(x: Any, *, axis: Axes = -1, eps: float = 0.0) -> Any:
     >>> te.standardize([1.0, 2.0, 3.0]).round(3)
     array([-1.225,  0.   ,  1.225])
     """
-    x = np.asarray(x)
+    given = np.asarray(x)
+    x = wide(given)
     y = x - _mean(x, axis)
     deviation = np.sqrt(_mean(y * y, axis) + eps)
     y /= deviation
-    return y, deviation
+    return y if x is given else y.astype(given.dtype), deviation
 
 
-standardize.vjp(
-    x=lambda g, out, x, *, axis, eps, deviation: (
-        (g - _mean(g, axis) - out * _mean(g * out, axis)) / deviation
-    )
-)
+def _rule(g: Any, out: Any, x: Any, *, axis: Axes, eps: float, deviation: Any) -> Any:
+    g, out = wide(g), wide(out)
+    return (g - _mean(g, axis) - out * _mean(g * out, axis)) / deviation
+
+
+standardize.vjp(x=_rule)

@@ -240,11 +240,15 @@ class Optimizer(_OptionsByName):
                 state["step"] += 1
                 x = p._numbers
                 p.data = x  # from here on newer than every graph that used it
+                if x.dtype.char == "e":  # eps = 1e-8 is 0 in float16, and 1e-4² too
+                    x, gradient = x.astype(np.float32), gradient.astype(np.float32)
                 change = self.update(x, gradient, state, group)
                 try:
                     x -= change
                 except (TypeError, ValueError) as error:
                     raise self._wrong_change(p, change) from error
+                if x is not p._numbers:
+                    np.copyto(p._numbers, x, casting="same_kind")
         if state is None and not self.has_gradients():  # none was moved
             warnings.warn(
                 f"{type(self).__name__}.step: no parameter has a gradient; call "
@@ -561,8 +565,12 @@ class Optimizer(_OptionsByName):
 
 
 def _zeros(p: Tensor) -> Any:
-    """Return zeros that lie in memory as the parameter does, from a cache line on."""
-    return tensor(np.zeros_like(p._numbers)).data
+    """Return zeros that lie in memory as the parameter does, from a cache line on.
+
+    For float16 they are float32, in which a step is computed.
+    """
+    dtype = np.promote_types(p.dtype, np.float32)
+    return tensor(np.zeros_like(p._numbers, dtype)).data
 
 
 def _differences(where: str, own: Mapping[str, Any], got: Any) -> list[str]:
