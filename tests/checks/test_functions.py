@@ -466,7 +466,7 @@ def test_one_wrong_entry_among_50_000_is_found(factor, where, rng):
 def test_one_wrong_entry_among_few_is_the_only_one_listed(rng):
     def rule(g, out, x):
         d = np.array(g * 2 * x)
-        d[2, 1] += 0.5
+        d[2, 1] += 0.5 * g[2, 1]
         return d
 
     square = own_square(rule)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.checks.differences import Estimate, derivative_along, steps_of
+from tinygrad_edu.checks.linearity import Bent, bent_by
 from tinygrad_edu.checks.problems import Problem
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.randomness import Random
@@ -72,6 +73,10 @@ class InputReport:
         Of how many numbers they resolve less than a tenth: too small beside others.
     wrong : tuple of Entry
         The wrong entries, worst first; of a large input those that a search found.
+    linear : bool
+        Whether the gradient is linear in the one that arrives from above. If not, and
+        differences show nothing wrong, ``wrong`` are the entries that show this: the
+        gradient for some g (analytic), and c times that for g / c.
     """
 
     name: str
@@ -86,6 +91,7 @@ class InputReport:
     analytic: Any = field(default=None, repr=False)
     numeric: Any = field(default=None, repr=False)
     upstream: Any = field(default=None, repr=False)
+    linear: bool = True
 
     @property
     def resolved(self) -> bool:
@@ -122,12 +128,27 @@ def compare(
     by_row = [problem.gradients(outputs, row) for row in rows]
     rounding = np.array([problem.rounding(outputs, row) for row in rows])
     reports = []
+    bent = bent_by(problem, outputs)
     for i, (x, name) in enumerate(zip(problem.leaves, problem.names, strict=True)):
         jacobian = np.array([g[i] for g in by_row])
         check = _entries if x.size <= EVERY_ENTRY else _directions
-        reports.append(check(problem, x, name, rows, jacobian, rounding, rng, rtol))
+        report = check(problem, x, name, rows, jacobian, rounding, rng, rtol)
+        reports.append(_unless_bent(report, bent[i]))
         progress(reports[-1].calls)
     return reports
+
+
+def _unless_bent(report: InputReport, bent: Bent | None) -> InputReport:
+    """Say so in a report if the gradient is not linear in g."""
+    if bent is None:
+        return report
+    showing = _worst(
+        bent.found[None],
+        bent.linear[None],
+        np.zeros((1, *bent.bad.shape)),
+        bent.bad[None],
+    )
+    return replace(report, linear=False, wrong=report.wrong or showing)
 
 
 def _entries(

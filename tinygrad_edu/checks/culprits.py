@@ -12,6 +12,7 @@ import numpy as np
 from tinygrad_edu.checks.causes import Cause, likely_cause
 from tinygrad_edu.checks.comparison import Entry, InputReport, compare
 from tinygrad_edu.checks.differences import Sides, one_sided, steps_of
+from tinygrad_edu.checks.linearity import NOT_LINEAR
 from tinygrad_edu.checks.problems import Problem, has_rules, is_tracked, of_operation
 from tinygrad_edu.engine.core import Op, Tensor
 from tinygrad_edu.engine.traversal import nodes_of
@@ -28,6 +29,7 @@ __all__ = [
     "stopped_rule",
 ]
 
+_UPSTREAM = "g (the upstream gradient)"
 _ENGINE = {"item", "sum_to", "broadcast_to", "astype"}  # checked by our own tests
 
 
@@ -185,6 +187,18 @@ def culprit_cause(
     report: InputReport, current: Problem, problem: Problem, level: int
 ) -> Cause:
     """Say how the rule of one argument is wrong."""
+    if not report.linear and report.analytic is None:  # differences found nothing
+        return NOT_LINEAR
+    cause = _fitted_cause(report, current, problem, level)
+    if report.linear or cause.text.startswith(f"the factor {_UPSTREAM} is missing"):
+        return cause
+    return NOT_LINEAR
+
+
+def _fitted_cause(
+    report: InputReport, current: Problem, problem: Problem, level: int
+) -> Cause:
+    """Say what the wrong numbers of one argument look like."""
     x = current.leaves[current.names.index(report.name)]
     kink = kink_of(current, x, report.wrong)
     if kink is not None:
@@ -201,7 +215,7 @@ def culprit_cause(
         g = np.reshape(report.upstream, out.shape)
         for name, x in {**arrays, "out": out}.items():
             factors[name] = x
-        factors = {"g (the upstream gradient)": g, **factors}
+        factors = {_UPSTREAM: g, **factors}
         if g.shape == report.shape:
             text = "the rule hands g on: the derivative of the operation is missing"
             variants.append((Cause("missing-derivative", text), g))

@@ -18,6 +18,7 @@ from tinygrad_edu.checks.comparison import Entry, compare
 from tinygrad_edu.checks.culprits import kink_of, reduced_by, sizes_of
 from tinygrad_edu.checks.differences import derivative_along, steps_of
 from tinygrad_edu.checks.functions import argument_names, outputs_of
+from tinygrad_edu.checks.leaving import left_as_found
 from tinygrad_edu.checks.problems import Problem
 from tinygrad_edu.engine.core import Tensor, gradients, tensor
 from tinygrad_edu.engine.observation import shares_of
@@ -170,7 +171,11 @@ def check_derivation(
     (False, ('missing-mean',))
     """
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with (
+            left_as_found(f, claimed),
+            warnings.catch_warnings(),
+            np.errstate(all="ignore"),
+        ):
             warnings.simplefilter("ignore", RuntimeWarning)
             return _checked(f, inputs, claimed, rtol, plot, generator(rng))
     except Exception as error:  # a report, whatever a claim does

@@ -21,6 +21,8 @@ from tinygrad_edu.checks.culprits import (
     sizes_of,
     stopped_behind,
 )
+from tinygrad_edu.checks.leaving import left_as_found
+from tinygrad_edu.checks.linearity import NOT_LINEAR
 from tinygrad_edu.checks.problems import Problem, is_tracked
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.core import Op, Tensor, tensor
@@ -172,6 +174,11 @@ def gradcheck(
 
     Notes
     -----
+    It records inside ``te.no_grad()``, too, and leaves the buffers, modes and random
+    generators of the layers that ``f`` holds as they were. The gradient is also asked
+    to be linear in the one that arrives from above, for seeds of both signs and of
+    many sizes.
+
     f'(x) ≈ (f(x + h) - f(x - h)) / 2h, for h and h/2, combined by Richardson's
     extrapolation; their difference tells what can be resolved, and so does the rounding
     of every recorded number; other steps are tried where that is too little, and before
@@ -193,7 +200,7 @@ def gradcheck(
         raise ValueError(f"gradcheck: order must be 1, 2, ..., got {order!r}")
     rng = generator(rng)
     done: list[InputReport] = []
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    with left_as_found(f, loss), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
         problem, outputs = _problem_of(f, inputs, loss)
         for level in range(1, order + 1):
@@ -372,7 +379,7 @@ def _failure(
                 f"the gradient by {r.name} {r.shape} cannot be checked: differences "
                 f"resolve only {r.resolution:.1g} of it"
             )
-        if cause != NO_RELATION or not culprits:
+        if not culprits or cause not in (NO_RELATION, NOT_LINEAR):
             lines.append(f"likely cause: {cause.text}")
             causes.append(cause.name)
     for culprit in culprits:
@@ -396,6 +403,8 @@ def _cause_of(
     report: InputReport, problem: Problem, outputs: Sequence[Tensor]
 ) -> Cause:
     """Fit the whole gradient by one input."""
+    if not report.linear:
+        return NOT_LINEAR
     x = problem.leaves[problem.names.index(report.name)]
     if report.wrong:
         kink = kink_of(problem, x, report.wrong)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checks.leaving import left_as_found
 from tinygrad_edu.engine.core import Tensor, gradients
 
 __all__ = ["Nudge", "nudge"]
@@ -110,7 +111,8 @@ def nudge(
     Notes
     -----
     L(w + ε) - L(w) = L'(w) ε + L''(w) ε² / 2 + ...: the gradient predicts the first
-    term. The rest is the gap, and a quarter as large for half of ε.
+    term. The rest is the gap, and a quarter as large for half of ε. Buffers, modes and
+    random generators of the layers that ``loss_fn`` holds are left as they were.
 
     Examples
     --------
@@ -124,6 +126,13 @@ def nudge(
     They differ because the loss is curved: half of eps leaves a quarter of the gap.
     """
     entry = _entry(parameter, index)
+    with left_as_found(loss_fn):
+        return _nudged(loss_fn, parameter, index, eps, entry)
+
+
+def _nudged(
+    loss_fn: Callable[[], Tensor], parameter: Tensor, index: Any, eps: float, entry: str
+) -> Nudge:
     before = parameter._numbers
     step = _step(before, index, eps)
 

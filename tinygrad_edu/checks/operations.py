@@ -15,8 +15,10 @@ import numpy as np
 from tinygrad_edu.checks.comparison import compare, counted, table
 from tinygrad_edu.checks.culprits import culprit_cause, stopped_rule
 from tinygrad_edu.checks.functions import GradientCheckError
+from tinygrad_edu.checks.linearity import kept
 from tinygrad_edu.checks.problems import as_called, has_rules, of_operation
 from tinygrad_edu.engine.core import Case, Op, Tensor, gradients, tensor
+from tinygrad_edu.engine.recording import recording
 from tinygrad_edu.randomness import RandomSource, generator
 from tinygrad_edu.transforms import jvp, vjp
 
@@ -119,7 +121,7 @@ def check_op(
     wrong = list(_declaration(op))
     compared = _Compared()
     cases = [*op.cases, *_broadcasting(op)]
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    with recording(True), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
         for case in cases:
             asked = [
@@ -392,6 +394,8 @@ def _memory(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:
             yield f"the rule of {name} writes to {what}"
         if _shared(rule(), rules_again[name]()):
             yield f"every call of the rule of {name} returns the same memory"
+        if not op.results and kept(partial(_with_g, rule), np.shape(made["out"])):
+            yield f"the rule of {name} keeps g, into which others may write later"
 
 
 def _one_call(
@@ -414,6 +418,11 @@ def _one_call(
             rules[_label(op, i)] = partial(rule, g, out, *inputs, **named, **residuals)
     up = {f"g[{i}]" if op.results else "g": y for i, y in enumerate(ones)}
     return given | up, made, rules
+
+
+def _with_g(rule: Any, g: Any) -> Any:
+    """Call a rule that is ready to be called, with another g."""
+    return rule.func(g, *rule.args[1:], **rule.keywords)
 
 
 def _label(op: Op, position: int) -> str:
