@@ -536,7 +536,7 @@ def _call_of(op: Op) -> Callable[..., Any]:
         if tracked and RECORDING.get():
             inputs = tuple(given)
             prints = lending.prints_of(inputs) if lent else None
-            node = node_of(data, op, inputs, kwargs or NOTHING, residuals, prints)
+            node = node_of(data, op, inputs, kwargs, residuals, prints)
             return _items(node) if op.results else node
         if Tensor not in map(type, args):
             return data
@@ -613,7 +613,8 @@ def gradients(
         else:
             seed = gradient if type(gradient) is Tensor else node_of(seed)
             seed = seed if seed.dtype == output.dtype else seed.astype(output.dtype)
-            found = walk(output, seed, pull=_pull_tensors, targets=targets)
+            on_tensors = partial(pull, recorded=True)
+            found = walk(output, seed, pull=on_tensors, targets=targets)
     results = [found.get(x, np.zeros_like(x._numbers)) for x in targets]
     if create_graph:
         return [g if type(g) is Tensor else node_of(np.asarray(g)) for g in results]
@@ -630,8 +631,7 @@ def _seed(output: Tensor, gradient: Any, who: str) -> Any:
         data = output._numbers
         if data.size != 1:
             raise errors.not_a_scalar(output, who)
-        one = data.dtype.type(1)
-        return one if data.ndim == 0 else np.full(data.shape, one)
+        return np.ones(data.shape, data.dtype)[()]
     gradient = real(_raw(gradient), f"{who}: gradient")
     if gradient.shape != output.shape:
         raise errors.wrong_gradient(output, who, gradient.shape)
@@ -728,9 +728,6 @@ def pull(
             if x._tracked and (wanted is None or x in wanted):
                 d = rule(g, out, *values, **named) if whole else rule_at(rule)
                 deliver(x, d)
-
-
-_pull_tensors = partial(pull, recorded=True)
 
 
 def fitted(d: Any, x: Tensor, node: Tensor) -> Any:
