@@ -197,6 +197,12 @@ def _gelu_gate(x: Any) -> Any:
     """Return σ(u), u = 2 √(2/π) (x + 0.044715 x³), and du/dx."""
     z = np.clip(x, -100.0, 100.0)  # beyond, σ is 0 or 1, and x³ would overflow
     scale = 2 * math.sqrt(2 / math.pi)
+def _above_infinity(x: Any) -> Any:
+    """Return ``x``, but the least number for -inf, which times 0 would be nan."""
+    x = floating(x)
+    return np.maximum(x, np.finfo(x.dtype).min)
+
+
     square = z * z
     gate = sigmoid(scale * z * (1 + 0.044715 * square))
     return gate, scale * (1 + 3 * 0.044715 * square)
@@ -205,7 +211,8 @@ def _gelu_gate(x: Any) -> Any:
 def _gelu_rule(g: Any, out: Any, x: Any, *, approximate: str) -> Any:
     if approximate == "tanh":
         gate, slope = _gelu_gate(x)
-        return g * (gate + x * gate * (1 - gate) * slope)
+        return g * (gate + np.clip(x, -100.0, 100.0) * gate * (1 - gate) * slope)
+    x = np.clip(x, -1e3, 1e3)  # beyond, the bell is 0, which times infinity were nan
     z = x * math.sqrt(0.5)
     return g * (0.5 * erfc(-z) + x * bell(z) * (1 / math.sqrt(2 * math.pi)))
 
@@ -260,18 +267,22 @@ def gelu(x: Any, *, approximate: str = "none") -> Any:
     array([-7.61985302e-23,  0.00000000e+00,  8.41344746e-01])
     """
     if approximate == "tanh":
-        return x * _gelu_gate(x)[0]
+        return _above_infinity(x) * _gelu_gate(x)[0]
     if approximate != "none":
         raise ValueError(f"approximate must be none or tanh, got {approximate!r}")
     from scipy.special import ndtr
 
-    return x * ndtr(floating(x))
+    return _above_infinity(x) * ndtr(floating(x))
 
 
 gelu.vjp(x=_gelu_rule)
 
 
-@op(elementwise=True, cases=[Case((2, 3)), Case([-30.0, 0.0, 30.0])])
+@op(
+    elementwise=True,
+    texts={"x": "{g} ⊙ (σ({x}) + {out} ⊙ (1 − σ({x})))"},
+    cases=[Case((2, 3)), Case([-30.0, 0.0, 30.0])],
+)
 def silu(x: Any) -> Any:
     """The sigmoid linear unit, elementwise: x times σ(x). Also known as swish.
 
@@ -296,12 +307,13 @@ def silu(x: Any) -> Any:
     >>> te.silu([-1.0, 0.0, 2.0])
     array([-0.26894142,  0.        ,  1.76159416])
     """
-    return x * sigmoid(x)
+    return _above_infinity(x) * sigmoid(x)
 
 
 def _silu_rule(g: Any, out: Any, x: Any) -> Any:
-    s = sigmoid(x)
-    return g * (s + out * (1 - s))
+    z = np.clip(x, -1e3, 1e3)  # beyond, σ is 0 or 1, and infinity times 0 were nan
+    s = sigmoid(z)
+    return g * (s + z * s * (1 - s))
 
 
 silu.vjp(x=_silu_rule)
@@ -335,7 +347,7 @@ def mish(x: Any) -> Any:
     >>> te.mish([-1.0, 0.0, 2.0])
     array([-0.30340146,  0.        ,  1.94395896])
     """
-    return x * np.tanh(softplus(x))
+    return _above_infinity(x) * np.tanh(softplus(x))
 
 
 def _mish_rule(g: Any, out: Any, x: Any) -> Any:
@@ -419,7 +431,10 @@ def softsign(x: Any) -> Any:
     >>> te.softsign([-1.0, 0.0, 3.0])
     array([-0.5 ,  0.  ,  0.75])
     """
-    return x / (1 + np.abs(floating(x)))
+    x = floating(x)
+    most = np.finfo(x.dtype).max  # infinity over infinity were nan
+    x = np.clip(x, -most, most)
+    return x / (1 + np.abs(x))
 
 
 def _softsign_rule(g: Any, out: Any, x: Any) -> Any:

@@ -560,6 +560,7 @@ sqrt.vjp(x=lambda g, out, x: g * 0.5 / out)
     symbol="∛{x}",
     elementwise=True,
     cases=[Case(_either_sign), Case(-8.0)],
+    texts={"x": "{g} / (3 {out}²)"},
 )
 def cbrt(x: Any) -> Any:
     """The cube root, elementwise; of negative numbers, too.
@@ -587,7 +588,8 @@ def cbrt(x: Any) -> Any:
 
 
 FROM_SCIPY["cbrt"] = cbrt.call
-cbrt.vjp(x=lambda g, out, x: g / (3 * out * out))
+# As a power, whose own derivative is ±inf at 0, too; that of 1 / out² were nan.
+cbrt.vjp(x=lambda g, out, x: g * out**-2.0 / 3)
 
 
 def fraction_of(length: Any, a: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_SCIPY
 from tinygrad_edu.ops.arithmetic import nan_to_num
 from tinygrad_edu.ops.reductions import floating
@@ -100,7 +100,14 @@ def exp2(x: Any) -> Any:
 
 
 FROM_SCIPY["exp2"] = exp2.call
-exp2.vjp(x=lambda g, out, x: g * out * _LOG_2)
+
+
+@np.errstate(over="ignore")  # where out has overflowed, and been warned of
+def _exp2_rule(g: Any, out: Any, x: Any) -> Any:
+    return g * np.exp2(x - 1) * (2 * _LOG_2)  # finite where out already overflows
+
+
+exp2.vjp(x=_exp2_rule)
 
 
 @op(numpy=np.expm1, elementwise=True, cases=[Case((2, 3)), Case([-30.0, 1e-9])])
@@ -304,7 +311,35 @@ def sigmoid(x: Any) -> Any:
 
 
 FROM_SCIPY["expit"] = sigmoid.call
-sigmoid.vjp(x=lambda g, out, x: g * out * (1 - out))
+
+
+def restored(rest: Any, x: Any, exact: Any) -> Any:
+    """Return ``rest``, a difference from 1, with the digits that rounding took.
+
+    For rules. ``exact(x)`` is what the difference should be; it takes an exponential,
+    and is asked only where the difference is small. A Tensor gets what is missing
+    added as a constant: its derivatives, which have lost nothing, stay.
+    """
+    got = rest._numbers if type(rest) is Tensor else rest
+    if not got.ndim and got >= 1 / 16:
+        return rest
+    least = 1e-4 if got.dtype.itemsize > 4 else 1 / 16  # 12 digits are left; or 6
+    if not got.size or got.item(got.argmin()) >= least:  # quicker than a minimum
+        return rest
+    lost = np.flatnonzero(got < least)
+    if not lost.size:  # nan was the least
+        return rest
+    right = np.array(got)
+    right.put(lost, exact(np.take(x._numbers if type(x) is Tensor else x, lost)))
+    return rest + (right - got) if type(rest) is Tensor else right
+
+
+def _one_less(x: Any) -> Any:
+    """Return 1 - σ(x), to the last digits."""
+    return sigmoid(-x)
+
+
+sigmoid.vjp(x=lambda g, out, x: g * out * restored(1 - out, x, _one_less))
 
 
 @op(symbol="softplus", elementwise=True, cases=[Case((2, 3)), Case([-30.0, 0.0, 30.0])])
@@ -449,6 +484,7 @@ logaddexp2.vjp(
 
 @op(
     elementwise=True,
+    texts={"x": "{g} / ({x} ⊙ (1 − {x}))"},
     cases=[
         Case(lambda rng: rng.uniform(0.1, 0.9, (2, 3))),
         Case(0.3),
@@ -485,7 +521,8 @@ def logit(x: Any) -> Any:
 
 
 FROM_SCIPY["logit"] = logit.call
-logit.vjp(x=lambda g, out, x: g / (x * (1 - x)))
+# A sum, as each has a derivative at 0 and 1, too; that of 1 / (x (1 - x)) were nan.
+logit.vjp(x=lambda g, out, x: g / x + g / (1 - x))
 
 
 @np.errstate(over="ignore")  # x² of a finite x: the exponential is 0 there

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.ops.arithmetic import fraction_of
+from tinygrad_edu.ops.exponentials import restored
 
 __all__ = [
     "arccos",
@@ -126,7 +127,12 @@ def tan(x: Any) -> Any:
 tan.vjp(x=lambda g, out, x: g * (1 + out * out))
 
 
-@op(numpy=np.arcsin, elementwise=True, cases=[Case(_below_one), Case(0.5)])
+@op(
+    numpy=np.arcsin,
+    elementwise=True,
+    texts={"x": "{g} / √((1 − {x}) ⊙ (1 + {x}))"},
+    cases=[Case(_below_one), Case(0.5)],
+)
 def arcsin(x: Any) -> Any:
     """The inverse of the sine, elementwise: angles from -π/2 to π/2.
 
@@ -153,10 +159,32 @@ def arcsin(x: Any) -> Any:
     return np.arcsin(x)
 
 
-arcsin.vjp(x=lambda g, out, x: g / np.sqrt((1 - x) * (1 + x)))
+def _one_less_square(x: Any) -> Any:
+    """Return 1 - x² to the last digits, with a derivative that is -2 x at ±1, too.
+
+    Of (1 - x)(1 + x) it would be 0 times infinity where that is under a root.
+    """
+    if type(x) is not Tensor:
+        return (1 - x) * (1 + x)
+    return _of_value(1 - x * x, (1 - x._numbers) * (1 + x._numbers))
 
 
-@op(numpy=np.arccos, elementwise=True, cases=[Case(_below_one), Case(0.5)])
+def _of_value(x: Tensor, value: Any) -> Any:
+    """Return ``x``, off by rounding, with its true value and the derivatives of x."""
+    with np.errstate(invalid="ignore"):
+        off = value - x._numbers
+    return x + np.where(np.isfinite(off), off, 0.0).astype(x.dtype)
+
+
+arcsin.vjp(x=lambda g, out, x: g / np.sqrt(_one_less_square(x)))
+
+
+@op(
+    numpy=np.arccos,
+    elementwise=True,
+    texts={"x": "−{g} / √((1 − {x}) ⊙ (1 + {x}))"},
+    cases=[Case(_below_one), Case(0.5)],
+)
 def arccos(x: Any) -> Any:
     """The inverse of the cosine, elementwise: angles from 0 to π.
 
@@ -183,7 +211,7 @@ def arccos(x: Any) -> Any:
     return np.arccos(x)
 
 
-arccos.vjp(x=lambda g, out, x: -g / np.sqrt((1 - x) * (1 + x)))
+arccos.vjp(x=lambda g, out, x: -g / np.sqrt(_one_less_square(x)))
 
 
 @op(numpy=np.arctan, elementwise=True, cases=[Case((2, 3)), Case(())])
@@ -268,8 +296,14 @@ def arctan2(y: Any, x: Any) -> Any:
 
 
 def _over_square(a: Any, x: Any, y: Any) -> Any:
-    """Return a / (x² + y²), whose squares cannot overflow; 0 where x and y are."""
+    """Return a / (x² + y²), whose squares cannot overflow; 0 where x and y are.
+
+    Also 0 far away, where one of them is infinite.
+    """
     length = np.hypot(x, y)
+    far = np.isinf(length)  # a plain array
+    if np.any(far):
+        a, length = np.where(far, 0.0, a), np.where(far, 1.0, length)
     return fraction_of(length, fraction_of(length, a))
 
 
@@ -420,7 +454,13 @@ def tanh(x: Any) -> Any:
     return np.tanh(x)
 
 
-tanh.vjp(x=lambda g, out, x: g * (1 - out * out))
+def _sech_squared(x: Any) -> Any:
+    """Return 1 - tanh² x, to the last digits."""
+    e = np.exp(-np.abs(x))
+    return (2 * e / (1 + e * e)) ** 2
+
+
+tanh.vjp(x=lambda g, out, x: g * restored(1 - out * out, x, _sech_squared))
 
 
 @op(numpy=np.arcsinh, elementwise=True, cases=[Case((2, 3)), Case(())])
@@ -452,7 +492,12 @@ def arcsinh(x: Any) -> Any:
 arcsinh.vjp(x=lambda g, out, x: g / np.hypot(1.0, x))
 
 
-@op(numpy=np.arccosh, elementwise=True, cases=[Case(_above_one), Case(2.0)])
+@op(
+    numpy=np.arccosh,
+    elementwise=True,
+    texts={"x": "{g} / (√({x} − 1) ⊙ √({x} + 1))"},
+    cases=[Case(_above_one), Case(2.0)],
+)
 def arccosh(x: Any) -> Any:
     """The inverse of the hyperbolic cosine, elementwise.
 
@@ -479,10 +524,23 @@ def arccosh(x: Any) -> Any:
     return np.arccosh(x)
 
 
-arccosh.vjp(x=lambda g, out, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
+def _hyperbolic_sine(out: Any, x: Any) -> Any:
+    """Return sinh(out) = √(x² - 1): to the last digits, by x, and without overflow."""
+    if type(x) is not Tensor:
+        return np.sqrt(x - 1) * np.sqrt(x + 1)
+    value = np.sqrt(x._numbers - 1) * np.sqrt(x._numbers + 1)
+    return _of_value(np.sinh(out), value)
 
 
-@op(numpy=np.arctanh, elementwise=True, cases=[Case(_below_one), Case(0.5)])
+arccosh.vjp(x=lambda g, out, x: g / _hyperbolic_sine(out, x))
+
+
+@op(
+    numpy=np.arctanh,
+    elementwise=True,
+    texts={"x": "{g} / ((1 − {x}) ⊙ (1 + {x}))"},
+    cases=[Case(_below_one), Case(0.5)],
+)
 def arctanh(x: Any) -> Any:
     """The inverse of the hyperbolic tangent, elementwise.
 
@@ -509,7 +567,8 @@ def arctanh(x: Any) -> Any:
     return np.arctanh(x)
 
 
-arctanh.vjp(x=lambda g, out, x: g / ((1 - x) * (1 + x)))
+# A sum, as each has a derivative at ±1, too; that of the product were nan.
+arctanh.vjp(x=lambda g, out, x: 0.5 * g / (1 - x) + 0.5 * g / (1 + x))
 
 
 @op(numpy=np.deg2rad, elementwise=True, cases=[Case((2, 3)), Case(())])

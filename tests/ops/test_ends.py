@@ -1,0 +1,226 @@
+"""At the ends of what numbers there are, derivatives are the limits, where one exists.
+
+The first part walks over all elementwise operations of one argument, at infinities,
+nan, zeros, the smallest and the largest numbers, and where functions saturate. What is
+right comes from closed forms in extended precision that cancel nowhere.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import special
+
+import tinygrad_edu as te
+from tinygrad_edu import nn
+
+WIDE = np.longdouble
+INF, NAN = np.inf, np.nan
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def bell(x):
+    return np.exp(-x * x)
+
+
+def sech(x):
+    e = np.exp(-np.abs(x))
+    return 2 * e / (1 + e * e)
+
+
+def mish_slope(x):
+    s = sigmoid(x)
+    t = np.tanh(np.log1p(np.exp(x)))
+    return t + x * sech(np.log1p(np.exp(x))) ** 2 * s
+
+
+def sinc_slope(x):
+    small = np.abs(x) < 1e-3
+    y = np.where(small, 1, x)
+    far = (np.cos(np.pi * y) - np.sinc(y)) / y
+    square = (WIDE(np.pi) * x) ** 2
+    return np.where(small, -(WIDE(np.pi) ** 2) * x / 3 * (1 - square / 10), far)
+
+
+def selu_slope(x):
+    scale, alpha = WIDE("1.0507009873554805"), WIDE("1.6732632423543772")
+    return np.where(x > 0, scale, scale * alpha * np.exp(np.minimum(x, 0)))
+
+
+LOG_2, LOG_10 = np.log(WIDE(2)), np.log(WIDE(10))
+ROOT_2, ROOT_PI = np.sqrt(WIDE(2)), np.sqrt(WIDE(math.pi))
+
+#: The derivative of each operation, of numbers in extended precision.
+SLOPES = {
+    "absolute": np.sign,
+    "arccos": lambda x: -1 / np.sqrt((1 - x) * (1 + x)),
+    "arccosh": lambda x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
+    "arcsin": lambda x: 1 / np.sqrt((1 - x) * (1 + x)),
+    "arcsinh": lambda x: 1 / np.hypot(1, x),
+    "arctan": lambda x: 1 / (1 + x * x),
+    "arctanh": lambda x: 1 / ((1 - x) * (1 + x)),
+    "cbrt": lambda x: 1 / (3 * np.cbrt(x) ** 2),
+    "copy": np.ones_like,
+    "cos": lambda x: -np.sin(x),
+    "cosh": np.sinh,
+    "deg2rad": lambda x: np.full_like(x, math.pi / 180),
+    "elu": lambda x: np.where(x > 0, 1, np.exp(np.minimum(x, 0))),
+    "erf": lambda x: 2 / ROOT_PI * bell(x),
+    "erfc": lambda x: -2 / ROOT_PI * bell(x),
+    "exp": np.exp,
+    "exp2": lambda x: np.exp2(x) * LOG_2,
+    "expm1": np.exp,
+    "gelu": lambda x: (
+        special.ndtr(x.astype(float)) + x * bell(x / ROOT_2) / (ROOT_2 * ROOT_PI)
+    ),
+    "hard_tanh": lambda x: 1.0 * (np.abs(x) <= 1),
+    "leaky_relu": lambda x: np.where(x > 0, 1, WIDE(0.01)),
+    "log": lambda x: 1 / np.abs(x),
+    "log10": lambda x: 1 / (np.abs(x) * LOG_10),
+    "log1p": lambda x: 1 / (1 + x),
+    "log2": lambda x: 1 / (np.abs(x) * LOG_2),
+    "logit": lambda x: 1 / (np.abs(x) * (1 - x)),
+    "mish": mish_slope,
+    "nan_to_num": lambda x: 1.0 * np.isfinite(x),
+    "negative": lambda x: -np.ones_like(x),
+    "positive": np.ones_like,
+    "rad2deg": lambda x: np.full_like(x, 180 / math.pi),
+    "reciprocal": lambda x: -1 / x / x,
+    "relu": lambda x: 1.0 * (x > 0),
+    "selu": selu_slope,
+    "sigmoid": lambda x: sigmoid(x) * sigmoid(-x),
+    "sign": np.zeros_like,
+    "silu": lambda x: sigmoid(x) * (1 + x * sigmoid(-x)),
+    "sin": np.cos,
+    "sinc": sinc_slope,
+    "sinh": np.cosh,
+    "softplus": sigmoid,
+    "softsign": lambda x: 1 / (1 + np.abs(x)) / (1 + np.abs(x)),
+    "sqrt": lambda x: 0.5 / np.sqrt(np.abs(x)),
+    "square": lambda x: 2 * x,
+    "tan": lambda x: 1 / np.cos(x) ** 2,
+    "tanh": lambda x: sech(x) ** 2,
+}
+
+#: The limits of the derivative at -inf and inf, where the forms above say nan. Those
+#: not named there or here have none: sin and its like oscillate.
+LIMITS = {
+    "gelu": (0, 1),
+    "mish": (0, 1),
+    "silu": (0, 1),
+}
+
+#: What is no limit but a convention. Where the function is nan, so is its derivative,
+#: but for those whose derivative does not ask for the number; at -0.0 the derivative of
+#: roots and logarithms has the sign that division by it gives.
+OF_NAN = {
+    **dict.fromkeys(["copy", "positive", "rad2deg", "deg2rad", "negative"], "constant"),
+    "sign": "0, as everywhere",
+    "nan_to_num": "0: it was replaced",
+}
+SIGN_OF_ZERO = {"log", "log2", "log10", "sqrt", "logit"}
+#: Up to where an operation has digits at all: beyond, NumPy's own sine has no angle.
+UP_TO = {"sinc": 1e3}
+
+ENDS = [-INF, INF, -0.0, 0.0, 1.0, -1.0]
+SATURATED = [2.1, 3.0, 5.0, 9.01, 12.0, 20.0, 40.0, 80.0, 300.0, 700.0, 744.0]
+
+
+def unary():
+    return [
+        name
+        for name, op in te.OPS.items()
+        if op.elementwise and len(op.arguments) == 1 and not op.needed
+    ]
+
+
+def slopes(name, x):
+    """Return values and derivatives, each by a call of its own."""
+    f = te.OPS[name].call
+    with np.errstate(all="ignore"):
+        leaf = te.tensor(x, requires_grad=True)
+        value = f(leaf)
+        (slope,) = te.gradients(te.sum(value), [leaf])
+    return value.data, slope
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", unary())
+def test_the_derivative_of_an_elementwise_operation_is_its_limit(name, dtype):
+    assert name in SLOPES, f"say in SLOPES what the derivative of {name} is"
+    tiny, most = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
+    sizes = [tiny, np.finfo(dtype).tiny, 1e-30, 1e30, most]
+    far = [float(x) for x in [*sizes, *SATURATED]]
+    x = np.array([*ENDS, *far, *(-x for x in far)], dtype)
+
+    value, slope = slopes(name, x)
+
+    with np.errstate(all="ignore"):
+        right = np.array(SLOPES[name](x.astype(WIDE)), WIDE)
+        low, high = LIMITS.get(name, (right[0], right[1]))
+        right[0], right[1] = low, high
+        asked = ~np.isnan(value) & ~np.isnan(right)
+        if name in SIGN_OF_ZERO:
+            asked &= ~((x == 0) & np.signbit(x))
+        asked &= (np.abs(x) <= UP_TO.get(name, INF)) | np.isinf(x)
+        beyond = np.abs(right) > most
+        right = np.where(beyond, np.copysign(INF, right), right)
+    assert slope.dtype == dtype
+    np.testing.assert_allclose(
+        slope[asked].astype(WIDE),
+        right[asked],
+        rtol={np.float64: 4e-12, np.float32: 1e-5}[dtype],
+        atol=float(np.finfo(dtype).tiny),
+        err_msg=str(x[asked]),
+    )
+
+
+@pytest.mark.parametrize("name", unary())
+def test_the_derivative_at_nan_is_nan_but_for_what_does_not_ask(name):
+    _, slope = slopes(name, np.array([NAN, 0.5]))
+
+    assert np.isnan(slope[0]) == (name not in OF_NAN)
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "slope"),
+    [
+        (te.tanh, np.float32(-9.01), 5.9713590e-08),
+        (te.tanh, -9.01, 5.9713617e-08),
+        (te.sigmoid, 40.0, 4.248354255291589e-18),
+        (te.sigmoid, -40.0, 4.248354255291589e-18),
+        (te.exp2, 1024.0000000000002, 1.246065927941998e308),
+    ],
+)
+def test_tails_have_digits(f, x, slope):
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(te.grad(f)(x), slope, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("f", "point", "bend"),
+    [
+        *((te.arcsin, 1.0, INF), (te.arcsin, -1.0, -INF)),
+        *((te.arccos, 1.0, -INF), (te.arccos, -1.0, INF)),
+        *((te.arctanh, 1.0, INF), (te.arctanh, -1.0, -INF)),
+        *((te.arccosh, 1.0, -INF), (te.cbrt, 0.0, -INF), (te.sqrt, 0.0, -INF)),
+        *((te.logit, 0.0, -INF), (te.logit, 1.0, INF), (te.log, 0.0, -INF)),
+        (te.tanh, 20.0, -3.398683404233271e-17),
+        (te.sigmoid, 40.0, -4.248354255291589e-18),
+        (te.arcsin, 0.6, 1.171875),
+        (te.arccosh, 2.0, -2 / 27**0.5),
+        (te.cbrt, 8.0, -1 / 144),
+        (te.logit, 0.2, -23.4375),
+        (te.arctanh, 0.5, 16 / 9),
+    ],
+)
+def test_second_derivatives_at_ends_are_infinite_or_right(f, point, bend):
+    with np.errstate(all="ignore"):
+        actual = te.grad(te.grad(f))(point)
+
+    np.testing.assert_allclose(actual, bend, rtol=1e-12)
