@@ -224,3 +224,97 @@ def test_second_derivatives_at_ends_are_infinite_or_right(f, point, bend):
         actual = te.grad(te.grad(f))(point)
 
     np.testing.assert_allclose(actual, bend, rtol=1e-12)
+
+
+# ------------------------------------------------------------ sums of exponentials
+
+
+@pytest.mark.parametrize("f", [te.logsumexp, np.logaddexp.reduce])
+@pytest.mark.parametrize(
+    ("x", "shares"),
+    [
+        ([-INF, -INF], [0.5, 0.5]),
+        ([INF, INF], [0.5, 0.5]),
+        ([INF, 0.0], [1, 0]),
+        ([INF, -INF], [1, 0]),
+        ([-INF, 0.0], [0, 1]),
+        ([-INF], [1]),
+    ],
+)
+def test_a_sum_of_exponentials_shares_one_among_infinities(f, x, shares):
+    np.testing.assert_array_equal(te.grad(f)(np.array(x)), shares)
+    bend = te.hessian(f)(np.array(x))
+    assert np.isfinite(bend).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "p"),
+    [
+        ([INF, 0.0], [1, 0]),
+        ([INF, INF, 0.0], [0.5, 0.5, 0]),
+        ([-INF, 0.0], [0, 1]),
+        ([-INF, -INF], [0.5, 0.5]),
+    ],
+)
+def test_softmax_with_infinities_is_its_limit(x, p):
+    J = te.jacobian(te.softmax)(np.array(x))
+
+    np.testing.assert_array_equal(te.softmax(x), p)
+    np.testing.assert_allclose(J, np.diag(p) - np.outer(p, p), atol=1e-16)
+    with np.errstate(divide="ignore"):
+        np.testing.assert_allclose(te.log_softmax(x), np.log(p))
+    rows = te.jacobian(te.log_softmax)(np.array(x))
+    np.testing.assert_allclose(rows, np.eye(len(x)) - np.array(p), atol=1e-16)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_gradients_of_a_sure_softmax_keep_their_digits(dtype):
+    x = np.array([40.0, 0.0, 1.0], dtype)
+    wide = np.exp(x.astype(WIDE) - 40)
+    p, rest = wide / wide.sum(), (wide[1] + wide[2]) / wide.sum()
+
+    J = te.jacobian(te.softmax)(x)
+    L = te.jacobian(te.log_softmax)(x)
+    cost = te.grad(lambda z: te.softmax_cross_entropy(z, 0))(x)
+
+    right = np.diag(p) - np.outer(p, p)
+    right[0, 0] = p[0] * rest
+    np.testing.assert_allclose(J, right.astype(float), rtol=2e-6, atol=1e-45)
+    np.testing.assert_allclose(L[0], [rest, -p[1], -p[2]], rtol=2e-6)
+    np.testing.assert_allclose(cost, [-rest, p[1], p[2]], rtol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "f", [te.softmax_cross_entropy, nn.softmax_cross_entropy], ids=["te", "nn"]
+)
+def test_an_impossible_class_costs_nothing_unless_it_is_the_label(f):
+    z = np.array([[-INF, 0.0, 1.0]])
+    one_hot = np.array([[0.0, 1.0, 0.0]])
+
+    for labels in ([1], one_hot):
+        value, slope = te.value_and_grad(lambda z, y=labels: f(z, np.array(y)))(z)
+        np.testing.assert_allclose(value, np.log1p(np.e), rtol=1e-15)
+        p = 1 / (1 + np.e)
+        np.testing.assert_allclose(slope, [[0, p - 1, 1 - p]], atol=1e-16)
+    assert f(z, np.array([0])) == INF
+    assert f(z, np.array([[1.0, 0.0, 0.0]])) == INF
+
+
+@pytest.mark.parametrize(
+    ("z", "y", "value", "slope"),
+    [(INF, 1, 0, 0), (INF, 0, INF, 1), (-INF, 0, 0, 0), (-INF, 1, INF, -1)],
+)
+def test_sure_logits_cost_nothing_or_everything(z, y, value, slope):
+    cost = nn.binary_cross_entropy_with_logits
+
+    actual = te.value_and_grad(lambda z: cost(z, np.array([y])))(np.array([z]))
+
+    assert actual == (value, [slope])
+
+
+def test_a_small_probability_has_its_true_slope():
+    p = np.array([1e-50, 1e-300])
+
+    slope = te.grad(lambda p: nn.binary_cross_entropy(p, [1.0, 1.0], reduction="sum"))
+
+    np.testing.assert_allclose(slope(p), -1 / p, rtol=1e-15)

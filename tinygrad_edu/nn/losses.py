@@ -291,8 +291,9 @@ def binary_cross_entropy(
     -------
     Tensor or ndarray
         A number, or with "none" one for each entry, of the shape of the targets.
-        In nats. Each logarithm is at least -100 (-87 in float32, that of its smallest
-        normal number), so that a certain wrong answer costs 100 instead of infinity.
+        In nats. A certain wrong answer, that is a probability of 0 or below the
+        smallest normal number, costs 100 (87 in float32) instead of infinity, and has
+        the derivative 0; any other has its true price.
 
     Raises
     ------
@@ -302,8 +303,8 @@ def binary_cross_entropy(
 
     Notes
     -----
-    -mean (y log p + (1 - y) log(1 - p)); dL/dp = (p - y) / (p (1 - p)) / n. The bound
-    of -100 is PyTorch's: https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss
+    -mean (y log p + (1 - y) log(1 - p)); dL/dp = (p - y) / (p (1 - p)) / n. The price
+    of 100 is PyTorch's: https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss
 
     Examples
     --------
@@ -332,12 +333,15 @@ def _refuse_no_probabilities(name: str, targets: Any) -> None:
 
 
 def _bounded_log(p: Any) -> Any:
-    """Return log p, but -100 where p is smaller than e⁻¹⁰⁰, 0 included.
+    """Return log p, but a finite price where p is 0.
 
-    In float32 the bound is higher: 1 / e⁻¹⁰⁰, in the derivative, would overflow.
+    So where p is no normal number: 1 / p, in the derivative, could overflow.
     """
-    least = max(math.exp(-100), float(np.finfo(p.dtype).tiny))
-    return ops.log(ops.maximum(p, least))
+    tiny = float(np.finfo(p.dtype).tiny)
+    none = _numbers(p) < tiny
+    if none.any():
+        p = ops.where.call(none, max(math.exp(-100), tiny), p)
+    return ops.log(p)
 
 
 @_mean_over_rows
@@ -387,7 +391,15 @@ def binary_cross_entropy_with_logits(
     if pos_weight is not None:
         shape = z.shape[-1:] if z.ndim > 1 and np.ndim(pos_weight) else ()
         yes = y * _weights(f"{name}: pos_weight", pos_weight, shape, z.dtype)
-    return _reduced(yes * ops.softplus(-z) + no * ops.softplus(z), reduction)
+    return _reduced(_cost(yes, -z) + _cost(no, z), reduction)
+
+
+def _cost(weight: Any, z: Any) -> Any:
+    """Return weight softplus(z), but 0 where the weight is, also at an infinite z."""
+    sure = np.isinf(_numbers(z))
+    if np.any(sure):
+        z = ops.where.call(sure & (_numbers(weight) == 0), 0.0, z)
+    return weight * ops.softplus(z)
 
 
 # ------------------------------------------------------------- one class of several

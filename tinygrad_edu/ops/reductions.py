@@ -384,7 +384,8 @@ def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 
     Notes
     -----
-    log Σ eˣ; dL/dx = g eˣ / Σ eˣ, which is g times the softmax.
+    log Σ eˣ; dL/dx = g eˣ / Σ eˣ, which is g times the softmax. Where the result is
+    ±inf, the numbers that equal it share g.
 
     Examples
     --------
@@ -403,7 +404,11 @@ def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 def _logsumexp_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
     # Where out is large, the rounding of it shifts all exponents: by 4e-4 in float32 at
     # 1e4. Dividing by the sum, which should be 1, takes that out.
-    p = np.exp(x - _spread(out, x, axis))
+    total = _spread(out, x, axis)
+    if np.any(np.isinf(out)):  # ±inf - ±inf would be nan
+        same = (x == total) & np.isinf(total)
+        x, total = np.where(same, 0.0, x), np.where(same, 0.0, total)
+    p = np.exp(x - total)
     return _spread(g, x, axis) * (p / np.sum(p, axis=axis, keepdims=True))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.ops.conversion import wide
 from tinygrad_edu.ops.reductions import floating
 
@@ -38,7 +38,8 @@ def softmax(x: Any, *, axis: int = -1) -> Any:
 
     Notes
     -----
-    s = eˣ / Σ eˣ; dL/dx = s (g - Σ g s).
+    s = eˣ / Σ eˣ; dL/dx = s (g - Σ g s). In a row whose largest is ±inf, the numbers
+    that equal it share the 1.
 
     Examples
     --------
@@ -47,13 +48,38 @@ def softmax(x: Any, *, axis: int = -1) -> Any:
     array([0.5, 0.5, 0. ])
     """
     x = floating(x)
-    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    e = np.exp(_less_largest(x, axis))
     return e / np.sum(e, axis=axis, keepdims=True)
 
 
-softmax.vjp(
-    x=lambda g, out, x, *, axis: out * (g - np.sum(g * out, axis=axis, keepdims=True))
-)
+def _less_largest(x: Any, axis: int) -> Any:
+    """Return ``x`` less the largest of each row, but 0 where that is the same ±inf."""
+    largest = np.max(x, axis=axis, keepdims=True)
+    if _all_finite(largest):
+        return x - largest
+    with np.errstate(invalid="ignore"):  # inf - inf
+        return np.where((x == largest) & np.isinf(x), x.dtype.type(0), x - largest)
+
+
+def _all_finite(x: Any) -> bool:
+    """Say whether all are finite, in half the time that NumPy's two calls take."""
+    return not x.size or math.isfinite(x.item(x.argmax()) - x.item(x.argmin()))
+
+
+def _nearly_one(out: Any) -> Any:
+    """Return where one number of a row leaves little to the others, if anywhere."""
+    p = out._numbers if type(out) is Tensor else out
+    return p > 15 / 16 if p.size and p.item(p.argmax()) > 15 / 16 else None
+
+
+def _softmax_rule(g: Any, out: Any, x: Any, *, axis: int) -> Any:
+    near = _nearly_one(out)
+    if near is not None:  # the same number off all of g keeps the digits of the rest
+        g = g - np.sum(g * near, axis=axis, keepdims=True)
+    return out * (g - np.sum(g * out, axis=axis, keepdims=True))
+
+
+softmax.vjp(x=_softmax_rule)
 
 
 @op(symbol="log softmax", cases=_AXES)
@@ -87,13 +113,23 @@ def log_softmax(x: Any, *, axis: int = -1) -> Any:
     array([     0., -10000.])
     """
     x = floating(x)
-    z = x - np.max(x, axis=axis, keepdims=True)
+    z = _less_largest(x, axis)
     return z - np.log(np.sum(np.exp(z), axis=axis, keepdims=True))
 
 
-log_softmax.vjp(
-    x=lambda g, out, x, *, axis: g - np.exp(out) * np.sum(g, axis=axis, keepdims=True)
-)
+def _log_softmax_rule(g: Any, out: Any, x: Any, *, axis: int) -> Any:
+    p = np.exp(out)
+    near = _nearly_one(p)
+    if near is None:
+        return g - p * np.sum(g, axis=axis, keepdims=True)
+    # There, g - p Σ g is the difference of like numbers: g Σ p - p Σ g over the others.
+    others_g = np.sum(g * ~near, axis=axis, keepdims=True)
+    others_p = np.sum(p * ~near, axis=axis, keepdims=True)
+    total = np.sum(g, axis=axis, keepdims=True)
+    return (g * others_p - p * others_g) * near + (g - p * total) * ~near
+
+
+log_softmax.vjp(x=_log_softmax_rule)
 
 
 def _checked_labels(labels: Any, shape: tuple[int, ...]) -> Any:
@@ -142,6 +178,13 @@ def _places(labels: Any, classes: int) -> Any:
             f"softmax_cross_entropy: labels must lie in 0..{classes - 1}, "
             f"got {labels[row]} in row {row}"
         ) from None
+
+
+def _product(y: Any, z: Any) -> Any:
+    """Return y z, but 0 where y is: an impossible class costs nothing then."""
+    with np.errstate(invalid="ignore"):  # 0 times infinity
+        product = y * z
+    return product if np.isfinite(product).all() else np.where(y == 0, 0.0, product)
 
 
 def _error(logits: Any, labels: Any, *, reduction: str) -> Any:
@@ -224,7 +267,11 @@ def softmax_cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") 
     # 0.3 ms instead of 6.4.
     classes = logits.shape[-1]
     z = wide(floating(logits)).reshape(-1, classes).T.copy()
-    z -= np.maximum.reduce(z)
+    largest = np.maximum.reduce(z)
+    if _all_finite(largest):
+        z -= largest
+    else:
+        z = _less_largest(z, 0)
     p = np.exp(z)
     total = np.add.reduce(p)
     p /= total
@@ -232,12 +279,17 @@ def softmax_cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") 
     if not is_index:
         y = _weights(labels, z).reshape(-1, classes).T
         weight = np.add.reduce(y)
-        loss = np.log(total) * weight - np.add.reduce(y * z)
+        loss = np.log(total) * weight - np.add.reduce(_product(y, z))
         error = p * weight - y
     else:
         places = _places(labels.ravel(), classes)
         loss = np.log(total) - z.take(places)
-        p.reshape(-1)[places] -= 1
+        flat = p.reshape(-1)
+        less = p.take(places) - 1
+        flat[places] = less
+        if less.item(less.argmax()) > -1 / 16:  # whose digits rounding took
+            flat[places] = 0.0
+            flat[places] = -np.add.reduce(p)  # the others, which are the same
         error = p
     if reduction == "none":
         loss = loss.reshape(logits.shape[:-1])
