@@ -318,3 +318,39 @@ def test_a_small_probability_has_its_true_slope():
     slope = te.grad(lambda p: nn.binary_cross_entropy(p, [1.0, 1.0], reduction="sum"))
 
     np.testing.assert_allclose(slope(p), -1 / p, rtol=1e-15)
+
+
+# ------------------------------------------------------------------ the max family
+
+#: Where the result is nan, so is the derivative of all that it was chosen from.
+CHOICES = {
+    "max": (te.max, [1.0, NAN], [NAN, NAN]),
+    "min": (te.min, [1.0, NAN], [NAN, NAN]),
+    "median": (te.median, [1.0, NAN, 3.0], [NAN, NAN, NAN]),
+    "maximum": (lambda x: te.maximum(x[0], x[1]), [1.0, NAN], [NAN, NAN]),
+    "minimum": (lambda x: te.minimum(x[0], x[1]), [NAN, 1.0], [NAN, NAN]),
+    "fmax": (lambda x: te.fmax(x[0], x[1]), [1.0, NAN], [1.0, 0.0]),
+    "fmin": (lambda x: te.fmin(x[0], x[1]), [NAN, 1.0], [0.0, 1.0]),
+    "fmax of nan": (lambda x: te.fmax(x[0], x[1]), [NAN, NAN], [NAN, NAN]),
+    "relu": (te.relu, [NAN, 1.0], [NAN, 1.0]),
+    "leaky_relu": (te.leaky_relu, [NAN, 1.0], [NAN, 1.0]),
+    "hard_tanh": (te.hard_tanh, [NAN, 0.5], [NAN, 1.0]),
+    "clip": (lambda x: te.clip(x, 0.0, 1.0), [NAN, 0.5], [NAN, 1.0]),
+    "clip's bound": (lambda x: te.clip(0.5, x[0], x[1]), [NAN, 2.0], [NAN, NAN]),
+    "hinge": (lambda x: nn.hinge_loss(x, [1, 1], reduction="sum"), [NAN, 0], [NAN, -1]),
+    "max_pool1d": (lambda x: te.max_pool1d(x, 2), [1, NAN, 2, 3], [NAN, NAN, 0, 1]),
+    "max_pool2d": (
+        lambda x: te.max_pool2d(te.reshape(x, (2, 2)), 2),
+        [1.0, NAN, 2.0, 3.0],
+        [NAN, NAN, NAN, NAN],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_where_a_choice_is_nan_so_is_its_derivative(name):
+    f, x, right = CHOICES[name]
+
+    slope = te.grad(lambda x: te.sum(f(x)))(np.array(x, float))
+
+    np.testing.assert_array_equal(slope, right)

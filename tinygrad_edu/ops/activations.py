@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.ops.arithmetic import or_nan
 from tinygrad_edu.ops.exponentials import bell, erfc, sigmoid, softplus
+from tinygrad_edu.ops.indexing import constant
 from tinygrad_edu.ops.reductions import floating
 
 __all__ = [
@@ -57,7 +59,7 @@ def relu(x: Any) -> Any:
     return np.maximum(x, 0)
 
 
-relu.vjp(x=lambda g, out, x: g * (x > 0))
+relu.vjp(x=lambda g, out, x: g * np.sign(constant(out)))  # nan where out is nan
 
 
 @op(
@@ -99,7 +101,9 @@ def leaky_relu(x: Any, *, negative_slope: float = 0.01) -> Any:
 
 
 leaky_relu.vjp(
-    x=lambda g, out, x, *, negative_slope: g * ((x > 0) + negative_slope * (x <= 0))
+    x=lambda g, out, x, *, negative_slope: (
+        g * or_nan((x > 0) + negative_slope * (x <= 0), out)
+    )
 )
 
 
@@ -193,16 +197,16 @@ def selu(x: Any) -> Any:
 selu.vjp(x=lambda g, out, x: g * _SELU_SCALE * _exponential_slope(x, _SELU_ALPHA))
 
 
-def _gelu_gate(x: Any) -> Any:
-    """Return σ(u), u = 2 √(2/π) (x + 0.044715 x³), and du/dx."""
-    z = np.clip(x, -100.0, 100.0)  # beyond, σ is 0 or 1, and x³ would overflow
-    scale = 2 * math.sqrt(2 / math.pi)
 def _above_infinity(x: Any) -> Any:
     """Return ``x``, but the least number for -inf, which times 0 would be nan."""
     x = floating(x)
     return np.maximum(x, np.finfo(x.dtype).min)
 
 
+def _gelu_gate(x: Any) -> Any:
+    """Return σ(u), u = 2 √(2/π) (x + 0.044715 x³), and du/dx."""
+    z = np.clip(x, -100.0, 100.0)  # beyond, σ is 0 or 1, and x³ would overflow
+    scale = 2 * math.sqrt(2 / math.pi)
     square = z * z
     gate = sigmoid(scale * z * (1 + 0.044715 * square))
     return gate, scale * (1 + 3 * 0.044715 * square)
@@ -405,7 +409,7 @@ def hard_tanh(x: Any, *, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     return np.clip(x, min_val, max_val)
 
 
-hard_tanh.vjp(x=lambda g, out, x, *, min_val, max_val: g * (out == x))
+hard_tanh.vjp(x=lambda g, out, x, *, min_val, max_val: g * or_nan(out == x, out))
 
 
 @op(elementwise=True, cases=[Case((2, 3)), Case(_BOTH_SIDES)])

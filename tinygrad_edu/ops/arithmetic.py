@@ -31,6 +31,7 @@ __all__ = [
     "multiply",
     "nan_to_num",
     "negative",
+    "or_nan",
     "positive",
     "power",
     "reciprocal",
@@ -559,8 +560,8 @@ sqrt.vjp(x=lambda g, out, x: g * 0.5 / out)
     numpy=np.cbrt,
     symbol="∛{x}",
     elementwise=True,
-    cases=[Case(_either_sign), Case(-8.0)],
     texts={"x": "{g} / (3 {out}²)"},
+    cases=[Case(_either_sign), Case(-8.0)],
 )
 def cbrt(x: Any) -> Any:
     """The cube root, elementwise; of negative numbers, too.
@@ -739,6 +740,12 @@ remainder.vjp(
 )
 
 
+def or_nan(share: Any, out: Any) -> Any:
+    """Return ``share``, but nan where ``out`` is nan: in rules of all that choose."""
+    nan = out != out  # a plain array, also where out is a Tensor
+    return np.where(nan, np.nan, share) if np.any(nan) else share
+
+
 @op(
     numpy=np.maximum,
     symbol="max",
@@ -770,7 +777,7 @@ def maximum(a: Any, b: Any) -> Any:
     Notes
     -----
     max(a, b); the gradient goes to the larger one, and where the two are equal each
-    gets half of it.
+    gets half of it. nan where the result is nan.
 
     Examples
     --------
@@ -782,8 +789,8 @@ def maximum(a: Any, b: Any) -> Any:
 
 
 maximum.vjp(
-    a=lambda g, out, a, b: g * ((a > b) + 0.5 * (a == b)),
-    b=lambda g, out, a, b: g * ((b > a) + 0.5 * (a == b)),
+    a=lambda g, out, a, b: g * or_nan((a > b) + 0.5 * (a == b), out),
+    b=lambda g, out, a, b: g * or_nan((b > a) + 0.5 * (a == b), out),
 )
 
 
@@ -818,7 +825,7 @@ def minimum(a: Any, b: Any) -> Any:
     Notes
     -----
     min(a, b); the gradient goes to the smaller one, and where the two are equal each
-    gets half of it.
+    gets half of it. nan where the result is nan.
 
     Examples
     --------
@@ -830,8 +837,8 @@ def minimum(a: Any, b: Any) -> Any:
 
 
 minimum.vjp(
-    a=lambda g, out, a, b: g * ((a < b) + 0.5 * (a == b)),
-    b=lambda g, out, a, b: g * ((b < a) + 0.5 * (a == b)),
+    a=lambda g, out, a, b: g * or_nan((a < b) + 0.5 * (a == b), out),
+    b=lambda g, out, a, b: g * or_nan((b < a) + 0.5 * (a == b), out),
 )
 
 
@@ -873,7 +880,7 @@ def fmax(a: Any, b: Any) -> Any:
     Notes
     -----
     max(a, b); the gradient goes to the larger one or to the only number, and where the
-    two are equal each gets half of it.
+    two are equal each gets half of it. nan where the result is nan.
 
     Examples
     --------
@@ -885,8 +892,8 @@ def fmax(a: Any, b: Any) -> Any:
 
 
 fmax.vjp(
-    a=lambda g, out, a, b: g * ((a > b) + 0.5 * (a == b) + _only(a, b)),
-    b=lambda g, out, a, b: g * ((b > a) + 0.5 * (a == b) + _only(b, a)),
+    a=lambda g, out, a, b: g * or_nan((a > b) + 0.5 * (a == b) + _only(a, b), out),
+    b=lambda g, out, a, b: g * or_nan((b > a) + 0.5 * (a == b) + _only(b, a), out),
 )
 
 
@@ -917,7 +924,7 @@ def fmin(a: Any, b: Any) -> Any:
     Notes
     -----
     min(a, b); the gradient goes to the smaller one or to the only number, and where the
-    two are equal each gets half of it.
+    two are equal each gets half of it. nan where the result is nan.
 
     Examples
     --------
@@ -929,8 +936,8 @@ def fmin(a: Any, b: Any) -> Any:
 
 
 fmin.vjp(
-    a=lambda g, out, a, b: g * ((a < b) + 0.5 * (a == b) + _only(a, b)),
-    b=lambda g, out, a, b: g * ((b < a) + 0.5 * (a == b) + _only(b, a)),
+    a=lambda g, out, a, b: g * or_nan((a < b) + 0.5 * (a == b) + _only(a, b), out),
+    b=lambda g, out, a, b: g * or_nan((b < a) + 0.5 * (a == b) + _only(b, a), out),
 )
 
 
@@ -1012,10 +1019,10 @@ def _below(x: Any, out: Any, a_min: Any) -> Any:
 
 
 clip.vjp(
-    x=lambda g, out, x, a_min, a_max: g * (out == x),
-    a_min=lambda g, out, x, a_min, a_max: g * _below(x, out, a_min),
+    x=lambda g, out, x, a_min, a_max: g * or_nan(out == x, out),
+    a_min=lambda g, out, x, a_min, a_max: g * or_nan(_below(x, out, a_min), out),
     a_max=lambda g, out, x, a_min, a_max: (
-        g * ((out != x) & (out == a_max) & ~_below(x, out, a_min))
+        g * or_nan((out != x) & (out == a_max) & ~_below(x, out, a_min), out)
     ),
 )
 

@@ -906,7 +906,7 @@ def _ties(
 ) -> tuple[_Grid, list[tuple[Any, Any]], Any]:
     """Return the grid, each place of a window with where it is largest, and how many.
 
-    Numbers that are largest share; where all are nan, none is, which counts as one.
+    Numbers that are largest share; where the largest is nan, all count, and nan times.
     """
     grid = _pool_grid(who, _axes(kernel_size), x, kernel_size, **how)
     shape = x.shape[: x.ndim - grid.axes] + grid.out
@@ -918,7 +918,9 @@ def _ties(
     count = masks[0].astype(np.uint8 if len(masks) < 256 else np.intp)
     for mask in masks[1:]:
         np.add(count, mask, out=count)
-    np.maximum(count, 1, out=count)
+    if (nan := np.isnan(largest)).any():
+        masks = [mask | nan for mask in masks]
+        count = np.where(nan, np.nan, count)
     return grid, list(zip(places, masks, strict=True)), count
 
 
@@ -1063,7 +1065,7 @@ def max_gather(
     result = padded[first] * mask
     for at, mask in others:
         result = result + padded[at] * mask
-    return result / count if count.max(initial=1) > 1 else result
+    return result if count.max(initial=1) == 1 else result / count
 
 
 max_unpool.vjp(

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import plain
+from tinygrad_edu.ops.arithmetic import or_nan
 from tinygrad_edu.ops.indexing import take_along_axis
 from tinygrad_edu.ops.reductions import shares
 
@@ -203,7 +204,7 @@ def median(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     Notes
     -----
     median x; dL/dx = g at the middle number, g / 2 at each of two. Where n numbers tie
-    for a middle place they share equally.
+    for a middle place they share equally. nan where the result is nan.
 
     Examples
     --------
@@ -227,7 +228,7 @@ def _median_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any
     for place in ((n - 1) // 2, n // 2):
         tied = x == np.reshape(rows[..., place], kept)  # a plain array
         share = share + 0.5 * shares(tied, axes)
-    return np.reshape(g, kept) * share
+    return np.reshape(g, kept) * or_nan(share, np.reshape(out, kept))
 
 
 median.vjp(x=_median_rule)
