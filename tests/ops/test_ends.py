@@ -354,3 +354,75 @@ def test_where_a_choice_is_nan_so_is_its_derivative(name):
     slope = te.grad(lambda x: te.sum(f(x)))(np.array(x, float))
 
     np.testing.assert_array_equal(slope, right)
+
+
+# ------------------------------------------------------- numbers, and nothing, reduced
+
+REDUCTIONS = [op for op in te.OPS.values() if {"axis", "keepdims"} <= set(op.metadata)]
+ALONG = [op for op in te.OPS.values() if "axis" in op.metadata and op not in REDUCTIONS]
+
+
+def test_the_reductions_are_found():
+    names = {op.name for op in REDUCTIONS}
+
+    assert names >= {"sum", "mean", "max", "min", "prod", "var", "std", "median"}
+
+
+@pytest.mark.parametrize("op", REDUCTIONS, ids=lambda op: op.name)
+@pytest.mark.parametrize("axis", [None, 0, -1, ()])
+def test_a_number_is_reduced_with_slope_or_refused_as_in_numpy(op, axis):
+    x = te.tensor(2.0, requires_grad=True)
+    refused = None
+    try:
+        y = op.call(x, axis=axis)
+    except ValueError as error:  # NumPy's AxisError is one
+        refused = str(error)
+    if refused is not None:
+        assert op.name in refused
+        return
+
+    y.backward()
+
+    constant = op.name in ("var", "std")  # of one number: 0
+    assert x.grad == (0.0 if constant else 1.0)
+    assert x.grad.shape == ()
+
+
+@pytest.mark.parametrize(
+    "ufunc", ["add", "maximum", "minimum", "multiply", "logaddexp"]
+)
+def test_numpys_own_reductions_of_a_number_have_the_slope_one(ufunc):
+    x = te.tensor(2.0, requires_grad=True)
+
+    getattr(np, ufunc).reduce(x, axis=0).backward()
+
+    assert x.grad == 1.0
+
+
+@pytest.mark.parametrize("op", REDUCTIONS, ids=lambda op: op.name)
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((0,), 0), ((0, 3), 0), ((0, 3), 1), ((2, 0), -1), ((2, 0), 0), ((0, 3), None)],
+)
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:Degrees of freedom")
+def test_nothing_is_reduced_as_in_numpy_or_refused(op, shape, axis):
+    x = te.tensor(np.zeros(shape), requires_grad=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        try:
+            right = np.shape(op.numpy(x.data, axis=axis)) if op.numpy else None
+        except ValueError:
+            right = "refused"
+        refused = None
+        try:
+            y = op.call(x, axis=axis)
+        except ValueError as error:
+            refused = str(error)
+        if refused is not None:
+            assert right in ("refused", None)
+            assert f"{op.name}: " in refused
+            return
+
+        (slope,) = te.gradients(te.sum(y), [x])
+
+    assert right in (y.shape, None)
+    assert slope.shape == shape

@@ -206,6 +206,8 @@ def _prod_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
     if x.size == 0:
         return np.zeros_like(x)
     given = (axis,) if isinstance(axis, int | np.integer) else axis
+    if x.ndim == 0:
+        given = None  # NumPy takes axis=0 of a number
     axes = range(x.ndim) if given is None else [a % x.ndim for a in given]
     rest = [i for i in range(x.ndim) if i not in axes]
     order = [*rest, *axes]  # the multiplied ones last, and there made one

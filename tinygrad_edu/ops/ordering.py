@@ -216,6 +216,8 @@ def median(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _median_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    if x.size == 0:
+        return np.zeros_like(x)
     given = (axis,) if isinstance(axis, int | np.integer) else axis
     axes = tuple(range(x.ndim) if given is None else (a % x.ndim for a in given))
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))

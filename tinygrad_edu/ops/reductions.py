@@ -35,7 +35,7 @@ _AXES = [
 
 def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
     """Return ``axis`` as a tuple of numbers that are not negative."""
-    if axis is None:
+    if axis is None or x.ndim == 0:  # NumPy takes axis=0 of a number
         return tuple(range(x.ndim))
     return tuple(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
 
