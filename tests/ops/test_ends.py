@@ -426,3 +426,42 @@ def test_nothing_is_reduced_as_in_numpy_or_refused(op, shape, axis):
 
     assert right in (y.shape, None)
     assert slope.shape == shape
+
+
+# ------------------------------------------------------------------------- attention
+
+
+@pytest.mark.parametrize("bad", [NAN, INF, -INF])
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_is_behind_a_mask_has_no_effect(rng, bad, alone):
+    layer = nn.MultiHeadAttention(4, 2, rng=0)
+    x = rng.standard_normal((2, 3, 4))
+    mask = np.ones((2, 1, 3), bool)
+    mask[1, 0, 2] = False
+
+    def outcome(number):
+        keys = x.copy()
+        keys[1, 2, 1] = number
+        keys = te.tensor(keys, requires_grad=True)
+        y = layer(keys, mask=mask) if alone else layer(x, keys, mask=mask)
+        loss = te.sum(te.square(y[0])) + te.sum(te.square(y[1, :2]))
+        return y, te.gradients(loss, [keys, *layer.parameters()])
+
+    (y, slopes), (usual, others) = outcome(bad), outcome(0.5)
+
+    np.testing.assert_allclose(y.data[0], usual.data[0], rtol=1e-14)
+    np.testing.assert_allclose(y.data[1, :2], usual.data[1, :2], rtol=1e-14)
+    for slope, right in zip(slopes, others, strict=True):
+        np.testing.assert_allclose(slope, right, rtol=1e-12, atol=1e-14)
+
+
+def test_nan_reaches_only_those_that_may_look_at_it(rng):
+    layer = nn.MultiHeadAttention(4, 2, causal=True, rng=0)
+    x = rng.standard_normal((1, 3, 4))
+    usual = layer(x).data
+    x[0, 2, 1] = NAN
+
+    y = layer(x).data
+
+    np.testing.assert_allclose(y[0, :2], usual[0, :2], rtol=1e-14)
+    assert np.isnan(y[0, 2]).all()

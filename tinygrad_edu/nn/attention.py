@@ -61,7 +61,9 @@ class MultiHeadAttention(Layer):
 
     In a mask True means that the place may be looked at, as in Keras and in PyTorch's
     ``scaled_dot_product_attention``; PyTorch's ``MultiheadAttention`` has it the other
-    way round. A query that may look nowhere takes nothing: all its weights are 0.
+    way round. A query that may look nowhere takes nothing: all its weights are 0. A nan
+    or infinity has no effect where none may look; in a sequence that looks at itself,
+    such a place counts as 0, as a query, too.
 
     Examples
     --------
@@ -123,11 +125,11 @@ class MultiHeadAttention(Layer):
         -------
         Tensor, shape (N, T, E)
         """
-        value = value if value is not None else key if key is not None else query
-        weights = self.weights(query, key, mask=mask)  # (N, heads, T, S)
-        self._check("value", value, query, weights.shape[-1])
+        query, key, value, allowed = self._seen(query, key, value, mask)
+        weights = self._weights(query, key, allowed)  # (N, heads, T, S)
         v = self._heads(self.value(value), (0, 2, 1, 3))  # (N, heads, S, d)
-        taken = ops.transpose.call(weights @ v, (0, 2, 1, 3))  # (N, T, heads, d)
+        taken = _taken(weights, v, allowed)  # (N, heads, T, d)
+        taken = ops.transpose.call(taken, (0, 2, 1, 3))  # (N, T, heads, d)
         return self.output(ops.reshape.call(taken, np.shape(query)))
 
     def weights(self, query: Any, key: Any = None, *, mask: Any = None) -> Any:
@@ -144,17 +146,39 @@ class MultiHeadAttention(Layer):
             Positive numbers that add up to 1 along the last axis, or zeros for a query
             that may look nowhere.
         """
+        query, key, _, allowed = self._seen(query, key, None, mask)
+        return self._weights(query, key, allowed)
+
+    def _seen(self, query: Any, key: Any, value: Any, mask: Any) -> Any:
+        """Return all three, checked, and where to look.
+
+        What nobody may look at is 0 where it holds nan or infinity: 0 times those would
+        be nan, in the results and in every gradient.
+        """
         key = query if key is None else key
+        value = key if value is None else value
         self._check("query", query, query)
         self._check("key", key, query)
         shape = (*np.shape(query)[:2], np.shape(key)[1])
+        allowed = self._allowed(mask, query, shape)
+        self._check("value", value, query, shape[2])
+        if allowed is None:
+            return query, key, value, None
+        hidden = ~np.any(allowed, axis=-2).reshape(-1, shape[2])  # (N, S) or (1, S)
+        seen = _without(hidden, key)
+        value = seen if value is key else _without(hidden, value)
+        return seen if query is key else query, seen, value, allowed
+
+    def _weights(self, query: Any, key: Any, allowed: Any) -> Any:
         scale = 1 / math.sqrt(self.embed_dim // self.num_heads)
         q = self._heads(self.query(query) * scale, (0, 2, 1, 3))  # (N, heads, T, d)
         k = self._heads(self.key(key), (0, 2, 3, 1))  # (N, heads, d, S)
-        scores = q @ k
-        allowed = self._allowed(mask, query, shape)
         if allowed is None:
-            return ops.softmax.call(scores)
+            return ops.softmax.call(q @ k)
+        k, wrong = _finite(k)
+        scores = q @ k
+        if wrong is not None:
+            scores = scores + _nan_where(wrong.any(axis=2, keepdims=True), scores)
         nowhere = ~np.any(allowed, axis=-1, keepdims=True)
         scores = ops.where.call(allowed | nowhere, scores, -np.inf)
         weights = ops.softmax.call(scores)
@@ -200,3 +224,38 @@ class MultiHeadAttention(Layer):
     def extra_repr(self) -> str:
         """Return the sizes: ``8, 2 heads``."""
         return f"{self.embed_dim}, {self.num_heads} heads" + ", causal" * self.causal
+
+
+def _without(hidden: np.ndarray, x: Any) -> Any:
+    """Return ``x``, but 0 at the hidden places that hold nan or infinity."""
+    if not hidden.any():
+        return x
+    wrong = hidden & ~np.isfinite(_numbers(x)).all(axis=-1)
+    return ops.where.call(wrong[..., None], 0.0, x) if wrong.any() else x
+
+
+def _finite(x: Any) -> tuple[Any, Any]:
+    """Return ``x`` with 0 in place of nan and infinity, and where; None for nowhere."""
+    wrong = ~np.isfinite(_numbers(x))
+    return (ops.where.call(wrong, 0.0, x), wrong) if wrong.any() else (x, None)
+
+
+def _taken(weights: Any, v: Any, allowed: Any) -> Any:
+    """Return weights @ v; nan reaches only those that may look at one."""
+    if allowed is None:
+        return weights @ v
+    v, wrong = _finite(v)
+    if wrong is None:
+        return weights @ v
+    looking = np.broadcast_to(allowed, weights.shape).astype(v.dtype)
+    return weights @ v + _nan_where(looking @ wrong.astype(v.dtype) > 0, v)
+
+
+def _nan_where(mask: np.ndarray, like: Any) -> np.ndarray:
+    """Return nan where the mask is True, else 0, in the precision of ``like``."""
+    return np.where(mask, np.nan, 0.0).astype(like.dtype)
+
+
+def _numbers(x: Any) -> Any:
+    """Return the numbers in ``x``, only to look at them."""
+    return np.asarray(x.data if isinstance(x, Tensor) else x)
