@@ -8,13 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checks.differences import Estimate, derivative_along, steps_of
+from tinygrad_edu.checks.differences import (
+    Estimate,
+    derivative_along,
+    settles,
+    steps_of,
+)
 from tinygrad_edu.checks.linearity import Bent, bent_by
 from tinygrad_edu.checks.problems import Problem
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.randomness import Random
 
-__all__ = ["Entry", "InputReport", "compare", "counted", "table", "wrong"]
+__all__ = [
+    "Entry",
+    "InputReport",
+    "compare",
+    "counted",
+    "resolved_by",
+    "table",
+    "wrong",
+]
 
 #: Inputs of up to this many entries are checked entry by entry, four calls for each;
 #: larger ones along random directions.
@@ -201,6 +214,27 @@ def _entries(
             hopeless += places[at].any()
             if hopeless == _ENOUGH:
                 break
+
+    def settled(index: tuple[int, ...]) -> Any:
+        nonlocal calls
+        direction[index] = steps[index]
+        found = _settled(problem, x, direction, rows, rounding)
+        direction[index] = 0
+        calls += 26
+        return found
+
+    vain = 0  # where no step tells anything
+    for k, place in enumerate(np.argwhere(bad.any(axis=0))):
+        at = (slice(None), *map(int, place))
+        if k < _ENOUGH:
+            chance = bad[at] & ~settled(at[1:])
+            vain += chance.any()
+        elif vain < _ENOUGH:
+            break
+        else:
+            chance = bad[at]
+        doubt[at] = np.where(chance, np.inf, doubt[at])
+        bad[at] &= ~chance
     found = _worst(jacobian, numeric, doubt, bad)
     project = rng.standard_normal(len(rows)) if len(rows) > 1 else np.ones(1)
     kind = " of the Jacobian" if len(rows) > 1 else ""
@@ -269,6 +303,8 @@ def _directions(
             if left <= floor + u and not left > 0.1 * gap and not u > 3 * gap:
                 numeric[i], doubt[i], bad[i] = n, u, False
                 break
+        if bad[i] and not _settled(problem, x, signs[i], rows, rounding).all():
+            doubt[i], bad[i] = np.inf, False
     report = InputReport(
         name,
         x.shape,
@@ -314,6 +350,23 @@ def _noise_of(rows: np.ndarray, rounding: np.ndarray) -> Any:
     if len(rows) > 1:  # each row is one output
         return rounding[:, 0]
     return rounding[0, 0] / (np.sum(np.abs(rows)) or 1.0)
+
+
+def _settled(
+    problem: Problem,
+    x: Tensor,
+    direction: np.ndarray,
+    rows: np.ndarray,
+    rounding: np.ndarray,
+) -> np.ndarray:
+    """Return of each row whether differences along a direction settle."""
+
+    def values() -> np.ndarray:
+        y = problem.values()
+        projected: np.ndarray = np.sum(np.where(rows == 0, 0.0, rows * y), axis=1)
+        return projected
+
+    return settles(values, x.data, direction, rounding[:, 0])
 
 
 def _projected(rows: np.ndarray, estimate: Estimate) -> tuple[np.ndarray, np.ndarray]:
@@ -442,6 +495,8 @@ def _summary(
         matters = np.ravel(finite[row]) & (claimed > 4 * least[row])
         if matters.any():
             resolutions.append(np.sum(noise[matters]) / np.sum(change[matters]))
+        elif np.any(claimed > 4 * least[row]):
+            resolutions.append(np.inf)
     resolution = float(np.median(resolutions)) if resolutions else 0.0
     vague = (doubt > 0.1 * largest) & (largest > 0)
     return worst, resolution, int(np.count_nonzero(vague | ~finite))
@@ -450,6 +505,13 @@ def _summary(
 def counted(count: int, one: str, many: str = "") -> str:
     """Return a number with what it counts: 1 entry, 2 entries."""
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def resolved_by(report: InputReport) -> str:
+    """Say how little of a gradient the differences resolve."""
+    if np.isfinite(report.resolution):
+        return f"differences resolve only {report.resolution:.1g} of it"
+    return "no step resolves it, so whether it is right, differences cannot tell"
 
 
 def table(entries: Sequence[Entry], limit: int = 5) -> str:

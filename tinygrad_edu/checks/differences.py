@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Estimate", "Sides", "derivative_along", "one_sided", "steps_of"]
+__all__ = ["Estimate", "Sides", "derivative_along", "one_sided", "settles", "steps_of"]
 
 #: Multiples of the first step that are tried until one resolves the derivative.
 _LADDER = (1, 16, 1 / 16, 256, 1 / 256, 4096, 1 / 4096, 2.0**16, 2.0**-16, 2.0**20)
@@ -112,6 +112,55 @@ def derivative_along(
     finally:
         x[...] = start
     return Estimate(value, doubt, calls)
+
+
+def settles(
+    evaluate: Callable[[], np.ndarray],
+    x: np.ndarray,
+    direction: np.ndarray,
+    noise: Any = 0.0,
+) -> np.ndarray:
+    """Return whether differences say the same for smaller and smaller steps.
+
+    Those of a wave that is shorter than every step, or than the spacing of numbers, do
+    not: whatever they give is chance. Those of a smooth function do for four steps in
+    a row, each about a quarter of the one before. At a jump they grow as steps shrink.
+
+    Parameters
+    ----------
+    evaluate, x, direction, noise
+        As of :func:`derivative_along`; ``x`` is moved, and put back.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        True, too, where something is not finite: that is no matter of steps.
+    """
+    start = x.copy()
+    epsilon = float(np.finfo(x.dtype).eps)
+
+    def at(t: float) -> np.ndarray:
+        np.copyto(x, start + t * direction, casting="same_kind")
+        return np.asarray(evaluate(), np.float64)
+
+    # No whole ratio: else steps near whole periods would be followed by such.
+    hs = 2.0 ** (round(np.log2(epsilon) / 5)) / 3.7 ** np.arange(13)
+    try:
+        pairs = np.array([(at(h), at(-h)) for h in hs])
+    finally:
+        x[...] = start
+    changes = pairs[:, 0] - pairs[:, 1]
+    slopes = changes / (2 * hs[:, None])
+    largest = np.max(np.abs(pairs), axis=1)
+    rounding = (epsilon * largest + noise) / hs[:, None]
+    larger = np.maximum(np.abs(slopes[1:]), np.abs(slopes[:-1]))
+    bound = 0.03 * larger + 4 * np.maximum(rounding[1:], rounding[:-1])
+    near = np.abs(np.diff(slopes, axis=0)) <= bound
+    smooth = np.any(near[2:] & near[1:-1] & near[:-2], axis=0)
+    smooth &= noise <= 1e-3 * largest[0]  # else the rounding hides what it does
+    jump = np.ptp(changes, axis=0) <= 0.01 * np.max(np.abs(changes), axis=0)
+    result: np.ndarray = smooth | jump | ~np.isfinite(changes).all(axis=0)
+    return result
 
 
 def _unit(y: np.ndarray) -> float:

@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checks.causes import NO_RELATION, Cause, likely_cause
-from tinygrad_edu.checks.comparison import InputReport, compare, counted, table
+from tinygrad_edu.checks.comparison import (
+    InputReport,
+    compare,
+    counted,
+    resolved_by,
+    table,
+)
 from tinygrad_edu.checks.culprits import (
     Culprit,
     culprits_of,
@@ -376,8 +382,8 @@ def _failure(
             lines.append(table(r.wrong))
         else:
             lines.append(
-                f"the gradient by {r.name} {r.shape} cannot be checked: differences "
-                f"resolve only {r.resolution:.1g} of it"
+                f"the gradient by {r.name} {r.shape} cannot be checked: "
+                f"{resolved_by(r)}"
             )
         if not culprits or cause not in (NO_RELATION, NOT_LINEAR):
             lines.append(f"likely cause: {cause.text}")

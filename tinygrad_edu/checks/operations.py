@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checks.comparison import compare, counted, table
+from tinygrad_edu.checks.comparison import compare, counted, resolved_by, table
 from tinygrad_edu.checks.culprits import culprit_cause, stopped_rule
 from tinygrad_edu.checks.functions import GradientCheckError
 from tinygrad_edu.checks.linearity import kept
@@ -480,8 +480,7 @@ def _derivatives(
                 yield f"{which} by {r.name}: {cause.text}\n{table(r.wrong)}"
             elif not r.resolved:
                 compared.causes.append("resolution")
-                resolved = f"differences resolve only {r.resolution:.1g} of it"
-                yield f"{which} by {r.name}: {resolved}"
+                yield f"{which} by {r.name}: {resolved_by(r)}"
             failed = failed or bool(r.wrong) or not r.resolved
 
 
