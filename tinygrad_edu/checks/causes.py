@@ -38,8 +38,8 @@ def _same(a: Any, b: Any) -> bool:
 def _ratio(a: Any, b: Any, sizes: Collection[int] = ()) -> float | None:
     """Return c with a = c b, if there is one, and it is not 0.
 
-    Two numbers always have a ratio. So of a single one only a short fraction is
-    believed, or one of ``sizes``.
+    Two numbers always have a ratio, at 1.3 or 0.7 even a short one. So of a single one
+    only a whole number is believed, or 1 over it, or one of ``sizes``.
     """
     if np.shape(a) != np.shape(b):
         return None
@@ -49,7 +49,10 @@ def _ratio(a: Any, b: Any, sizes: Collection[int] = ()) -> float | None:
         c = float(np.vdot(a, b) / np.vdot(b, b)) if b.size else np.nan
     if not 1e-99 < abs(c) < 1e99 or not _same(a, c * b):  # nor nan
         return None
-    if b.size == 1 and _short(c) is None:
+    nice = _short(c)
+    if b.size == 1 and (
+        nice is None or 1 not in (abs(nice.numerator), nice.denominator)
+    ):
         whole = round(max(abs(c), 1 / abs(c)))
         if whole not in (1, *sizes) or not _is(abs(c), whole):
             return None

@@ -20,8 +20,11 @@ from tinygrad_edu.checks.differences import derivative_along, steps_of
 from tinygrad_edu.checks.functions import argument_names, outputs_of
 from tinygrad_edu.checks.leaving import left_as_found
 from tinygrad_edu.checks.problems import Problem
+from tinygrad_edu.checks.slips import of_functions, of_labels
+from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.core import Tensor, gradients, tensor
 from tinygrad_edu.engine.observation import shares_of
+from tinygrad_edu.engine.operands import is_masked, unmasked
 from tinygrad_edu.engine.traversal import nodes_of
 from tinygrad_edu.randomness import Random, RandomSource, generator
 
@@ -146,16 +149,22 @@ def check_derivation(
     Returns
     -------
     DerivationReport
-        ``.correct``, ``.causes`` and a readable text. It never raises: what goes wrong
-        is in the report, with the cause "error".
+        ``.correct``, ``.causes`` and a readable text. What goes wrong is in the report,
+        with the cause "error".
+
+    Raises
+    ------
+    TypeError
+        If an input or a claim is a masked array; nothing else is raised.
 
     Notes
     -----
     Causes: ``factor``, ``sign``, ``transpose``, ``shape``, ``missing-sum``,
     ``extra-sum``, ``missing-mean``, ``wrong-axis``, ``missing-derivative``,
-    ``extra-factor``, ``missing-term``, ``detached``, ``kink``, ``nan``, ``error`` and
-    ``unknown``. A claim is judged by the gradient from the graph, after this has been
-    compared with finite differences. The text calls a tensor by its ``.name``, if ``f``
+    ``extra-factor``, ``wrong-derivative``, ``missing-term``, ``missing-cross-terms``,
+    ``missing-labels``, ``detached``, ``kink``, ``nan``, ``error`` and ``unknown``.
+    A claim is judged by the gradient from the graph, after this has been compared with
+    finite differences. The text calls a tensor by its ``.name``, if ``f``
     gives it one.
 
     Examples
@@ -170,6 +179,9 @@ def check_derivation(
     >>> report.correct, report.causes
     (False, ('missing-mean',))
     """
+    for what, x in [*_parts("inputs", inputs), *_parts("claimed", claimed)]:
+        if is_masked(x):
+            raise errors.masked(f"check_derivation: {what}")
     try:
         with (
             left_as_found(f, claimed),
@@ -181,6 +193,13 @@ def check_derivation(
     except Exception as error:  # a report, whatever a claim does
         text = f"the check could not be done: {_said(error)}"
         return DerivationReport((ClaimReport("", False, "error", text),))
+
+
+def _parts(what: str, given: Any) -> list[tuple[str, Any]]:
+    """Return each array of what is given, with what it is called."""
+    if isinstance(given, Mapping):
+        return [(f"{what}[{name!r}]", x) for name, x in given.items()]
+    return [(what, given)]
 
 
 def _said(error: Exception) -> str:
@@ -286,6 +305,9 @@ def _claims_of(claimed: Any, given: Mapping[str, Any]) -> dict[str, Any]:
             )
         claims = dict(zip(given, parts, strict=False))
     claims = {name: x for name, x in claims.items() if x is not None}
+    for name, x in claims.items():
+        if is_masked(x):
+            raise errors.masked(f"the claim for {name}")
     if not claims:
         raise ValueError(
             "claimed holds no gradient. Pass an array for each input, or a mapping "
@@ -347,7 +369,9 @@ def _call_of(
 
 
 def _array(x: Any) -> Any:
-    return x.data if isinstance(x, Tensor) else np.asarray(x)
+    return (
+        x.data if isinstance(x, Tensor) else unmasked(x, "check_derivation: an array")
+    )
 
 
 def _leaf(name: str, x: Any) -> Any:
@@ -518,13 +542,20 @@ def _cause(
     simple = likely_cause(claim, right, sizes=sizes, lengths=lengths, said=_SAID)
     if simple.name == "detached" and claim.shape != right.shape:
         return NO_RELATION
-    if simple != NO_RELATION:
+    lone = simple.name == "factor" and right.size == 1
+    lone = lone and not np.any(np.isclose(claim / right, [0.5, 2.0], 1e-7))
+    if simple != NO_RELATION and not lone:
         return simple
-    found = _summed_too_often(claim, right) or _partly(claim, right, close)
-    if found is not None:
-        return found
     x = problem.leaves[position]
     flowing = dict(zip(nodes, gradients(output, nodes), strict=True))
+    if lone:  # two numbers may have a short ratio by chance, so an exact slip is better
+        for slip, array in _slips(right, x, nodes, flowing):
+            if np.allclose(claim, array, 1e-9, 0.0):
+                return slip
+        return simple
+    found = _summed_too_often(claim, right) or partly(claim, right, close)
+    if found is not None:
+        return found
     factors: dict[str, Any] = {}
     for t in (*nodes, *_constants(nodes)):
         factors[_called(t)] = array = _array(t)
@@ -581,7 +612,7 @@ def _summed_elsewhere(
     return None
 
 
-def _partly(claim: np.ndarray, right: np.ndarray, close: np.ndarray) -> Cause | None:
+def partly(claim: np.ndarray, right: np.ndarray, close: np.ndarray) -> Cause | None:
     """Find a factor that holds in the wrong entries, where others are right."""
     if claim.shape != right.shape or not np.any(close & (right != 0)):
         return None
@@ -613,6 +644,23 @@ def _constants(nodes: Sequence[Tensor]) -> list[Any]:
     ]
 
 
+def _is_leaf(x: Any) -> bool:
+    """Whether gradients are taken by it."""
+    return isinstance(x, Tensor) and x.op is None and x.requires_grad
+
+
+def _all_constants(nodes: Sequence[Tensor]) -> list[Any]:
+    """Return all that is handed to operations, of any real numbers."""
+    given = [x for node in nodes for x in (*node.inputs, *node.kwargs.values())]
+    arrays = [
+        x
+        for x in given
+        if (isinstance(x, Tensor) and x.op is None)
+        or (isinstance(x, np.ndarray) and x.dtype.kind in "fiub")
+    ]
+    return list({id(x): x for x in arrays}.values())
+
+
 # ------------------------------------------- what the gradient would be with a slip
 
 
@@ -631,13 +679,20 @@ def _slips(
         for slip in (*_forgotten(a, flowing[a]), *_untransposed(a, flowing[a]))
     )
     in_sums = (slip for a in reversed(nodes) for slip in _of_a_term(a, flowing[a]))
+    in_products = (slip for a in reversed(nodes) for slip in _of_a_part(a, flowing[a]))
+    held = [_array(y) for y in _all_constants(nodes)]
+    in_labels = (
+        (z, g, wrong, cause)
+        for z, g in ((x, right), *flowing.items())
+        for wrong, cause in of_labels(_array(z), np.asarray(g), held, _called(z))
+    )
 
     def back(z: Tensor, g: np.ndarray) -> np.ndarray:
         if z is x:
             return g
         return np.asarray(gradients(z, [x], gradient=g)[0])
 
-    for slips in (in_sums, in_rules):
+    for slips in (in_sums, in_products, in_labels, in_rules):
         for z, part, wrong, cause in itertools.islice(slips, limit):
             if z is not x and not z.requires_grad:
                 continue
@@ -663,6 +718,9 @@ def _forgotten(a: Tensor, g: np.ndarray) -> Iterator[_Slip]:
         slope = gradients(a, [z], gradient=np.ones(a.shape))[0]
         text = f"{what} is there once too often"
         yield z, part, part * slope, Cause("extra-factor", text)
+        names = _called(a), _called(z)
+        for wrong, cause in of_functions(_array(a), _array(z), np.asarray(g), names):
+            yield z, part, wrong, cause
 
 
 def _same_shape_behind(a: Tensor) -> list[Tensor]:
@@ -698,6 +756,38 @@ def _of_a_term(a: Tensor, g: np.ndarray) -> Iterator[_Slip]:
         for factor, name, text in _WRONG_TERM:
             cause = Cause(name, f"the term {term} {text} the sum {_called(a)}")
             yield z, part, factor * part, cause
+
+
+def _of_a_part(a: Tensor, g: np.ndarray) -> Iterator[_Slip]:
+    """Yield nothing for a factor of a product, where others depend on the same input.
+
+    As in x sin x or xᵀ S x: each factor has its term in the gradient.
+    """
+    if a.op is None or a.op.name not in _PRODUCTS:
+        return
+    behind = [nodes_of([z]) for z in a.inputs if isinstance(z, Tensor)]
+    leaves = [
+        {id(x) for node in nodes for x in (node, *node.inputs) if _is_leaf(x)}
+        | ({id(z)} if _is_leaf(z) else set())
+        for z, nodes in zip(
+            (z for z in a.inputs if isinstance(z, Tensor)), behind, strict=True
+        )
+    ]
+    if len(leaves) < 2 or not leaves[0] & leaves[1]:
+        return
+    mixed = [n for nodes in behind for n in nodes] + [a]
+    elementwise = all(n.op is None or n.op.elementwise for n in mixed)
+    name = "missing-term" if elementwise else "missing-cross-terms"
+    for z, part in shares_of(a, g):
+        part = np.asarray(part)
+        text = (
+            f"the product {_called(a)} was differentiated as if {_called(z)} in it "
+            "were a constant: the term of that factor is missing"
+        )
+        yield z, part, 0.0 * part, Cause(name, text)
+
+
+_PRODUCTS = {"multiply", "divide", "matmul", "linear", "vecdot", "inner", "einsum"}
 
 
 _WRONG_TERM = [
