@@ -6,6 +6,7 @@ from tinygrad_edu import data, nn, ops, optim, plots, training
 from tinygrad_edu.checks import (
     GradientCheckError,
     check_derivation,
+    check_gradient,
     check_op,
     gradcheck,
     nudge,
@@ -37,6 +38,7 @@ __all__ = [
     "Op",
     "Tensor",
     "check_derivation",
+    "check_gradient",
     "check_op",
     "data",
     "draw",

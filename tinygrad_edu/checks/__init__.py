@@ -6,6 +6,7 @@ from tinygrad_edu.checks.functions import (
     GradientCheckError,
     gradcheck,
 )
+from tinygrad_edu.checks.gradients import check_gradient
 from tinygrad_edu.checks.nudging import Nudge, nudge
 from tinygrad_edu.checks.operations import OperationReport, check_op
 
@@ -16,6 +17,7 @@ __all__ = [
     "Nudge",
     "OperationReport",
     "check_derivation",
+    "check_gradient",
     "check_op",
     "gradcheck",
     "nudge",
