@@ -133,6 +133,7 @@ def check_op(
             if has_rules(op):
                 asked.append(_derivatives(op, case, order, rng, compared))
                 asked.append(_forward_mode(op, case, rng))
+                asked.append(_elsewhere(op, case, rng, compared))
             for findings in asked:
                 wrong += _all_of(op, case, rng, findings)
     for name in op.arguments if cases and has_rules(op) else ():
@@ -482,6 +483,40 @@ def _derivatives(
                 compared.causes.append("resolution")
                 yield f"{which} by {r.name}: {resolved_by(r)}"
             failed = failed or bool(r.wrong) or not r.resolved
+
+
+def _elsewhere(
+    op: Op, case: Case, rng: RandomSource, compared: _Compared
+) -> Iterator[str]:
+    """Compare first derivatives at other inputs: drawn anew, in the tails, negated.
+
+    So that each side of a kink is seen at each entry, and what only large numbers show.
+    Where these happen to meet a kink, or more than steps resolve, nothing is said.
+    """
+    if compared.causes:  # what is wrong is told already
+        return
+    rng = generator(rng)
+    named = {**op.metadata, **case.kwargs}
+    normal = [isinstance(x, tuple) for x in case.inputs]
+    if not (any(normal) or any(map(callable, case.inputs))):
+        return  # the same numbers each time
+    case.sample(rng)  # those that were checked
+    first, second = case.sample(rng), case.sample(rng)
+    for factor, sample in ((1.0, first), (4.0, second), (-4.0, second)):
+        inputs = [
+            x * factor if drawn and op.elementwise else x
+            for x, drawn in zip(sample, normal, strict=True)
+        ]
+        problem = of_operation(op, inputs, named)
+        if not problem.leaves:
+            return
+        for r in compare(problem, rng, case.tolerance):
+            cause = culprit_cause(r, problem, problem, 1) if r.wrong else None
+            if cause is not None and cause.name != "kink":
+                compared.causes.append(cause.name)
+                text = f"derivative by {r.name}, elsewhere: {cause.text}"
+                yield f"{text}\n{table(r.wrong)}"
+                return
 
 
 def _forward_mode(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:
