@@ -235,7 +235,7 @@ def test_a_variant_that_makes_no_difference_is_no_slip():
     [
         (2, "analytic is 2 x numeric"),
         (1 / 32, "analytic is 1/32 x numeric"),
-        (-2 / 3, "analytic is -2/3 x numeric"),
+        (-2 / 3, NO_RELATION.text),
         (-1, "analytic is -1 x numeric: the sign is wrong"),
         (8.44195, NO_RELATION.text),
         (1.01, NO_RELATION.text),
@@ -243,7 +243,9 @@ def test_a_variant_that_makes_no_difference_is_no_slip():
         (1 / 12_345.6, NO_RELATION.text),
     ],
 )
-def test_of_one_number_only_a_short_fraction_is_believed(factor, text, known):
+def test_of_one_number_only_a_whole_number_or_its_inverse_is_believed(
+    factor, text, known
+):
     claimed = np.full(known.shape, factor * 0.3)
 
     assert likely_cause(claimed, known).text == text

@@ -739,10 +739,10 @@ def test_all_faults_are_listed_at_once():
             r"\S+ at \[.*\], but the reference is ",
             "float32 inputs give float64",
             "the rule of x writes to g",
-            "derivative by x: analytic is 2/3 x numeric",
+            "squared: the rule for x stopped: ValueError: output array is read-only",
         ):
             assert re.search(f"\n{re.escape(repr(case))}: {text}", str(error)), text
-    assert error.causes == ("factor",)
+    assert error.causes == ()  # it stopped before it could be compared
     assert error.report.op == "squared"
 
 

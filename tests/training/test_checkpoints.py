@@ -878,7 +878,7 @@ def test_an_epoch_shorter_than_a_minute_has_no_checkpoint_inside(tmp_path):
         callbacks=[te.training.EveryBatch(lambda t: seen.extend(names(tmp_path)))],
     )
 
-    assert seen == []
+    assert set(seen) <= {".lock"}
 
 
 # ------------------------------------------------------------------------- damaged ones

@@ -536,7 +536,7 @@ def _call_of(op: Op) -> Callable[..., Any]:
         if tracked and RECORDING.get():
             inputs = tuple(given)
             prints = lending.prints_of(inputs) if lent else None
-            node = node_of(data, op, inputs, kwargs, residuals, prints)
+            node = node_of(data, op, inputs, kwargs or NOTHING, residuals, prints)
             return _items(node) if op.results else node
         if Tensor not in map(type, args):
             return data
@@ -717,7 +717,7 @@ def pull(
     else:
         out = node._numbers
         values = [x._numbers if type(x) is Tensor else x for x in inputs]
-        named = {**named, **node._residuals} if op.residuals else named
+        named = {**named, **node._residuals}
     rules, whole = op.rules, not op.variadic
     if not whole:  # one rule, handed its thousands of arrays once
         rule_at, rules = rules.given(g, out, *values, **named), itertools.count()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tinygrad_edu.ops.arithmetic import nan_to_num
 from tinygrad_edu.ops.reductions import floating
 
 __all__ = [
+    "as_derived",
     "bell",
     "erf",
     "erfc",
@@ -278,7 +280,17 @@ def _exp_to_infinity(x: Any, out: Any) -> Any:
     return np.exp(x, out=out)
 
 
-@op(symbol="σ", elementwise=True, cases=[Case((2, 3)), Case(())])
+def as_derived(text: str) -> Callable[[Any], str]:
+    """Return how drawings write a rule of one array that :func:`restored` mends."""
+    return lambda x: text if x.ndim else text.replace("⊙", "·")
+
+
+@op(
+    symbol="σ",
+    elementwise=True,
+    texts={"x": as_derived("{g} ⊙ {out} ⊙ (1 − {out})")},
+    cases=[Case((2, 3)), Case(())],
+)
 def sigmoid(x: Any) -> Any:
     """The logistic function, elementwise: any number to one between 0 and 1.
 

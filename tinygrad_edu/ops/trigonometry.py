@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.ops.arithmetic import fraction_of
-from tinygrad_edu.ops.exponentials import restored
+from tinygrad_edu.ops.exponentials import as_derived, restored
 
 __all__ = [
     "arccos",
@@ -428,7 +428,13 @@ def cosh(x: Any) -> Any:
 cosh.vjp(x=lambda g, out, x: g * np.sinh(x))
 
 
-@op(numpy=np.tanh, symbol="tanh", elementwise=True, cases=[Case((2, 3)), Case(())])
+@op(
+    numpy=np.tanh,
+    symbol="tanh",
+    elementwise=True,
+    texts={"x": as_derived("{g} ⊙ (1 − {out}²)")},
+    cases=[Case((2, 3)), Case(())],
+)
 def tanh(x: Any) -> Any:
     """The hyperbolic tangent, elementwise.
 

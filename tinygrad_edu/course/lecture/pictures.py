@@ -117,7 +117,7 @@ def drawing(name: str, split: Split, **options: Any) -> Drawing:
     --------
     >>> from tinygrad_edu.course import lecture
     >>> lecture.drawing("neuron", lecture.load("digits")).graph.title
-    'L: 12 operations'
+    'L: 10 operations'
     """
     expect_known([name])
     X, y, *_ = split
