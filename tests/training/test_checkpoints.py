@@ -188,9 +188,10 @@ def test_a_process_killed_thirty_times_ends_with_the_same_bits(tmp_path, expecte
 
 
 def test_two_runs_in_one_folder_leave_whole_checkpoints(tmp_path, expected):
-    first, second = start(tmp_path), start(tmp_path)
+    ends = [ended(process) for process in [start(tmp_path), start(tmp_path)]]
 
-    assert ended(first) == ended(second) == expected
+    assert expected in ends  # the other is refused where it comes while this one runs
+    assert set(ends) <= {expected, ()}
     for path in tmp_path.rglob("*.safetensors"):
         decode(path.read_bytes())
 
