@@ -333,22 +333,23 @@ def restored(rest: Any, x: Any, exact: Any) -> Any:
     added as a constant: its derivatives, which have lost nothing, stay.
     """
     got = rest._numbers if type(rest) is Tensor else rest
-    if not got.ndim and got >= 1 / 16:
+    if not got.ndim and got >= 1 / 64:
         return rest
-    least = 1e-4 if got.dtype.itemsize > 4 else 1 / 16  # 12 digits are left; or 6
+    least = 1e-4 if got.dtype.itemsize > 4 else 1 / 64  # 12 digits are left; or 5
     if not got.size or got.item(got.argmin()) >= least:  # quicker than a minimum
         return rest
-    lost = np.flatnonzero(got < least)
-    if not lost.size:  # nan was the least
+    lost = got < least
+    if not lost.any():  # nan was the least
         return rest
     right = np.array(got)
-    right.put(lost, exact(np.take(x._numbers if type(x) is Tensor else x, lost)))
+    right[lost] = exact(np.asarray(x._numbers if type(x) is Tensor else x)[lost])
     return rest + (right - got) if type(rest) is Tensor else right
 
 
 def _one_less(x: Any) -> Any:
-    """Return 1 - σ(x), to the last digits."""
-    return sigmoid(-x)
+    """Return 1 - σ(x), to the last digits where x is positive."""
+    e = np.exp(-x)
+    return e / (1 + e)
 
 
 sigmoid.vjp(x=lambda g, out, x: g * out * restored(1 - out, x, _one_less))
