@@ -33,7 +33,9 @@ def python(*arguments, **options):
 def test_operations_of_one_and_two_arrays_take_them():
     assert te.OPS["exp"].pull is fast._pull_of_one
     assert te.OPS["multiply"].pull is fast._pull_of_two
-    assert te.OPS["where"].pull is te.OPS["sum"].pull is core.pull
+    assert te.OPS["sum"].pull is fast._pull_of_one_and_metadata
+    assert te.OPS["where"].pull is te.OPS["linear"].pull is fast._pull_of_three
+    assert te.OPS["conv2d"].pull is te.OPS["stack"].pull is core.pull
 
 
 def test_without_them_every_operation_takes_the_long_way():
@@ -62,7 +64,7 @@ def test_they_are_taken_away_before_the_package_is_there_or_not_at_all():
     assert "comes too late" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["exp", "multiply"])
+@pytest.mark.parametrize("name", ["exp", "multiply", "sum", "softmax", "clip"])
 def test_both_ways_give_the_same_bits(name, rng):
     op = te.OPS[name]
     args = [te.tensor(rng.random((3, 4)), requires_grad=True) for _ in op.arguments]

@@ -372,8 +372,7 @@ class Op(Declaration):
     def __init__(self, forward: Callable[..., Any], **declaration: Any) -> None:
         super().__init__(forward, **declaration)
         update_wrapper(self, forward)
-        arity = len(self.arguments) if self.bare else 0
-        caller, self.pull = SHORTER.get(arity, (_call_of, pull))
+        caller, self.pull = SHORTER.get(self.form, (_call_of, pull))
         if not str(forward.__module__).startswith("tinygrad_edu."):  # a user's own
             self.pull = lending.guarded(self.pull)
         self.call: Callable[..., Any] = update_wrapper(caller(self), forward)
@@ -407,8 +406,9 @@ class Op(Declaration):
         return (self.results(*data) if self.results else data), residuals
 
 
-#: By the number of arrays: shorter ways to call and to pull, as ``fast`` has them.
-SHORTER: dict[int, tuple[Any, Any]] = {}
+#: Shorter ways to call and to pull, by the number of arrays, whether there are metadata
+#: and whether an array may be left out.
+SHORTER: dict[tuple[int, bool, bool] | None, tuple[Any, Any]] = {}
 
 
 @overload
@@ -691,7 +691,7 @@ def walk(
         if not node.inputs:
             raise errors.freed()
         if node._prints is not None:
-            lending.check_prints(node)
+            lending.check_prints(node, free)
         g = found[node] if node in kept else found.pop(node)
         try:
             (pull or node.op.pull)(node, g, wanted, deliver)
@@ -699,7 +699,7 @@ def walk(
             errors.rule_failed(node, error)
             raise
         if free:
-            node.inputs, node._residuals, node._prints = (), NOTHING, None
+            node.inputs, node._residuals = (), NOTHING
     return found
 
 
@@ -717,7 +717,8 @@ def pull(
     else:
         out = node._numbers
         values = [x._numbers if type(x) is Tensor else x for x in inputs]
-        named = {**named, **node._residuals}
+        more = node._residuals
+        named = {**named, **more} if named or more else {}  # two proxies take long
     rules, whole = op.rules, not op.variadic
     if not whole:  # one rule, handed its thousands of arrays once
         rule_at, rules = rules.given(g, out, *values, **named), itertools.count()

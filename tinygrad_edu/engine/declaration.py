@@ -85,8 +85,10 @@ class Declaration:
         self.rules: Any = _NoRules(self.name)  # one for each position
         self.constant: frozenset[str] = frozenset()  # arguments without a derivative
         self.optional = frozenset(p.name for p in arrays if p.default is not _EMPTY)
-        more = self.metadata or self.residuals or self.results or self.variadic
-        self.bare = not more and not self.optional
+        whole = not (self.residuals or self.results or self.variadic)
+        form = len(arrays), bool(self.metadata), bool(self.optional)
+        self.form = form if whole else None
+        self.bare = whole and form[1:] == (False, False)
 
     def argument(self, position: int) -> str:
         """Return the name of the argument at a position.

@@ -329,21 +329,22 @@ def restored(rest: Any, x: Any, exact: Any) -> Any:
     """Return ``rest``, a difference from 1, with the digits that rounding took.
 
     For rules. ``exact(x)`` is what the difference should be; it takes an exponential,
-    and is asked only where the difference is small. A Tensor gets what is missing
-    added as a constant: its derivatives, which have lost nothing, stay.
+    and is asked only where the difference is small. An array, which a rule has just
+    made, is written to; a Tensor gets what is missing added as a constant: its
+    derivatives, which have lost nothing, stay.
     """
     got = rest._numbers if type(rest) is Tensor else rest
-    if not got.ndim and got >= 1 / 64:
-        return rest
     least = 1e-4 if got.dtype.itemsize > 4 else 1 / 64  # 12 digits are left; or 5
     if not got.size or got.item(got.argmin()) >= least:  # quicker than a minimum
         return rest
+    x = x._numbers if type(x) is Tensor else x
     lost = got < least
-    if not lost.any():  # nan was the least
+    if type(rest) is np.ndarray:
+        rest[lost] = exact(x[lost])
         return rest
     right = np.array(got)
-    right[lost] = exact(np.asarray(x._numbers if type(x) is Tensor else x)[lost])
-    return rest + (right - got) if type(rest) is Tensor else right
+    right[lost] = exact(np.asarray(x)[lost])
+    return rest + (right - got) if type(rest) is Tensor else right[()]
 
 
 def _one_less(x: Any) -> Any:

@@ -285,11 +285,8 @@ def softmax_cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") 
         places = _places(labels.ravel(), classes)
         loss = np.log(total) - z.take(places)
         flat = p.reshape(-1)
-        less = p.take(places) - 1
-        flat[places] = less
-        if less.item(less.argmax()) > -1 / 16:  # whose digits rounding took
-            flat[places] = 0.0
-            flat[places] = -np.add.reduce(p)  # the others, which are the same
+        flat[places] = 0.0
+        flat[places] = -np.add.reduce(p)  # 1 less p, with the digits of the others
         error = p
     if reduction == "none":
         loss = loss.reshape(logits.shape[:-1])
