@@ -631,7 +631,7 @@ def _seed(output: Tensor, gradient: Any, who: str) -> Any:
         data = output._numbers
         if data.size != 1:
             raise errors.not_a_scalar(output, who)
-        return np.ones(data.shape, data.dtype)[()]
+        return np.ones(data.shape, data.dtype) if data.ndim else data.dtype.type(1)
     gradient = real(_raw(gradient), f"{who}: gradient")
     if gradient.shape != output.shape:
         raise errors.wrong_gradient(output, who, gradient.shape)
