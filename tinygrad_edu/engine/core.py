@@ -33,11 +33,10 @@ from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.engine.memory import empty_like, is_held_once
 from tinygrad_edu.engine.operands import REAL, is_plain, like, real
 from tinygrad_edu.engine.recording import RECORDING, RUN, Cut, Scope, cut_by, recording
-from tinygrad_edu.engine.traversal import leading_to, nodes_of
+from tinygrad_edu.engine.traversal import leading_to, next_index, nodes_of
 
 __all__ = ["OPS", "Case", "Op", "Tensor", "gradients", "op", "tensor"]
 
-_next_index = itertools.count().__next__
 _adding = threading.RLock()  # held while gradients are added to those of leaves
 
 # ------------------------------------------------------------------------ 1. Tensor
@@ -143,7 +142,7 @@ class Tensor(ArrayBehaviour):
         if not lending.is_own(self):
             return lending.for_reading(self._numbers)
         if self._prints is None:  # it is lent from now on
-            self._prints, self._changed = lending.print_of(self._numbers), _next_index()
+            self._prints, self._changed = lending.print_of(self._numbers), next_index()
         return self._numbers
 
     @data.setter
@@ -153,7 +152,7 @@ class Tensor(ArrayBehaviour):
         if value is not self._numbers:  # after t.data -= ... it is
             self._numbers, self._cut = like(self, value, "data"), None
             self._prints = None
-        self._index = self._changed = _next_index()
+        self._index = self._changed = next_index()
 
     @property
     def grad(self) -> np.ndarray | None:
@@ -305,7 +304,7 @@ def node_of(
     node._changed = 0
     node._cut = None
     node._grad = None
-    node._index = _next_index()
+    node._index = next_index()
     node._numbers = data
     node._prints = prints
     node._residuals = residuals

@@ -1,14 +1,18 @@
-"""Which operations lie behind a tensor, and which of them lead to another."""
+"""In which order tensors were made; which lie behind one, and which lead to another."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
 from tinygrad_edu.engine.behaviour import ArrayBehaviour
 
-__all__ = ["leading_to", "nodes_of"]
+__all__ = ["INDICES", "leading_to", "next_index", "nodes_of"]
+
+INDICES = itertools.count()  #: by which all tensors are numbered
+next_index = INDICES.__next__
 
 
 def nodes_of(outputs: Iterable[Any]) -> list[Any]:

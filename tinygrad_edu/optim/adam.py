@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from numpy import add, divide, multiply, sqrt
 
-from tinygrad_edu.optim.optimizer import Group, Optimizer, State
+from tinygrad_edu.optim.optimizer import Call, Group, Optimizer, State
 
 __all__ = ["Adam", "AdamW"]
 
@@ -83,10 +84,10 @@ class Adam(Optimizer):
         """Return ``("first_moment", "second_moment")``, the paper's m and v."""
         return ("first_moment", "second_moment")
 
-    def update(
+    def _calls(
         self, x: np.ndarray, gradient: np.ndarray, state: State, group: Group
-    ) -> Any:
-        """Return η m̂ / (√v̂ + ε)."""
+    ) -> list[Call]:
+        """Put η m̂ / (√v̂ + ε) into scratch."""
         if decay := group["weight_decay"]:
             gradient = gradient + decay * x
         return _from_moments(gradient, state, group)
@@ -136,29 +137,30 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    def update(
+    def _calls(
         self, x: np.ndarray, gradient: np.ndarray, state: State, group: Group
-    ) -> Any:
-        """Shrink the parameter, and return η m̂ / (√v̂ + ε)."""
-        x *= 1 - group["lr"] * group["weight_decay"]
-        return _from_moments(gradient, state, group)
+    ) -> list[Call]:
+        """Shrink the parameter, and put η m̂ / (√v̂ + ε) into scratch."""
+        share = 1 - group["lr"] * group["weight_decay"]
+        return [(multiply, x, share, x), *_from_moments(gradient, state, group)]
 
 
-def _from_moments(gradient: np.ndarray, state: State, group: Group) -> Any:
-    """Take the gradient into both moments; return η m̂ / (√v̂ + ε)."""
-    (beta1, beta2), t, scratch = group["betas"], state["step"], state["scratch"]
+def _from_moments(gradient: np.ndarray, state: State, group: Group) -> list[Call]:
+    """Take the gradient into both moments; put η m̂ / (√v̂ + ε) into scratch."""
+    (beta1, beta2), t, s = group["betas"], state["step"] + 1, state["scratch"]
     m, v = state["first_moment"], state["second_moment"]
-    np.multiply(gradient, 1 - beta1, out=scratch)
-    m *= beta1
-    m += scratch
-    np.multiply(gradient, gradient, out=scratch)
-    scratch *= 1 - beta2
-    v *= beta2
-    v += scratch
     # η m̂ / (√v̂ + ε) = η root / (1 - β₁ᵗ) · m / (√v + ε root): one division fewer
     root = math.sqrt(1 - beta2**t)
-    np.sqrt(v, out=scratch)
-    scratch += group["eps"] * root
-    np.divide(m, scratch, out=scratch)
-    scratch *= group["lr"] * root / (1 - beta1**t)
-    return scratch
+    return [
+        (multiply, gradient, 1 - beta1, s),
+        (multiply, m, beta1, m),
+        (add, m, s, m),
+        (multiply, gradient, gradient, s),
+        (multiply, s, 1 - beta2, s),
+        (multiply, v, beta2, v),
+        (add, v, s, v),
+        (sqrt, v, s),
+        (add, s, group["eps"] * root, s),
+        (divide, m, s, s),
+        (multiply, s, group["lr"] * root / (1 - beta1**t), s),
+    ]

@@ -6,20 +6,25 @@ import inspect
 import warnings
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AnySet
+from itertools import chain, starmap
 from math import inf
 from numbers import Integral
+from operator import call, setitem
+from threading import RLock
 from typing import Any, Self
 
 import numpy as np
 
 from tinygrad_edu.engine.core import Tensor, tensor
+from tinygrad_edu.engine.interrupts import at_once, newer
 from tinygrad_edu.engine.memory import keep_freed_memory
 from tinygrad_edu.optim.options import number
 
-__all__ = ["Group", "Optimizer", "State"]
+__all__ = ["Call", "Group", "Optimizer", "State"]
 
 Group = dict[str, Any]  #: "params", a list, and the options that hold for them
 State = dict[str, Any]  #: of one parameter: "step", "scratch" and the arrays kept
+Call = tuple[Any, ...]  #: a function in C and its arguments
 
 
 class _OptionsByName:
@@ -76,6 +81,12 @@ class Optimizer(_OptionsByName):
     them, as ``p.data -= ...`` does. ``p.data`` may be assigned between steps, also by
     ``model.load_state_dict``: the next step starts from there.
 
+    A step is made or is not made: whatever an error or an interrupt (Ctrl-C) comes
+    into, parameters and what is kept for them are all as before or all as after. What
+    can be computed first is, and all of them change in one call, into which no
+    interrupt comes. An overflow there, where NumPy is told to raise an error for one,
+    is raised when all have changed. Of two threads, one waits for the other's step.
+
     Examples
     --------
     An optimiser of one's own, whose steps are all of one size:
@@ -127,6 +138,7 @@ class Optimizer(_OptionsByName):
         keep_freed_memory()
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, State] = {}
+        self._alone = RLock()  # held while a step is made
         options = {"lr": lr, **options}
         seen: dict[Tensor, int] = {}
         for given in self._as_groups(params):
@@ -162,15 +174,18 @@ class Optimizer(_OptionsByName):
     ) -> Any:
         """Return what is to be subtracted from a parameter; every subclass writes it.
 
+        What it is handed are copies: parameter and state take the numbers over when all
+        parameters have been updated.
+
         Parameters
         ----------
         x : ndarray, of the parameter's shape
-            The parameter's numbers.
+            A copy of the parameter's numbers.
         gradient : ndarray, of the same shape
             Its gradient; not to be changed.
         state : dict
-            ``"step"``, 1 at the first; the arrays that :meth:`keeps` names, to be
-            changed in place; and ``"scratch"``, an array for what is in between.
+            ``"step"``, 1 at the first; copies of the arrays that :meth:`keeps` names,
+            to be changed in place; and ``"scratch"``, an array for what is in between.
         group : dict
             The options.
 
@@ -184,9 +199,40 @@ class Optimizer(_OptionsByName):
         NotImplementedError
             If a subclass has none.
         """
+        before = {**state, "step": state["step"] - 1}
+        at_once(starmap(call, self._calls(x, gradient, before, group)))
+        return state["scratch"]
+
+    def _calls(
+        self, x: np.ndarray, gradient: np.ndarray, state: State, group: Group
+    ) -> list[Call]:
+        """Return the calls that put into scratch what is to be subtracted from ``x``.
+
+        And the arrays that are kept a step on. They are made later, all at once; so our
+        optimisers have these in place of an :meth:`update`.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} must define update(self, x, gradient, state, group)"
         )
+
+    def _calls_of_update(
+        self,
+        p: Tensor,
+        x: np.ndarray,
+        gradient: np.ndarray,
+        state: State,
+        group: Group,
+    ) -> list[Call]:
+        """Return the calls that take over what :meth:`update` makes of copies."""
+        copies = {name: state[name].copy(order="K") for name in self.keeps(group)}
+        after = {**state, **copies, "step": state["step"] + 1}
+        change, scratch = self.update(x, gradient, after, group), state["scratch"]
+        if change is not scratch:  # maybe an array of its own for all parameters
+            try:
+                np.copyto(scratch, change)
+            except (TypeError, ValueError) as error:
+                raise self._wrong_change(p, change) from error
+        return [(dict.update, state, after)]
 
     def keeps(self, group: Group) -> tuple[str, ...]:
         """Return the names of the arrays kept for each parameter, at first zeros.
@@ -220,36 +266,49 @@ class Optimizer(_OptionsByName):
     def step(self) -> None:
         """Move every parameter that requires gradients and has one.
 
+        Raises
+        ------
+        ValueError
+            If a parameter cannot be written to. Then none is moved.
+
         Warns
         -----
         UserWarning
             If no parameter at all has a gradient.
         """
-        state = None
         for group in self.param_groups:
             lr = group["lr"]
             if type(lr) is not float or not 0 <= lr < inf:
                 self.check_number(group, "lr")
-        for group in self.param_groups:
-            names = ("scratch", *self.keeps(group))
-            for p in group["params"]:
-                gradient = p._grad  # of a leaf; the attribute asks first if it is one
-                if gradient is None or not p._tracked:
-                    continue
-                state = self._state_of(p, names)
-                state["step"] += 1
-                x = p._numbers
-                p.data = x  # from here on newer than every graph that used it
-                if x.dtype.char == "e":  # eps = 1e-8 is 0 in float16, and 1e-4² too
-                    x, gradient = x.astype(np.float32), gradient.astype(np.float32)
-                change = self.update(x, gradient, state, group)
-                try:
-                    x -= change
-                except (TypeError, ValueError) as error:
-                    raise self._wrong_change(p, change) from error
-                if x is not p._numbers:
-                    np.copyto(p._numbers, x, casting="same_kind")
-        if state is None and not self.has_gradients():  # none was moved
+        by_update = type(self).update is not Optimizer.update
+        subtract, calls_of = np.subtract, self._calls
+        with self._alone:
+            calls: list[Call] = []
+            moved: list[Tensor] = []
+            for group in self.param_groups:
+                names = ("scratch", *self.keeps(group))
+                for p in group["params"]:
+                    gradient = p._grad  # of a leaf; the attribute asks if it is one
+                    if gradient is None or not p._tracked:
+                        continue
+                    state = self._state_of(p, names)
+                    x = numbers = p._numbers
+                    if not x.flags.writeable:
+                        raise self._not_writeable(p)
+                    if x.dtype.char == "e":  # eps = 1e-8 is 0 in float16; 1e-4² too
+                        x, gradient = x.astype(np.float32), gradient.astype(np.float32)
+                    if by_update:
+                        x = x.copy(order="K")
+                        calls += self._calls_of_update(p, x, gradient, state, group)
+                    else:
+                        calls += calls_of(x, gradient, state, group)
+                    calls += (
+                        (subtract, x, state["scratch"], numbers),
+                        (setitem, state, "step", state["step"] + 1),
+                    )
+                    moved.append(p)
+            at_once(chain(starmap(call, calls), newer(moved)))
+        if not moved and not self.has_gradients():
             warnings.warn(
                 f"{type(self).__name__}.step: no parameter has a gradient; call "
                 "loss.backward() first",
@@ -340,8 +399,12 @@ class Optimizer(_OptionsByName):
         Raises
         ------
         ValueError
-            If something is missing, unexpected, misshapen or out of range. Then nothing
-            is changed.
+            If something is missing, unexpected, misshapen or out of range.
+
+        Notes
+        -----
+        All is taken over or, whatever an error or an interrupt (Ctrl-C) comes into,
+        nothing.
         """
         wrong = _differences(
             "", {"state": {}, "steps": [], "param_groups": []}, state
@@ -352,9 +415,12 @@ class Optimizer(_OptionsByName):
             kept, wrong = self._loaded_state(groups, state["steps"], state["state"])
         if wrong:
             raise self.error(ValueError, "; ".join(wrong), ".load_state_dict")
-        for group, loaded in zip(self.param_groups, groups, strict=True):
-            group.update(loaded)
-        self.state = kept
+        at_once(
+            chain(
+                map(dict.update, self.param_groups, groups),
+                map(dict.update, [vars(self)], [{"state": kept}]),
+            )
+        )
 
     def _wrong_layout(self, groups: Any, steps: Any) -> list[str]:
         """Say where the groups do not hold as many parameters as those here."""
@@ -478,6 +544,15 @@ class Optimizer(_OptionsByName):
             f"got {what}",
         )
 
+    def _not_writeable(self, p: Tensor) -> Exception:
+        name = "a parameter" if p.name is None else f"the parameter {p.name!r}"
+        return self.error(
+            ValueError,
+            f"{name} of shape {p.shape} cannot be written to: its data have "
+            "flags.writeable False. No parameter was moved",
+            ".step",
+        )
+
     def _as_list(self, params: Any) -> list[Any]:
         if isinstance(params, Tensor):
             raise self.error(
@@ -532,7 +607,12 @@ class Optimizer(_OptionsByName):
             p: {name: value for name, value in state.items() if name != "scratch"}
             for p, state in self.state.items()
         }
-        return {**vars(self), "state": kept}
+        own = {**vars(self), "state": kept}
+        del own["_alone"]
+        return own
+
+    def __setstate__(self, own: dict[str, Any]) -> None:
+        vars(self).update(own, _alone=RLock())
 
     def error(self, kind: type[Exception], text: str, where: str = "") -> Exception:
         """Return an error whose text begins with the optimiser's name.

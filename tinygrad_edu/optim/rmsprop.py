@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from numpy import add, divide, multiply, sqrt
 
-from tinygrad_edu.optim.optimizer import Group, Optimizer, State
+from tinygrad_edu.optim.optimizer import Call, Group, Optimizer, State
 
 __all__ = ["RMSProp"]
 
@@ -87,28 +88,24 @@ class RMSProp(Optimizer):
         """Return ``("mean_square",)``, and ``"velocity"`` if there is momentum."""
         return ("mean_square", "velocity") if group["momentum"] else ("mean_square",)
 
-    def update(
+    def _calls(
         self, x: np.ndarray, gradient: np.ndarray, state: State, group: Group
-    ) -> Any:
-        """Return η v."""
-        alpha, scratch, mean_square = (
-            group["alpha"],
-            state["scratch"],
-            state["mean_square"],
-        )
+    ) -> list[Call]:
+        """Put η v into scratch."""
+        alpha, scratch, s = group["alpha"], state["scratch"], state["mean_square"]
         if decay := group["weight_decay"]:
             gradient = gradient + decay * x
-        np.multiply(gradient, gradient, out=scratch)
-        scratch *= 1 - alpha
-        mean_square *= alpha
-        mean_square += scratch
-        np.sqrt(mean_square, out=scratch)
-        scratch += group["eps"]
-        np.divide(gradient, scratch, out=scratch)
+        calls = [
+            (multiply, gradient, gradient, scratch),
+            (multiply, scratch, 1 - alpha, scratch),
+            (multiply, s, alpha, s),
+            (add, s, scratch, s),
+            (sqrt, s, scratch),
+            (add, scratch, group["eps"], scratch),
+            (divide, gradient, scratch, scratch),
+        ]
+        v = scratch
         if momentum := group["momentum"]:
-            velocity = state["velocity"]
-            velocity *= momentum
-            velocity += scratch
-            return np.multiply(velocity, group["lr"], out=scratch)
-        scratch *= group["lr"]
-        return scratch
+            v = state["velocity"]
+            calls += [(multiply, v, momentum, v), (add, v, scratch, v)]
+        return [*calls, (multiply, v, group["lr"], scratch)]

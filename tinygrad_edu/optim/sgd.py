@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from numpy import add, multiply
 
-from tinygrad_edu.optim.optimizer import Group, Optimizer, State
+from tinygrad_edu.optim.optimizer import Call, Group, Optimizer, State
 
 __all__ = ["SGD"]
 
@@ -95,21 +96,22 @@ class SGD(Optimizer):
         """Return ``("velocity",)`` if there is momentum."""
         return ("velocity",) if group["momentum"] else ()
 
-    def update(
+    def _calls(
         self, x: np.ndarray, gradient: np.ndarray, state: State, group: Group
-    ) -> Any:
-        """Return η v, or η (g + μ v)."""
+    ) -> list[Call]:
+        """Put η v into scratch, or η (g + μ v)."""
         lr, momentum, scratch = group["lr"], group["momentum"], state["scratch"]
         if decay := group["weight_decay"]:
             gradient = gradient + decay * x
         if not momentum:
-            return np.multiply(gradient, lr, out=scratch)
-        velocity = state["velocity"]
-        velocity *= momentum
-        velocity += gradient
+            return [(multiply, gradient, lr, scratch)]
+        v = state["velocity"]
+        calls = [(multiply, v, momentum, v), (add, v, gradient, v)]
         if not group["nesterov"]:
-            return np.multiply(velocity, lr, out=scratch)
-        np.multiply(velocity, momentum, out=scratch)
-        scratch += gradient
-        scratch *= lr
-        return scratch
+            return [*calls, (multiply, v, lr, scratch)]
+        return [
+            *calls,
+            (multiply, v, momentum, scratch),
+            (add, scratch, gradient, scratch),
+            (multiply, scratch, lr, scratch),
+        ]
