@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["Random", "RandomSource", "generator", "set_state", "state_of"]
+__all__ = ["Random", "RandomSource", "generator", "set_state", "setter", "state_of"]
 
 if TYPE_CHECKING:
     Random = np.random.Generator | np.random.RandomState
@@ -91,7 +93,11 @@ def set_state(rng: Random, state: dict[str, Any]) -> None:
     ValueError
         If the state comes from a generator of another kind.
     """
+    setter(rng)(state)
+
+
+def setter(rng: Random) -> Callable[[dict[str, Any]], None]:
+    """Return what :func:`set_state` calls: a function in C, for a generator."""
     if isinstance(rng, np.random.Generator):
-        rng.bit_generator.state = state
-    else:
-        rng.set_state(state)
+        return partial(setattr, rng.bit_generator, "state")
+    return rng.set_state

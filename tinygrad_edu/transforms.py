@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import itertools
 import operator as operators
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.core import Tensor, gradients, tensor
+from tinygrad_edu.engine.interrupts import undone
 from tinygrad_edu.engine.recording import NESTING, RECORDING
 from tinygrad_edu.engine.traversal import nodes_of
 
@@ -417,19 +417,19 @@ class _Mode(NamedTuple):
         return self._replace(tensors=True, linked=True)
 
 
-@contextmanager
-def _transform(args: Sequence[Any], kwargs: dict[str, Any]) -> Iterator[_Mode]:
+def _transform(args: Sequence[Any], kwargs: dict[str, Any]) -> undone[_Mode]:
     """Record, also inside ``no_grad``; tell how the results are to be handed out."""
     around, recording = NESTING.get(), RECORDING.get()
     handed = any(isinstance(x, Tensor) for x in (*args, *kwargs.values()))
     tensors = around > 0 or handed
-    NESTING.set(around + 1)
-    RECORDING.set(True)
-    try:
-        yield _Mode(tensors, tensors and bool(recording), bool(recording))
-    finally:
-        NESTING.set(around)
-        RECORDING.set(recording)
+
+    def begin() -> _Mode:
+        NESTING.set(around + 1)
+        RECORDING.set(True)
+        return _Mode(tensors, tensors and bool(recording), bool(recording))
+
+    before = map(NESTING.set, (around,)), map(RECORDING.set, (recording,))
+    return undone(begin, itertools.chain(*before))
 
 
 def _captured(ys: Sequence[Tensor], leaves: Sequence[Tensor]) -> bool:

@@ -1,7 +1,9 @@
-"""An interrupt at any moment leaves recording, paths and modes as they were."""
+"""An interrupt at any moment leaves recording, paths, modes and numbers as before."""
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import random
 import signal
 import threading
@@ -9,30 +11,30 @@ import time
 
 import numpy as np
 import pytest
+from interrupting import each_moment
 
 import tinygrad_edu as te
 from tinygrad_edu import nn
 from tinygrad_edu.engine.recording import NESTING, RECORDING, RUN
-from tinygrad_edu.nn.borrowing import all_layers
+from tinygrad_edu.nn.borrowing import all_layers, left_as_it_is, recorded
 
-TIMES = 400
 X = np.linspace(-1, 1, 128).reshape(32, 4)
 Y = np.arange(32) % 3
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(signal, "setitimer")
-    or threading.current_thread() is not threading.main_thread(),
-    reason="timed signals reach the main thread of a POSIX system only",
+#: Of all moments, those that are tried: a few in the fast tests.
+MOMENTS = [50, pytest.param(700, marks=pytest.mark.slow)]
+
+# one that comes while a generator is closed, Python itself passes over
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 
 
-@pytest.fixture(autouse=True)
-def alarm_interrupts():
-    """Let the alarm do what Ctrl-C does."""
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+@pytest.fixture
+def model():
+    return nn.Sequential(
+        nn.Linear(4, 8, rng=0), nn.Tanh(), nn.Dropout(0.1, rng=0), nn.Linear(8, 3)
+    )
 
 
 def gradients(model):
@@ -45,18 +47,109 @@ def second_gradients(model):
     te.gradients(loss, model.parameters()[:2], create_graph=True)
 
 
+def without_recording(model):
+    with te.no_grad():
+        with te.no_grad():
+            model(X)
+        model(X)
+
+
+def pausing(model):
+    @te.no_grad()
+    def outputs():
+        yield model(X)
+        yield model(X)
+
+    for _ in outputs():
+        model(X)
+
+
+def borrowed(model):
+    with left_as_it_is(model, model.parameters()[:0]), recorded():
+        model(X)
+
+
 WORK = {
     "forward": lambda model: model(X),
     "gradients": gradients,
     "second gradients": second_gradients,
     "predict": lambda model: te.predict(model, X),
     "evaluate": lambda model: te.evaluate(model, X, Y, loss=nn.softmax_cross_entropy),
+    "no_grad": without_recording,
+    "a generator in no_grad": pausing,
+    "te.grad": lambda model: te.grad(lambda x: model(x).sum())(X),
+    "borrowed": borrowed,
 }
 
 
 def state_of(model):
     modes = [layer.training for layer in all_layers(model)]
     return RECORDING.get(), RUN.get(), NESTING.get(), modes
+
+
+@pytest.mark.parametrize("most", MOMENTS)
+@pytest.mark.parametrize("name", WORK)
+def test_recording_paths_and_modes_are_as_before(name, most, model):
+    came, before = 0, state_of(model)
+    WORK[name](model)
+
+    for moment, interrupt in each_moment(lambda: WORK[name](model), int, most):
+        # while the error, and so every frame it came through, is still there
+        assert state_of(model) == before, moment.place
+        came += interrupt is not None
+
+    assert came > 20
+
+
+def test_recording_goes_on_when_the_error_of_a_block_of_ones_own_is_dropped():
+    @contextlib.contextmanager
+    def block():
+        with te.no_grad():
+            yield
+
+    def work():
+        with block():
+            pass
+
+    for moment, interrupt in each_moment(work, int):
+        del interrupt
+        assert RECORDING.get(), moment.place
+
+
+@pytest.mark.parametrize("most", MOMENTS)
+def test_what_a_borrowed_model_had_is_put_back(most):
+    model = nn.Sequential(nn.Linear(4, 8, rng=0), nn.BatchNorm1d(8), nn.Dropout(rng=0))
+    frozen = model.parameters()[:1]
+    frozen[0].requires_grad = False
+
+    def work():
+        with left_as_it_is(model, frozen):
+            model(X)
+
+    def state():
+        rng = model[2].rng.bit_generator.state
+        return [x.tolist() for _, x in model.named_buffers()], rng, frozen[0]._tracked
+
+    work()
+    before = state()
+    for moment, _ in each_moment(work, int, most):
+        assert state() == before, moment.place
+
+
+# ------------------------------------------------------------------- a clock's signals
+
+
+@pytest.fixture
+def alarm_interrupts():
+    """Let the alarm do what Ctrl-C does."""
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("no timed signals here")
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("signals reach the main thread only")
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def interrupted(work, seconds):
@@ -72,11 +165,33 @@ def interrupted(work, seconds):
     return False
 
 
-@pytest.mark.parametrize("name", sorted(WORK))
-def test_recording_paths_and_modes_are_as_before(name):
-    model = nn.Sequential(
-        nn.Linear(4, 8, rng=0), nn.Tanh(), nn.Dropout(0.1, rng=0), nn.Linear(8, 3)
-    )
+@pytest.mark.parametrize(
+    "block", [te.no_grad, lambda: te.nn.borrowing.evaluating(np.tanh)]
+)
+def test_ctrl_c_while_numpy_computes_the_last_line_of_a_block(block, alarm_interrupts):
+    a, kept = np.ones((700, 700)), []
+
+    def work():
+        try:
+            with block():
+                signal.setitimer(signal.ITIMER_REAL, 0.001)
+                a @ a  # some 10 ms, in which Python looks for no signal
+        except KeyboardInterrupt as interrupt:
+            kept.append(interrupt)  # and with it the frames that it came through
+
+    contextvars.copy_context().run(work)
+    assert kept
+
+    def recording_after(work=work):
+        work()
+        return RECORDING.get()
+
+    assert contextvars.copy_context().run(recording_after)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WORK)
+def test_so_they_are_when_a_clock_interrupts(name, model, alarm_interrupts):
     draw, before = random.Random(0), state_of(model)
     WORK[name](model)
     begun = time.perf_counter()
@@ -84,7 +199,7 @@ def test_recording_paths_and_modes_are_as_before(name):
     usual = min(time.perf_counter() - begun, 0.01)
 
     came = 0
-    for _ in range(TIMES):
+    for _ in range(400):
         came += interrupted(
             lambda: WORK[name](model), draw.uniform(1e-5, max(usual, 1e-4))
         )

@@ -123,5 +123,4 @@ def each_moment(work, begin, most=None):
     for at in range(0, counting.count, stride):
         begin()
         moment = Moments(at)
-        interrupt = moment.run(work)
-        yield moment, interrupt
+        yield moment, moment.run(work)

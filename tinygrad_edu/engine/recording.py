@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ContextDecorator, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ContextDecorator
 from contextvars import ContextVar
-from functools import update_wrapper
+from functools import partial, update_wrapper
+from itertools import chain
 from types import FrameType
 from typing import Any, NamedTuple
 from weakref import ref
+
+from tinygrad_edu.engine.interrupts import Leaving, in_c, undone
 
 __all__ = [
     "NESTING",
@@ -107,15 +110,9 @@ def cut_by(op: Any, inputs: Iterable[Any]) -> Cut | None:
     return Cut("under-no-grad", op, None, current_scope(), some)
 
 
-@contextmanager
-def recording(on: bool) -> Iterator[None]:
+def recording(on: bool) -> undone[Any]:
     """Record, or do not, whatever holds around it."""
-    before = RECORDING.get()
-    try:
-        RECORDING.set(on)  # in here: an interrupt may come as soon as it is set
-        yield
-    finally:
-        RECORDING.set(before)
+    return undone(partial(RECORDING.set, on), map(RECORDING.set, (RECORDING.get(),)))
 
 
 class _OffInside:
@@ -190,18 +187,38 @@ class no_grad(ContextDecorator):
         before, caller = RECORDING.get(), sys._getframe(1)
         off = _OffInside(caller, before) if _pauses(caller) else False
         self._entered.append((before, off))
-        RECORDING.set(off)
+        try:
+            RECORDING.set(off)  # in here: an interrupt may come as soon as it is set
+        except BaseException:
+            RECORDING.set(before)
+            raise
         return self
 
-    def __exit__(self, *error: object) -> None:
+    __exit__ = Leaving()
+
+    @property
+    def _end(self) -> Callable[..., None]:
+        """Go back to what holds now, which nothing prevents, and see to the rest."""
+        now: list[Any] = []
+        return in_c(
+            chain(
+                map(now.append, map(ContextVar.get, (RECORDING,))),
+                map(RECORDING.set, (RECORDING.get(),)),
+                map(self._leave, (now,)),
+            )
+        )
+
+    def _leave(self, last: list[Any]) -> None:
+        """Put back what held before; generators that have not ended go on inside."""
         before, off = self._entered.pop()
-        now = RECORDING.get()
+        (now,) = last  # at the end of the block
         if isinstance(off, _OffInside):
             off.frame = None  # from here on it says what held before
             off.before = _alive(off.before)
-            if now is off:  # else the consumer has set something since
-                RECORDING.set(off.before)
+            # else the consumer has set something since
+            RECORDING.set(off.before if now is off else now)
         elif isinstance(now, _OffInside):  # a generator begun in this block goes on
+            RECORDING.set(now)
             while isinstance(now.before, _OffInside):
                 now = now.before
             now.before = before

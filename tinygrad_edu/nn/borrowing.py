@@ -5,18 +5,18 @@ Of what is no layer, such as a function in a model's place, nothing is to put ba
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from itertools import repeat
+from itertools import chain, repeat
+from operator import call
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine.core import Tensor
-from tinygrad_edu.engine.recording import RUN, Run, recording
+from tinygrad_edu.engine.interrupts import undone
+from tinygrad_edu.engine.recording import RECORDING, RUN, Run
 from tinygrad_edu.nn.layer import Layer
-from tinygrad_edu.randomness import Random, set_state, state_of
+from tinygrad_edu.randomness import Random, setter, state_of
 
 __all__ = [
     "all_layers",
@@ -40,28 +40,24 @@ def all_layers(model: Any) -> list[Layer]:
 # ----------------------------------------------------------------------------- modes
 
 
-@contextmanager
-def modes_kept(model: Any) -> Iterator[None]:
-    """Put each layer back into the mode in which it was."""
+def _modes(model: Any) -> Iterator[None]:
+    """Put each layer back into the mode in which it is now."""
     layers = all_layers(model)
     before = [layer.training for layer in layers]
-    back = map(setattr, layers, repeat("training"), before)
-    try:
-        yield
-    finally:
-        deque(back, maxlen=0)  # one call, into which no interrupt comes
+    return map(setattr, layers, repeat("training"), before)
 
 
-@contextmanager
-def in_training_mode(model: Layer) -> Iterator[None]:
+def modes_kept(model: Any) -> undone[None]:
+    """Put each layer back into the mode in which it was."""
+    return undone(lambda: None, _modes(model))
+
+
+def in_training_mode(model: Layer) -> undone[Layer]:
     """Put all layers into training mode, and each back afterwards."""
-    with modes_kept(model):
-        model.train()
-        yield
+    return undone(model.train, _modes(model))
 
 
-@contextmanager
-def evaluating(model: Any) -> Iterator[None]:
+def evaluating(model: Any) -> undone[None]:
     """Put a model into evaluation mode and stop recording; put both back afterwards.
 
     Each layer goes back into the mode in which it was, also after an error.
@@ -71,9 +67,10 @@ def evaluating(model: Any) -> Iterator[None]:
     model : Layer or callable
         Of what is no Layer, only recording is stopped.
 
-    Yields
-    ------
-    None
+    Returns
+    -------
+    undone
+        The block.
 
     Examples
     --------
@@ -85,11 +82,14 @@ def evaluating(model: Any) -> Iterator[None]:
     >>> model.training
     True
     """
-    with modes_kept(model):
+
+    def begin() -> None:
         if isinstance(model, Layer):
             model.eval()
-        with recording(False):
-            yield
+        RECORDING.set(False)
+
+    before = map(RECORDING.set, (RECORDING.get(),))
+    return undone(begin, chain(_modes(model), before))
 
 
 # ------------------------------------------------------------- numbers and recording
@@ -137,28 +137,26 @@ def generators_in(*wholes: Any) -> list[tuple[str, Random]]:
     return list(found.values())
 
 
-@contextmanager
-def left_as_it_is(model: Any, frozen: Sequence[Tensor] = ()) -> Iterator[None]:
+def left_as_it_is(model: Any, frozen: Sequence[Tensor] = ()) -> undone[None]:
     """Unfreeze what is frozen; put that, buffers and random generators back."""
     layers = all_layers(model)
     named = model.named_buffers() if layers else []
-    buffers = [(x, x.copy()) for _, x in named if x.flags.writeable]
-    states = [(x, state_of(x)) for _, x in generators_in(*layers[:1])]
-    for p in frozen:  # so that what is computed with it is recorded, too
-        p.requires_grad = True
-    try:
-        yield
-    finally:
-        for p in frozen:
-            p.requires_grad = False
-        for buffer, before in buffers:
-            buffer[...] = before
-        for x, state in states:
-            set_state(x, state)
+    buffers = [x for _, x in named if x.flags.writeable]
+    generators = [x for _, x in generators_in(*layers[:1])]
+
+    def begin() -> None:
+        for p in frozen:  # so that what is computed with it is recorded, too
+            p.requires_grad = True
+
+    before = (
+        map(setattr, frozen, repeat("_tracked"), repeat(False)),
+        map(np.ndarray.__setitem__, buffers, repeat(...), [x.copy() for x in buffers]),
+        map(call, [*map(setter, generators)], [*map(state_of, generators)]),
+    )
+    return undone(begin, chain(*before))
 
 
-@contextmanager
-def recorded(run: Run | None = None) -> Iterator[None]:
+def recorded(run: Run | None = None) -> undone[None]:
     """Record what runs on an example that it is not made for, whatever surrounds it.
 
     Parameters
@@ -166,10 +164,10 @@ def recorded(run: Run | None = None) -> Iterator[None]:
     run : Run, optional
         What notes the layers; without it, each outermost layer makes one.
     """
-    running = RUN.get()
-    try:
+
+    def begin() -> None:
         RUN.set(run)
-        with recording(True), np.errstate(all="ignore"):
-            yield
-    finally:
-        RUN.set(running)
+        RECORDING.set(True)
+
+    before = map(RUN.set, (RUN.get(),)), map(RECORDING.set, (RECORDING.get(),))
+    return undone(begin, chain(*before))

@@ -16,7 +16,8 @@ from typing import Any, Self
 import numpy as np
 
 from tinygrad_edu.engine.core import Tensor, tensor
-from tinygrad_edu.engine.interrupts import at_once, newer
+from tinygrad_edu.engine.interrupts import at_once
+from tinygrad_edu.engine.lending import newer
 from tinygrad_edu.engine.memory import keep_freed_memory
 from tinygrad_edu.optim.options import number
 

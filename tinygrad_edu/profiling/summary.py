@@ -107,7 +107,7 @@ def _calls(
     """Run the model; return the calls of layers by name, and which of that name."""
     inputs = [np.zeros((rows, *shape), dtype) for shape in shapes]
     run = Run()
-    with recorded(run):
+    with recorded(run), np.errstate(all="ignore"):
         outputs = list(parts_of(model(*inputs)))
     known = {id(scope) for _, scope, _ in run.trail}
     products: Counter[int] = Counter()

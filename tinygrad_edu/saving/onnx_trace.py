@@ -73,7 +73,8 @@ def trace(model: Layer, shape: Shape, *, integers: bool) -> Trace:
     dtype = next((p.dtype for p in parameters if p.dtype.kind == "f"), np.float64)
     frozen = frozen_among(parameters)
     runs = []
-    with evaluating(model), left_as_it_is(model, frozen), recorded():
+    quiet = np.errstate(all="ignore")
+    with evaluating(model), left_as_it_is(model, frozen), recorded(), quiet:
         for rows in (TWO, THREE):
             x = _example((rows, *shape), dtype, integers)
             try:
