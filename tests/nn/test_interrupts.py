@@ -136,6 +136,42 @@ def test_what_a_borrowed_model_had_is_put_back(most):
         assert state() == before, moment.place
 
 
+@pytest.mark.parametrize("most", MOMENTS)
+def test_a_state_is_loaded_whole_or_not_at_all(most):
+    model, other = (
+        nn.Sequential(nn.Linear(4, 8, rng=seed), nn.BatchNorm1d(8)) for seed in (0, 1)
+    )
+    other[1].running_mean += 1
+    before, after = model.state_dict(), other.state_dict()
+    came = {"before": 0, "after": 0}
+
+    def equal(a, b):
+        return all(np.array_equal(a[name], b[name]) for name in a)
+
+    for moment, _ in each_moment(
+        lambda: model.load_state_dict(after),
+        lambda: model.load_state_dict(before),
+        most,
+    ):
+        state = model.state_dict()
+        which = "before" if equal(state, before) else "after"
+        assert which == "before" or equal(state, after), moment.place
+        came[which] += 1
+
+    assert came["before"] > 20
+
+
+def test_a_state_with_a_buffer_that_cannot_be_written_to_is_refused():
+    model = nn.Sequential(nn.Linear(4, 8, rng=0), nn.BatchNorm1d(8))
+    before = model.state_dict()
+    model[1].running_var.flags.writeable = False
+
+    with pytest.raises(ValueError, match=r"1\.running_var cannot be written to"):
+        model.load_state_dict({name: x + 1 for name, x in before.items()})
+
+    np.testing.assert_equal(model.state_dict(), before)
+
+
 # ------------------------------------------------------------------- a clock's signals
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import chain, repeat
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
@@ -10,7 +11,9 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.core import Tensor
-from tinygrad_edu.engine.operands import unmasked
+from tinygrad_edu.engine.interrupts import at_once
+from tinygrad_edu.engine.lending import assigned
+from tinygrad_edu.engine.operands import like, unmasked
 from tinygrad_edu.engine.recording import RUN, Run, Scope
 
 __all__ = ["VIEWS", "Layer"]
@@ -282,7 +285,11 @@ class Layer:
             If ``state`` is no mapping, such as the name of a file.
         ValueError
             If names are missing or unexpected, shapes differ, or numbers are of another
-            kind. Then nothing is changed.
+            kind; or if a buffer cannot be written to.
+
+        Notes
+        -----
+        All are copied or, whatever an error or an interrupt (Ctrl-C) comes into, none.
         """
         if not isinstance(state, Mapping):
             raise TypeError(
@@ -305,15 +312,22 @@ class Layer:
                 wrong.append(f"{name} must have shape {want.shape}, got {got.shape}")
             elif not np.can_cast(got.dtype, want.dtype, "same_kind"):
                 wrong.append(f"{name} must fit into {want.dtype}, got {got.dtype}")
+            elif isinstance(want, np.ndarray) and not want.flags.writeable:
+                wrong.append(f"{name} cannot be written to: flags.writeable is False")
         if wrong:
             raise ValueError(
                 f"{type(self).__name__}.load_state_dict: {'; '.join(wrong)}"
             )
-        for name, target in own.items():
-            if isinstance(target, Tensor):
-                target.data = arrays[name]
-            else:
-                target[...] = arrays[name]
+        leaves = {n: x for n, x in own.items() if isinstance(x, Tensor)}
+        buffers = {n: x for n, x in own.items() if n not in leaves}
+        numbers = [like(x, arrays[n], "data") for n, x in leaves.items()]
+        kept = [np.array(arrays[n], x.dtype) for n, x in buffers.items()]
+        at_once(
+            chain(
+                assigned([*leaves.values()], numbers),
+                map(np.ndarray.__setitem__, buffers.values(), repeat(...), kept),
+            )
+        )
 
     # -- how it reads
     def extra_repr(self) -> str:
