@@ -136,6 +136,23 @@ def test_what_a_borrowed_model_had_is_put_back(most):
         assert state() == before, moment.place
 
 
+def test_data_that_were_assigned_make_graphs_old_and_no_others_do():
+    w = te.tensor([2.0], requires_grad=True)
+    losses = []
+
+    def begin():
+        w.data, w.grad = [2.0], None
+        losses.append((w * w).sum())
+
+    for moment, _ in each_moment(lambda: setattr(w, "data", [3.0]), begin):
+        if w.item() == 2.0:
+            losses[-1].backward()
+            assert w.grad == 4.0, moment.place
+        else:
+            with pytest.raises(RuntimeError, match="was assigned"):
+                losses[-1].backward()
+
+
 @pytest.mark.parametrize("most", MOMENTS)
 def test_a_state_is_loaded_whole_or_not_at_all(most):
     model, other = (

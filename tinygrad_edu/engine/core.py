@@ -149,10 +149,12 @@ class Tensor(ArrayBehaviour):
     def data(self, value: Any) -> None:
         if self.op is not None:
             raise errors.not_a_leaf(self, "data")
-        if value is not self._numbers:  # after t.data -= ... it is
-            self._numbers, self._cut = like(self, value, "data"), None
-            self._prints = None
-        self._index = self._changed = next_index()
+        # after t.data -= ... it is that
+        value = value if value is self._numbers else like(self, value, "data")
+        index = next_index()  # here: from now on no call, and so no interrupt
+        if value is not self._numbers:
+            self._numbers, self._cut, self._prints = value, None, None
+        self._index = self._changed = index
 
     @property
     def grad(self) -> np.ndarray | None:
