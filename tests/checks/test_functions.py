@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import warnings
 
 import numpy as np
@@ -707,6 +708,65 @@ def test_an_input_read_under_no_grad_is_named(rng):
     assert name == "detached"
     assert "the gradient by x (3,)" in str(error)
     assert "the gradient by y" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: te.sum(x**2) + math.exp(x[0]),
+        lambda x: te.sum(x * math.exp(te.sum(x**2))),
+        lambda x: te.sum(x * float(np.ones(2) @ te.tanh(x))),
+        lambda x: te.sum(x**2) + math.exp(te.sum(te.cos(te.cos(te.cos(te.cos(x)))))),
+    ],
+)
+def test_a_number_that_was_taken_out_is_the_cause(f):
+    error = failure_of(f, np.array([0.3, 0.7]))
+
+    assert error.causes == ("taken-out",) and not error.culprits
+    assert f"at {__file__}:" in str(error) and "np.exp for math.exp" in str(error)
+    assert str(error).count("took its number out") == 1
+
+
+def test_of_a_number_taken_out_the_input_is_named():
+    error = failure_of(lambda speed: speed**2 + math.exp(speed), 0.5)
+
+    assert "likely cause: float() of speed at " in str(error)
+
+
+def test_a_factor_that_is_a_number_taken_out_is_told_beside_it():
+    error = failure_of(lambda x: te.sum(x) * float(te.sum(x)), np.array([0.3, 0.7]))
+
+    assert error.causes == ("factor",)
+    assert "float() of the result of sum at " in str(error)
+
+
+def test_the_taken_out_is_told_of_parameters_too():
+    w = te.tensor([1.0, 2.0], requires_grad=True, name="w")
+
+    class Scaled(te.nn.Layer):
+        def __init__(self):
+            self.w = w
+
+        def forward(self, x):
+            return te.sum(x * self.w) * math.exp(te.sum(self.w))
+
+    error = failure_of(Scaled(), np.array([0.3, 0.7]))
+
+    assert "taken-out" in error.causes
+
+
+def test_numbers_that_are_looked_at_alone_are_no_cause():
+    log = []
+
+    def f(x):
+        y = te.sum(x * x)
+        log.append(float(y))
+        return te.sum(x.detach() ** 3) + y
+
+    error = failure_of(f, np.array([0.3, 0.7]))
+
+    assert error.causes == ("unknown",)
+    assert "took its number out" not in str(error)
 
 
 def test_half_detached_is_a_factor_and_no_operation_is_blamed(rng):

@@ -32,7 +32,9 @@ from tinygrad_edu.checks.linearity import NOT_LINEAR
 from tinygrad_edu.checks.problems import Problem, is_tracked
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.core import Op, Tensor, tensor
-from tinygrad_edu.engine.traversal import nodes_of
+from tinygrad_edu.engine.creation import next_index
+from tinygrad_edu.engine.taken import INSTEAD, taken
+from tinygrad_edu.engine.traversal import nodes_of, sources_of
 from tinygrad_edu.randomness import Random, RandomSource, generator
 
 __all__ = ["GradcheckReport", "GradientCheckError", "gradcheck"]
@@ -208,7 +210,7 @@ def gradcheck(
     done: list[InputReport] = []
     with left_as_found(f, loss), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
-        problem, outputs = _problem_of(f, inputs, loss)
+        problem, outputs, lost = _problem_of(f, inputs, loss)
         for level in range(1, order + 1):
             if level > 1:
                 problem = problem.differentiated(rng)
@@ -226,7 +228,7 @@ def gradcheck(
             bad = [r for r in reports if r.wrong or not r.resolved]
             if bad:
                 report = GradcheckReport(tuple(done), level)
-                raise _failure(report, problem, outputs, bad, level, rng, rtol)
+                raise _failure(report, problem, outputs, bad, level, rng, rtol, lost)
     return GradcheckReport(tuple(done), order)
 
 
@@ -239,8 +241,8 @@ def _renamed(report: InputReport, name: str) -> InputReport:
 
 def _problem_of(
     f: Callable[..., Any], inputs: Sequence[Any], loss: Callable[..., Any] | None
-) -> tuple[Problem, list[Tensor]]:
-    """Return the problem that a call of ``f`` is, and its outputs."""
+) -> tuple[Problem, list[Tensor], list[str]]:
+    """Return the problem that a call of ``f`` is, its outputs, and what it lost."""
     if loss is not None and not inputs:
         raise ValueError("gradcheck: with loss=, pass the inputs and the targets")
     targets = inputs[-1:] if loss is not None else ()
@@ -270,7 +272,9 @@ def _problem_of(
     held = dict(zip(names, args, strict=True)) | by_name
     held.update({"the targets": targets[0]} if targets else {})
     before = {name: _copy(x) for name, x in held.items()}
+    begun = next_index()
     outputs = record()
+    lost = _lost(problem, outputs, begun)
     for name, x in held.items():
         if _copy(x) != before[name]:
             raise ValueError(
@@ -288,7 +292,24 @@ def _problem_of(
             )
     if not all(np.all(np.isfinite(a)) for a in first):
         raise ValueError(f"gradcheck: f gives nan or infinity{_first_bad(outputs)}")
-    return problem, outputs
+    return problem, outputs, lost
+
+
+def _lost(problem: Problem, outputs: Sequence[Tensor], begun: int) -> list[str]:
+    """Say which numbers left the graph of ``outputs`` since then, and did not return.
+
+    One that was only looked at, on the way to the outputs, is none.
+    """
+    if not (numbers := taken(begun)):
+        return []
+    nodes = set(nodes_of(outputs))
+    names: dict[Any, str] = dict(zip(problem.leaves, problem.names, strict=True))
+    told = []
+    for number in numbers:
+        x, sources = number.tensor(), sources_of(number)
+        if x not in nodes and (not sources or sources & names.keys()):
+            told.append(f"{number.told(names.get(x, ''))}.")
+    return [*dict.fromkeys(told), f"{INSTEAD}."] if told else []
 
 
 def _told(y: np.ndarray | None) -> str:
@@ -366,6 +387,7 @@ def _failure(
     level: int,
     rng: Random,
     rtol: float,
+    lost: Sequence[str],
 ) -> GradientCheckError:
     """Say which input, which entries, which operation and why."""
     culprits = culprits_of(outputs, level, rng, rtol)
@@ -373,6 +395,8 @@ def _failure(
     causes = [c.cause.name for c in culprits]
     for r in bad:
         cause = _cause_of(r, problem, outputs)
+        if cause == NO_RELATION and lost and not culprits:
+            cause = Cause("taken-out", " ".join(lost))
         if r.wrong:
             some = f"in {len(r.wrong):,} of {counted(r.compared, 'number')} "
             lines.append(
@@ -391,7 +415,9 @@ def _failure(
     for culprit in culprits:
         lines.append(f"culprit: {culprit}")
         lines.append(table([culprit.entry]))
-    if not culprits and set(causes) <= {"unknown", "factor"}:
+    if not culprits and set(causes) <= {"factor", "detached"} and lost:
+        lines += lost
+    elif not culprits and set(causes) <= {"unknown", "factor"}:
         lines.append(
             "Every operation's rule is right by itself, so look for numbers that leave "
             "the graph on the way (.data, .detach(), no_grad)."

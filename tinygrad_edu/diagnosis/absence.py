@@ -16,6 +16,7 @@ from tinygrad_edu.diagnosis.answers import (
 )
 from tinygrad_edu.diagnosis.entries import norm, parts
 from tinygrad_edu.diagnosis.graph import Graph
+from tinygrad_edu.diagnosis.taken import taken_from
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.names import line
 from tinygrad_edu.engine.recording import Cut
@@ -208,7 +209,7 @@ def no_path(graph: Graph, x: Tensor) -> Answer:
             f"If it was used at all, its numbers came in as a constant: "
             f"{', '.join(arrays)}."
         )
-        told.append(_LEAKS)
+        told += taken_from(graph, x) or [_LEAKS]
     else:
         told.append("The loss was computed without it.")
     return Answer("no-path", told, certain=not (arrays or cuts))

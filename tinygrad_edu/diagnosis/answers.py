@@ -44,7 +44,9 @@ def text(*paragraphs: str) -> str:
     """Fill all paragraphs, but for what stands in columns."""
     sentences = (f"T{p[1:]}" if p.startswith("the ") else p for p in paragraphs if p)
     return "\n".join(
-        p if p.startswith("  ") else fill(p, _WIDTH, break_on_hyphens=False)
+        p
+        if p.startswith("  ")
+        else fill(p, _WIDTH, break_on_hyphens=False, break_long_words=False)
         for p in sentences
     )
 

@@ -27,6 +27,7 @@ from tinygrad_edu.diagnosis.graph import Graph, path
 from tinygrad_edu.diagnosis.health import findings_of
 from tinygrad_edu.diagnosis.origins import not_finite
 from tinygrad_edu.diagnosis.scale import blocked, extreme
+from tinygrad_edu.diagnosis.taken import taken_unseen
 from tinygrad_edu.diagnosis.zeros import zero
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.traversal import leading_to
@@ -189,13 +190,13 @@ def _of_loss(loss: Tensor) -> Explanation:
     some = f"{len(targets):,} parameter{'s' * (len(targets) != 1)}"
     title = f"{graph.title} ({count}) reaches {some}:"
     told = [title, *_table(reached), *graph.summed]
-    answer = _wrong_on_the_way(graph, targets) or Answer(
-        "fine",
-        [
-            *(_remarks(graph, graph.nodes, cut_leaves(graph)) or [_FINE]),
-            *_left_over(graph, targets),
-        ],
-    )
+    answer = _wrong_on_the_way(graph, targets)
+    if answer is None:
+        remarks = _remarks(graph, graph.nodes, cut_leaves(graph))
+        unseen = taken_unseen(graph, targets)
+        found = [*remarks, *unseen] or [_FINE]
+        found += _left_over(graph, targets)
+        answer = Answer("fine", found, certain=not unseen)
     return _said(answer, graph, before=told, reached=reached)
 
 
@@ -263,8 +264,9 @@ def _as_it_should_be(graph: Graph, x: Tensor, found: str) -> Answer:
         )
     wanted = leading_to([x], graph.nodes)
     remarks = _remarks(graph, [node for node in graph.nodes if node in wanted])
+    unseen = taken_unseen(graph, [x])
     left = _left_over(graph, [x]) if cause == "fine" else []
-    return Answer(cause, [f"{found}.", *remarks, *left])
+    return Answer(cause, [f"{found}.", *remarks, *unseen, *left], certain=not unseen)
 
 
 # ------------------------------------------------------------------------ of both

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import operator as operators
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -13,7 +13,8 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.caller import stores_into_an_array
 from tinygrad_edu.engine.dispatch import FROM_REDUCE, dispatch, unsupported
-from tinygrad_edu.engine.recording import NESTING, RECORDING
+from tinygrad_edu.engine.recording import RECORDING
+from tinygrad_edu.engine.taken import take
 
 if TYPE_CHECKING:
     from tinygrad_edu.engine._methods import Methods
@@ -84,20 +85,17 @@ class ArrayBehaviour(Methods):
     def __float__(self) -> float:
         number = float(self.item())
         if self._tracked and RECORDING.get():
-            frame = inspect.currentframe()
-            if stores_into_an_array(frame and frame.f_back):
+            caller = sys._getframe().f_back  # a thread may begin here, without one
+            if stores_into_an_array(caller):
                 raise errors.stored_in_array(self)
-            self._stays_in("float")
+            take(self, "float", caller)
         return number
 
     def __int__(self) -> int:
-        self._stays_in("int")
-        return int(self.item())
-
-    def _stays_in(self, taken_by: str) -> None:
-        """Raise an error if its number is taken out of what a transform looks at."""
-        if self._tracked and NESTING.get() and RECORDING.get():
-            raise errors.taken_out(self, taken_by)
+        number = int(self.item())
+        if self._tracked and RECORDING.get():
+            take(self, "int", sys._getframe().f_back)
+        return number
 
     def __index__(self) -> int:
         return operators.index(self.item())

@@ -28,12 +28,13 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import errors, lending
 from tinygrad_edu.engine.behaviour import ArrayBehaviour
 from tinygrad_edu.engine.cases import Case
+from tinygrad_edu.engine.creation import next_index
 from tinygrad_edu.engine.declaration import NOTHING, OPS, Declaration
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.engine.memory import empty_like, is_held_once
 from tinygrad_edu.engine.operands import REAL, is_plain, like, real
 from tinygrad_edu.engine.recording import RECORDING, RUN, Cut, Scope, cut_by, recording
-from tinygrad_edu.engine.traversal import leading_to, next_index, nodes_of
+from tinygrad_edu.engine.traversal import leading_to, nodes_of
 
 __all__ = ["OPS", "Case", "Op", "Tensor", "gradients", "op", "tensor"]
 
@@ -718,8 +719,7 @@ def pull(
     else:
         out = node._numbers
         values = [x._numbers if type(x) is Tensor else x for x in inputs]
-        more = node._residuals
-        named = {**named, **more} if named or more else {}  # two proxies take long
+        named = {**named, **node._residuals} if named or node._residuals else {}
     rules, whole = op.rules, not op.variadic
     if not whole:  # one rule, handed its thousands of arrays once
         rule_at, rules = rules.given(g, out, *values, **named), itertools.count()

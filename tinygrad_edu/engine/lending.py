@@ -22,7 +22,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import errors
-from tinygrad_edu.engine.traversal import INDICES
+from tinygrad_edu.engine.creation import INDICES
 
 __all__ = [
     "assigned",

@@ -1,18 +1,15 @@
-"""In which order tensors were made; which lie behind one, and which lead to another."""
+"""Which operations lie behind a tensor, and which of them lead to another."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
 from tinygrad_edu.engine.behaviour import ArrayBehaviour
+from tinygrad_edu.engine.taken import Taken
 
-__all__ = ["INDICES", "leading_to", "next_index", "nodes_of"]
-
-INDICES = itertools.count()  #: by which all tensors are numbered
-next_index = INDICES.__next__
+__all__ = ["leading_to", "nodes_of", "sources_of"]
 
 
 def nodes_of(outputs: Iterable[Any]) -> list[Any]:
@@ -36,3 +33,16 @@ def leading_to(targets: Iterable[Any], nodes: Iterable[Any]) -> set[Any]:
         if any(isinstance(x, ArrayBehaviour) and x in wanted for x in node.inputs):
             wanted.add(node)
     return wanted
+
+
+def sources_of(number: Taken) -> set[Any]:
+    """Return the tensors that a number was taken from, as far as they are alive.
+
+    Behind one that is gone, or whose graph is, one leaf may be known.
+    """
+    kept = (x() for x in (number.tensor, number.leaf) if x is not None)
+    found = {x for x in kept if x is not None}
+    for node in nodes_of(found):
+        found.add(node)
+        found.update(x for x in node.inputs if getattr(x, "_tracked", False))
+    return found
