@@ -160,3 +160,15 @@ def test_drawing_a_wide_fan_grows_with_its_width():
 
 def test_explaining_a_wide_fan_grows_with_its_width():
     assert growth(200, explain, fan) < MOST
+
+
+@pytest.mark.parametrize("name", ["concatenate", "stack"])
+def test_drawing_what_joins_many_grows_with_their_number(name):
+    def run(y):
+        te.draw(y, max_nodes=10**6).svg()
+
+    assert growth(250, run, lambda n: te.OPS[name](leaves(n)).sum()) < MOST
+
+
+def test_explaining_what_joins_many_grows_with_their_number():
+    assert growth(1000, explain, lambda n: te.stack(leaves(n)).sum()) < MOST

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.drawing.graph import Box, Edge, Frame, Graph
-from tinygrad_edu.drawing.layout import Layout, Rectangle, layout
+from tinygrad_edu.drawing.layout import Layout, Rectangle, _Pool, layout
 
 
 def graph_of(edges, count=None, frames=(), parents=(), parameters=()):
@@ -453,6 +453,23 @@ def test_a_line_that_goes_far_aside_gets_more_room_to_bend():
         gaps.append(found.boxes[-1].y)
 
     assert gaps[0] < gaps[1] < 200
+
+
+def test_the_median_of_joined_wishes_is_where_half_of_their_weight_is(rng):
+    for _ in range(200):
+        pools = [
+            _Pool(sorted(zip(rng.integers(9, size=k) / 2, weights, strict=True)))
+            for k in rng.integers(1, 6, size=4)
+            if (weights := [int(w) for w in rng.choice([1, 10, 40, 1000], k)])
+        ]
+        everything = sorted(wish for pool in pools for wish in pool.wishes)
+        pool = pools[0]
+        for other in pools[1:]:
+            pool = pool.joined(other)
+
+        each = [x for x, weight in everything for _ in range(weight)]
+        assert pool.median == np.median(each)
+        assert (pool.wishes, pool.count) == (everything, 4)
 
 
 def test_a_thousand_boxes_and_two_thousand_edges_are_laid_out():

@@ -18,7 +18,13 @@ from numeric import assert_near
 from scipy import special
 
 import tinygrad_edu as te
-from tinygrad_edu.drawing.rules import bar, broadcast_text, forward_text, rule_text
+from tinygrad_edu.drawing.rules import (
+    bar,
+    broadcast_text,
+    forward_text,
+    rule_text,
+    rule_texts,
+)
 from tinygrad_edu.engine.names import is_inline, literal
 
 # ------------------------------------------------------------------- reading formulas
@@ -286,6 +292,16 @@ def test_every_rule_has_a_text_without_nameless_constants(op, case):
         assert not re.search(r"\bconst\b|(?<!\[)\bmask\b", text), f"{text}: texts="
         assert not short.endswith("…"), f"{text} is too long: declare texts="
         assert "{" not in text and "}" not in text and text.isprintable()
+
+
+@pytest.mark.parametrize(("op", "case"), CASES)
+def test_rules_that_are_read_together_read_as_each_alone(op, case):
+    applied = Applied(op, case)
+    positions = applied.positions()
+
+    texts = list(rule_texts(applied.node, positions, applied.name))
+
+    assert texts == [rule_text(applied.node, i, applied.name) for i in positions]
 
 
 @pytest.mark.parametrize(("op", "case"), CASES)

@@ -17,7 +17,7 @@ from tinygrad_edu.drawing import labels
 from tinygrad_edu.drawing.frames import Frames
 from tinygrad_edu.drawing.graph import Box, Edge, Graph, Share, Step
 from tinygrad_edu.drawing.levels import Plan, Unit, plan
-from tinygrad_edu.drawing.rules import bar, broadcast_text, forward_text, rule_text
+from tinygrad_edu.drawing.rules import bar, broadcast_text, forward_text, rule_texts
 from tinygrad_edu.engine.core import Tensor, plus
 from tinygrad_edu.engine.names import (
     Names,
@@ -299,6 +299,12 @@ class _Capture:
         self.gradients, self.show, self.chosen = found.gradients, show, chosen
         self.total = found.shares
         self.unit_of = {id(node): unit for unit in self.units for node in unit.nodes}
+        self.times = Counter(
+            (id(node), id(x))
+            for unit in self.units
+            for node in unit.nodes
+            for x in node.inputs
+        )
         self.used_outside = {
             id(x)
             for i, _, _, x in _uses(self.units)
@@ -307,6 +313,10 @@ class _Capture:
         inside = {id(x) for parameters in held.values() for x in parameters}
         self.flows = [flow for flow in flows if id(flow.x) not in inside]
         self.into = [flow for flow in flows if id(flow.x) in inside]
+        self.flows_of: dict[int, list[_Flow]] = defaultdict(list)  # by id of what flows
+        for flow in self.flows:
+            self.flows_of[id(flow.x)].append(flow)
+        self.rules = self._rules()  # by id of a flow
         self.age = {id(x): i for i, x in enumerate(things)}
         self.frames = Frames(chosen)
         self.number: dict[int, int] = {}  # of a box, by id of leaf or unit's result
@@ -349,14 +359,12 @@ class _Capture:
         return boxes
 
     def _leaf(self, x: Any) -> Box:
-        kind = kind_of(x)
+        kind, flows = kind_of(x), self.flows_of[id(x)]
         stale = any(
             isinstance(x, Tensor) and x._index > getattr(node, "_index", x._index)
-            for flow in self.flows
-            if flow.x is x
+            for flow in flows
             for node, _ in flow.uses
         )
-        flows = [flow for flow in self.flows if flow.x is x]
         is_inside = all(map(_is_parameter_of_layer, flows))
         return Box(
             kind,
@@ -473,7 +481,7 @@ class _Capture:
                     self._box_of(flow),
                     self.number[_REST if result is None else id(result)],
                     self._label(flow),
-                    rule=self._rule(flow),
+                    rule=self.rules.get(id(flow), ""),
                     has_gradient=flow.gradient is not None,
                     adds=flow.gradient is not None and self._adds(flow),
                     norm=flow.gradient and flow.gradient.norm,
@@ -490,7 +498,7 @@ class _Capture:
         node, position = flow.uses[0]
         if len(flow.uses) > 1 or isinstance(node, Failed):
             return ""
-        twice = sum(x is flow.x for x in node.inputs) > 1
+        twice = self.times[id(node), id(flow.x)] > 1
         if twice and not node.op.variadic:
             infix = node.op.operator is not None and len(node.inputs) == 2
             role = ("left", "right")[position] if infix else node.op.argument(position)
@@ -498,18 +506,28 @@ class _Capture:
             role = str(position) if twice else ""
         return ", ".join(filter(None, [role, broadcast_text(node, position)[0]]))
 
-    def _rule(self, flow: _Flow) -> str:
-        """Return what flows back, as a formula."""
-        node, position = flow.uses[0]
-        if flow.gradient is None or flow.target == _REST:
-            return ""
-        unit = self.unit_of[id(node)]  # it may be one that another stands for
-        if len(unit.nodes) == 1 and len(flow.uses) == 1:
+    def _rules(self) -> dict[int, str]:
+        """Return what flows back, as formulas, by id of the flow."""
+        found: dict[int, str] = {}
+        read_off: dict[int, list[_Flow]] = defaultdict(list)  # by id of the node
+        for flow in (*self.flows, *self.into):
+            if flow.gradient is None or flow.target == _REST:
+                continue
+            node, _ = flow.uses[0]
+            unit = self.unit_of[id(node)]  # it may be one that another stands for
+            if len(unit.nodes) == 1 and len(flow.uses) == 1:
+                read_off[id(node)].append(flow)
+                continue
+            y, x = self.called(unit.nodes[-1]), self.called(flow.x)
+            more = " + …" * (len(self._results(unit)) > 1)
+            found[id(flow)] = f"(∂{y}/∂{x})ᵀ {bar(y)}{more}"
+        for flows in read_off.values():
+            node, _ = flows[0].uses[0]
             seed = node is self.units[-1].nodes[-1] and node.size == 1
-            return rule_text(node, position, self.called, seed=seed)
-        y, x = self.called(unit.nodes[-1]), self.called(flow.x)
-        more = " + …" * (len(self._results(unit)) > 1)
-        return f"(∂{y}/∂{x})ᵀ {bar(y)}{more}"
+            positions = [flow.uses[0][1] for flow in flows]
+            texts = rule_texts(node, positions, self.called, seed=seed)
+            found |= zip(map(id, flows), texts, strict=True)
+        return found
 
     def _results(self, unit: Unit) -> list[Any]:
         """Return the last of what a unit computed, and what else is used outside."""
@@ -571,12 +589,12 @@ class _Capture:
             if i is not None and i != _REST and x is not self.units[i].nodes[-1]:
                 box = self.called(self.units[i].nodes[-1])
                 notes.append(f"the box of {box} stands for {self.called(x)}, too")
-        name = self.called(flow.x)
+        name, rule = self.called(flow.x), self.rules.get(id(flow), "")
         if edge is None:
             name = self._path(flow.x, self.units[flow.target])
         return Share(
             edge,
-            f"{bar(name)} {'+=' if nth > 1 or hidden else '='} {self._rule(flow)}",
+            f"{bar(name)} {'+=' if nth > 1 or hidden else '='} {rule}",
             f"{given} → {labels.shape(data_of(flow.x))}",
             flow.gradient.text if flow.gradient else "",
             "; ".join(notes),

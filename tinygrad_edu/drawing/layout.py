@@ -31,6 +31,7 @@ __all__ = ["Layout", "Rectangle", "Route", "layout"]
 
 Size = tuple[float, float]  # width, height
 Point = tuple[float, float]
+_Wish = tuple[float, int]  # a place and its weight, in tenths: so half of it is exact
 
 _PAD = 14.0  # between a frame and what is in it
 _SPACE = 18.0  # between two neighbours in a layer
@@ -152,7 +153,7 @@ class _Tie:
     ) -> None:
         self.upper, self.lower = upper, lower
         self.upper_port, self.lower_port = upper_port, lower_port  # from the item's x
-        self.weight = 1.0  # how much it wants to be straight
+        self.weight = 10  # how much it wants to be straight
         self.start = self.end = 0.0  # x
         upper.down.append(self)
         lower.up.append(self)
@@ -403,7 +404,7 @@ class _Drawing:
         for others in nearest.values():
             if len(others) == 1:  # it stands straight below that one
                 for tie in others[0]:
-                    tie.weight = max(tie.weight, 4.0)
+                    tie.weight = max(tie.weight, 40)
 
     def _port(self, node: _Key, key: _Key, item: _Item) -> float:
         if not isinstance(node, int) or node < self.boxes:
@@ -564,50 +565,72 @@ def _straighten(layers: list[list[_Item]]) -> None:
                         for tie in item.down
                     ]
                 else:  # at last, only what nothing leads to is moved
-                    wish = [(item.x, 100.0)]
-                wishes.append(wish or [(item.x, 0.1)])
+                    wish = [(item.x, 1000)]
+                wishes.append(wish or [(item.x, 1)])
             room = [a.after + _SPACE + b.before for a, b in pairwise(layer)]
             for item, x in zip(layer, _placed(wishes, room), strict=True):
                 item.x = x
 
 
-def _placed(
-    wishes: list[list[tuple[float, float]]], room: Sequence[float]
-) -> list[float]:
+def _placed(wishes: list[list[_Wish]], room: Sequence[float]) -> list[float]:
     """Return places near to the wishes, each at least ``room`` right of the one before.
 
-    A wish is a place and a weight. Neighbours that would come too near are put side by
-    side and share their wishes; the median of all of them is where the sum of weight
-    times distance is smallest (the pool-adjacent-violators algorithm, with medians: de
-    Leeuw, Hornik and Mair, Journal of Statistical Software, 2009).
+    Neighbours that would come too near are put side by side and share their wishes; the
+    median of all of them is where the sum of weight times distance is smallest (the
+    pool-adjacent-violators algorithm, with medians: de Leeuw, Hornik and Mair, Journal
+    of Statistical Software, 2009).
     """
     if not wishes:
         return []
     shifts = list(accumulate(room, initial=0.0))
-    blocks: list[tuple[float, list[tuple[float, float]], int]] = []
+    blocks: list[_Pool] = []
     for wish, shift in zip(wishes, shifts, strict=True):
-        pool, count = sorted((x - shift, weight) for x, weight in wish), 1
-        middle = _median(pool)
-        while blocks and blocks[-1][0] > middle:
-            _, others, more = blocks.pop()
-            pool, count = sorted(others + pool), count + more
-            middle = _median(pool)
-        blocks.append((middle, pool, count))
-    found = [middle for middle, _, count in blocks for _ in range(count)]
+        pool = _Pool(sorted((x - shift, weight) for x, weight in wish))
+        while blocks and blocks[-1].median > pool.median:
+            pool = pool.joined(blocks.pop())
+        blocks.append(pool)
+    found = [pool.median for pool in blocks for _ in range(pool.count)]
     return [x + shift for x, shift in zip(found, shifts, strict=True)]
 
 
-def _median(pool: list[tuple[float, float]]) -> float:
-    if len(pool) == 1:  # most are
-        return pool[0][0]
-    half = sum(weight for _, weight in pool) / 2
-    for i, (x, weight) in enumerate(pool):
-        half -= weight
-        if half == 0 and i + 1 < len(pool):
-            return (x + pool[i + 1][0]) / 2
-        if half <= 0:
-            return x
-    return pool[-1][0]
+class _Pool:
+    """The wishes of ``count`` neighbours, in order, and their median."""
+
+    __slots__ = ("before", "count", "median", "place", "total", "wishes")
+
+    def __init__(self, wishes: list[_Wish]) -> None:
+        self.wishes, self.count = wishes, 1
+        self.total = sum(weight for _, weight in wishes)
+        self.place = self.before = 0  # of the median, and the weight before it
+        self._find()
+
+    def joined(self, other: _Pool) -> _Pool:
+        """Return both together; the smaller one is put into the larger."""
+        if len(self.wishes) < len(other.wishes):
+            return other.joined(self)
+        for wish in other.wishes:
+            place = bisect_right(self.wishes, wish)
+            self.wishes.insert(place, wish)
+            if place <= self.place:
+                self.place += 1
+                self.before += wish[1]
+        self.total += other.total
+        self.count += other.count
+        self._find()
+        return self
+
+    def _find(self) -> None:
+        """Go from where the median was to where half of the weight is reached."""
+        wishes, total = self.wishes, self.total
+        while 2 * (self.before + wishes[self.place][1]) < total:
+            self.before += wishes[self.place][1]
+            self.place += 1
+        while self.place and 2 * self.before >= total:
+            self.place -= 1
+            self.before -= wishes[self.place][1]
+        self.median, weight = wishes[self.place]
+        if 2 * (self.before + weight) == total and self.place + 1 < len(wishes):
+            self.median = (self.median + wishes[self.place + 1][0]) / 2
 
 
 def _tie(every: list[_Item]) -> None:
@@ -641,7 +664,7 @@ def _along(item: _Item, wishes: list[float]) -> list[float]:
     width = max(item.before + item.after - 4 * _LANE, 0.0)
     apart = min(2.5 * _LANE, width / max(len(wishes) - 1, 1))
     low, high = item.x - width / 2, item.x + width / 2 - apart * (len(wishes) - 1)
-    found = _placed([[(x, 1.0)] for x in wishes], [apart] * (len(wishes) - 1))
+    found = _placed([[(x, 1)] for x in wishes], [apart] * (len(wishes) - 1))
     return [min(max(x - i * apart, low), high) + i * apart for i, x in enumerate(found)]
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from tinygrad_edu.engine.names import is_inline, literal
 from tinygrad_edu.engine.recording import recording
 from tinygrad_edu.engine.traversal import nodes_of
 
-__all__ = ["bar", "broadcast_text", "forward_text", "rule_text"]
+__all__ = ["bar", "broadcast_text", "forward_text", "rule_text", "rule_texts"]
 
 Name = Callable[[Any], str]
 
@@ -88,13 +88,30 @@ def rule_text(node: Tensor, position: int, name: Name, *, seed: bool = False) ->
     >>> rule_text(te.exp(x), 0, lambda x: x.name or "y")
     'ȳ ⊙ y'
     """
+    return next(rule_texts(node, [position], name, seed=seed))
+
+
+def rule_texts(
+    node: Tensor, positions: Iterable[int], name: Name, *, seed: bool = False
+) -> Iterator[str]:
+    """Yield what :func:`rule_text` returns, for several of the inputs.
+
+    Of a node with thousands of them, what they share is read once.
+    """
+    rules = _Rules(node)
+    for position in positions:
+        text = _rule_text(node, position, rules)
+        yield _filled(_without_seed(text) if seed else text, node, name)
+
+
+def _rule_text(node: Tensor, position: int, rules: _Rules) -> str:
     op, x = node.op, node.inputs[position]
-    text = op.texts.get(op.argument(position))
+    text: Any = op.texts.get(op.argument(position))
     if callable(text):
         arrays = [_number(x) if is_inline(x) else _raw(x) for x in node.inputs]
         text = text(*arrays, **node.kwargs)
     if text is None:
-        text = _read_off(node, position)
+        text = rules.read_off(position)
     if text is None:  # the derivative itself, by its name
         text = f"(∂{{out}}/∂{{{position}}})ᵀ {{g}}"
     elif op.elementwise and text != "0":
@@ -104,7 +121,7 @@ def rule_text(node: Tensor, position: int, name: Name, *, seed: bool = False) ->
     if not op.results and node.ndim == 0:
         old = "⊙" if op.elementwise else "{g} ⊙"  # numbers
         text = text.replace(old, old.replace("⊙", "·"))
-    return _filled(_without_seed(text) if seed else text, node, name)
+    return str(text)
 
 
 def broadcast_text(node: Tensor, position: int) -> tuple[str, str]:
@@ -171,7 +188,7 @@ def _filled(text: str, node: Tensor, name: Name) -> str:
 
     def value(match: re.Match[str]) -> str:
         key, field = match[1], match[2] or ""
-        before = text[: match.start()]
+        before = text[max(match.start() - 2, 0) : match.start()]
         if key == "g":
             return bar(name(node)) + field
         if key == "out":
@@ -180,7 +197,7 @@ def _filled(text: str, node: Tensor, name: Name) -> str:
             return _given(node.kwargs[key], before)
         x = inputs[int(key) if key.isdigit() else op.arguments.index(key)]
         shown = name(x)
-        after = text[match.end() :]
+        after = text[match.end() : match.end() + 2]
         is_negative = is_inline(x) and shown.startswith("-")
         is_negative = is_negative and not _is_argument(before, after)
         is_apart = " " in shown and after[:1] in _BEHIND
@@ -258,46 +275,72 @@ def _raw(x: Any) -> Any:
 # ----------------------------------------------------------------- reading off the rule
 
 
-def _read_off(node: Tensor, position: int) -> str | None:
-    """Run the rule on stand-ins and write the graph that it records.
+class _Rules:
+    """The rules of a node, run on stand-ins, to write the graphs that they record.
 
-    Return None where there is nothing to write. The stand-ins have the inputs' own
-    data, so that every branch is taken that is taken in the real graph, and no memory;
-    the price is one more rule than a walk backward runs.
+    The stand-ins have the inputs' own data, so that every branch is taken that is taken
+    in the real graph, and no memory; the price is one more rule than a walk backward
+    runs.
     """
-    op = node.op
-    forms: dict[int, _Form] = {}
 
-    def leaf(data: Any, text: str) -> Tensor:
+    def __init__(self, node: Tensor) -> None:
+        self.node = node
+        self.forms: dict[int, _Form] = {}  # of the stand-ins, by id
+        self.given: tuple[Any, ...] = ()  # g, the output and the inputs, once prepared
+        self.named: dict[str, Any] = {}
+        self.at: Callable[[int], Any] | None = None  # of a variadic operation
+
+    def read_off(self, position: int) -> str | None:
+        """Write one; return None where there is nothing to write."""
+        op = self.node.op
+        try:
+            with recording(True), np.errstate(all="ignore"):
+                if not self.given:
+                    self._prepare()
+                if op.variadic:
+                    if self.at is None:
+                        self.at = op.rules.given(*self.given, **self.named)
+                    d = self.at(position)
+                else:
+                    d = op.rules[position](*self.given, **self.named)
+                return _formula(d, self.forms)
+        except Exception:  # a rule of a user's own may do anything
+            return None
+
+    def _prepare(self) -> None:
+        node, op = self.node, self.node.op
+        inputs = [
+            x
+            if x is None
+            else _number(x)
+            if is_inline(x)
+            else self._stand_in(_raw(x), f"{{{i}}}")
+            for i, x in enumerate(node.inputs)
+        ]
+        named = {key: f(*inputs, **node.kwargs) for key, f in op.residuals.items()}
+        self.named = {**node.kwargs, **named}
+        self.given = (self._of_results("g"), self._of_results("out"), *inputs)
+
+    def _stand_in(self, data: Any, text: str) -> Tensor:
         stand_in = tensor(0.0)
         stand_in._numbers = data
         stand_in._tracked = data.dtype.kind == "f"
-        forms[id(stand_in)] = _Form(text, ndim=data.ndim)
+        self.forms[id(stand_in)] = _Form(text, ndim=data.ndim)
         return stand_in
 
-    def of_results(key: str) -> Any:
+    def _of_results(self, key: str) -> Any:
+        node, op = self.node, self.node.op
         if not op.results:
-            return leaf(np.asarray(node._numbers), f"{{{key}}}")
+            return self._stand_in(np.asarray(node._numbers), f"{{{key}}}")
         fields = zip(op.results._fields, node._numbers, strict=True)
-        return op.results(*(leaf(x, f"{{{key}.{field}}}") for field, x in fields))
-
-    inputs = [
-        x if x is None else _number(x) if is_inline(x) else leaf(_raw(x), f"{{{i}}}")
-        for i, x in enumerate(node.inputs)
-    ]
-    try:
-        with recording(True), np.errstate(all="ignore"):
-            g, out = of_results("g"), of_results("out")
-            named = {key: f(*inputs, **node.kwargs) for key, f in op.residuals.items()}
-            rule = next(islice(op.rules, position, None))
-            d = rule(g, out, *inputs, **node.kwargs, **named)
-            return _formula(d, forms)
-    except Exception:  # a rule of a user's own may do anything
-        return None
+        return op.results(
+            *(self._stand_in(x, f"{{{key}.{field}}}") for field, x in fields)
+        )
 
 
-def _formula(d: Any, forms: dict[int, _Form]) -> str | None:
+def _formula(d: Any, stand_ins: dict[int, _Form]) -> str | None:
     """Write what a rule returned, given the forms of the stand-ins."""
+    forms: ChainMap[int, _Form] = ChainMap({}, stand_ins)  # what is recorded may die
     if not isinstance(d, Tensor) or not d.requires_grad:
         return "0"  # a rule is linear in g, and here is none
     while d.op is not None and _changes_little(d) and d.inputs[0].op is not None:
@@ -364,7 +407,7 @@ def _input(x: Any, i: int) -> _Form:
     return _Form(f"{{{i}}}", ndim=np.ndim(_raw(x)))
 
 
-def _operand(x: Any, forms: dict[int, _Form]) -> _Form:
+def _operand(x: Any, forms: Mapping[int, _Form]) -> _Form:
     """Return the form of what a recorded step was called with."""
     if x is None or id(x) in forms:
         return forms.get(id(x), _Form(""))
