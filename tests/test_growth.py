@@ -88,6 +88,27 @@ def test_cutting_up_and_its_gradient_grow_with_the_number_of_pieces(cut):
     assert grown < MOST
 
 
+@pytest.mark.parametrize("take", [list, lambda x: te.stack([row * 2.0 for row in x])])
+def test_the_rows_of_a_tensor_and_their_gradient_grow_with_their_number(take):
+    def run(x):
+        te.concatenate(list(take(x))[::-1]).sum().backward()
+
+    grown = growth(
+        1000, run, lambda n: te.tensor(np.ones((n, 256)), requires_grad=True)
+    )
+
+    assert grown < MOST
+
+
+def test_the_recorded_gradient_of_rows_grows_with_their_number():
+    def run(x):
+        te.gradients(sum(te.sum(row) for row in x), [x], create_graph=True)
+
+    grown = growth(500, run, lambda n: te.tensor(np.ones((n, 256)), requires_grad=True))
+
+    assert grown < MOST
+
+
 # ------------------------------------------------------------------- models of layers
 
 LAYERS = {

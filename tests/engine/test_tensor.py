@@ -14,6 +14,7 @@ import pytest
 
 import tinygrad_edu as te
 from tinygrad_edu.engine import errors
+from tinygrad_edu.engine.traversal import nodes_of
 
 
 def leaf(data, **kwargs):
@@ -374,6 +375,36 @@ def test_iteration_gives_recorded_rows():
         list(te.tensor(1.0))
     with pytest.raises(TypeError, match="0-d"):
         len(te.tensor(1.0))
+
+
+@pytest.mark.parametrize("n", [1, 16, 17, 40, 257, 300])
+def test_many_rows_are_those_of_the_array(n, rng):
+    data, weights = rng.standard_normal((2, n, 3))
+    t = leaf(data)
+
+    rows = list(t)
+    pairs = zip(weights, rows, strict=True)
+    loss = sum(te.sum(w * row**3) for w, row in pairs)
+    (first,) = te.gradients(loss, [t], create_graph=True)
+    (second,) = te.gradients(te.sum(first), [t])
+
+    assert all(row.requires_grad and row.shape == (3,) for row in rows)
+    np.testing.assert_array_equal([row.data for row in rows], list(data))
+    np.testing.assert_allclose(first.data, 3 * weights * data**2)
+    np.testing.assert_allclose(second, 6 * weights * data)
+
+
+def test_rows_are_taken_when_they_are_due():
+    t = leaf(np.ones((4096, 2)))
+
+    rows = iter(t)
+    first = next(rows)
+
+    assert [node.shape for node in nodes_of([first])] == [(256, 2), (16, 2), (2,)]
+    few = leaf(np.ones((16, 2)))
+    assert all(row.inputs == (few,) for row in few)
+    assert all(row.is_leaf for row in te.tensor(np.ones((40, 2))))
+    assert list(leaf(np.ones((0, 2)))) == []
 
 
 def test_membership_compares_the_numbers():

@@ -114,7 +114,8 @@ class ArrayBehaviour(Methods):
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Self]:
-        return (self[i] for i in range(len(self)))
+        len(self)  # of a number an error, at once
+        return _rows_of(self)
 
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if hasattr(self, name)]
@@ -165,6 +166,20 @@ class ArrayBehaviour(Methods):
         self, function: Any, types: Any, args: Any, kwargs: Any
     ) -> Any:
         return dispatch(function, args, kwargs)
+
+
+_MANY = 16  # rows that are taken at once: the gradient of each is as large as x
+
+
+def _rows_of(x: Any) -> Iterator[Any]:
+    """Yield the rows: of many, from a few larger parts, each taken when it is due."""
+    count = len(x)
+    each = -(-count // _MANY)
+    if each <= 1 or not x._tracked:
+        yield from (x[i] for i in range(count))
+        return
+    for i in range(0, count, each):
+        yield from _rows_of(x[i : i + each])
 
 
 class _Absent:
