@@ -226,6 +226,31 @@ def test_second_derivatives_at_ends_are_infinite_or_right(f, point, bend):
     np.testing.assert_allclose(actual, bend, rtol=1e-12)
 
 
+#: The limits of second derivatives at -inf and inf that are not 0.
+BENDS = {
+    **dict.fromkeys(["exp", "exp2", "expm1"], (0, INF)),
+    "cosh": (INF, INF),
+    "sinh": (-INF, INF),
+    "square": (2, 2),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", unary())
+def test_the_second_derivative_at_infinity_is_its_limit(name, dtype):
+    x = te.tensor(np.array([-INF, INF], dtype), requires_grad=True)
+    with np.errstate(all="ignore"):
+        y = te.OPS[name].call(x)
+        (slope,) = te.gradients(te.sum(y), [x], create_graph=True)
+        bend = (
+            te.gradients(te.sum(slope), [x])[0] if slope.requires_grad else np.zeros(2)
+        )
+
+    right = np.array(BENDS.get(name, (0, 0)), dtype)
+    exists = ~np.isnan(y.data)
+    np.testing.assert_array_equal(bend[exists], right[exists])
+
+
 # ------------------------------------------------------------ sums of exponentials
 
 

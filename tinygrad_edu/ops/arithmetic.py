@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_SCIPY, numpy_order, plain
 from tinygrad_edu.ops.conversion import cast
-from tinygrad_edu.ops.kinks import with_kink
+from tinygrad_edu.ops.kinks import lies_between, numbers, with_kink
 
 __all__ = [
     "absolute",
@@ -209,6 +209,14 @@ def divide(a: Any, b: Any) -> Any:
 divide.vjp(a=lambda g, out, a, b: g / b, b=lambda g, out, a, b: -g * out / b)
 
 
+def or_nan(share: Any, out: Any) -> Any:
+    """Return ``share``, but nan where ``out`` is nan: in rules of all that choose."""
+    size = numbers(out)
+    if not size.size or (most := size.item(size.argmax())) == most:  # else it is a nan
+        return share
+    return np.where(np.isnan(size), np.nan, share)
+
+
 def _power_text(a: Any, b: Any) -> str | None:
     is_number = isinstance(b, int | float)  # then the rule reads well: 3 x²
     return None if is_number else "{g} ⊙ {b} ⊙ {a}^({b} − 1)"
@@ -248,7 +256,8 @@ def power(a: Any, b: Any) -> Any:
 
     Notes
     -----
-    aᵇ; dL/da = g b aᵇ⁻¹ (0 where b is 0), dL/db = g aᵇ log a (0 where a is 0).
+    aᵇ; dL/da = g b aᵇ⁻¹ (0 where b is 0), dL/db = g aᵇ log a (0 where a is 0 and b is
+    not negative).
 
     Examples
     --------
@@ -261,15 +270,27 @@ def power(a: Any, b: Any) -> Any:
 
 def _power_rule_a(g: Any, out: Any, a: Any, b: Any) -> Any:
     """b aᵇ⁻¹; but b a⁰ where a and b are both 0: that is 0, and b a⁻¹ is nan."""
-    if isinstance(b, int | float):  # stays a number, and the power of an array quick
+    if isinstance(b, int | float) and -1024 <= b <= 1024:  # the power of it is quick
         return g * b * a ** (b - (b != 0))
-    b = cast(b, out.dtype)
-    return g * b * cast(a, out.dtype) ** (b - 1 + ((a == 0) & (b == 0)))
+    a, b = cast(a, out.dtype), cast(b, out.dtype)
+    slope = b * a ** (b - 1 + ((a == 0) & (b == 0)))
+    if not lies_between(b, -1024, 1024):
+        size = np.abs(numbers(b))
+        large = size * np.finfo(out.dtype).eps >= 1  # where b - 1 may be b
+        if np.any(large):
+            some = large & (a != 0)
+            by = np.where(some, np.where(np.isinf(a), np.sign(a), a), 1.0)
+            slope = np.where(some, out / by * b, slope)
+            slope = np.where((size == np.inf) & (out == 0), 0.0, slope)
+    return g * or_nan(slope, out)  # also where b - 1 is whole, which b is not
 
 
 def _power_rule_b(g: Any, out: Any, a: Any, b: Any) -> Any:
     a = cast(a, out.dtype)
-    return g * out * np.log(a + (a == 0))
+    if not (lies_between(out, 0, np.inf) and lies_between(a, 0, np.inf)):
+        flat = (out == 0) | ((a == 0) & (out == 1))
+        a = np.where(flat & (a >= 0), 1.0, a)
+    return g * out * np.log(a)
 
 
 power.vjp(a=_power_rule_a, b=_power_rule_b)
@@ -599,6 +620,22 @@ def fraction_of(length: Any, a: Any) -> Any:
     return a * ~zero / (length + zero)
 
 
+def _cosine(length: Any, a: Any, b: Any) -> Any:
+    """Return ``a / length``, the length of (a, b), of any size; 0 where that is 0."""
+    eps = np.finfo(length.dtype).eps
+    small = float(np.finfo(length.dtype).tiny / eps)  # below, it lacks digits
+    if lies_between(length, small, np.inf):
+        return a / length
+    far_a, far_b = np.isinf(a), np.isinf(b)  # plain arrays
+    if np.any(far_a | far_b):  # if both are infinite, there is no limit
+        limit = np.where(far_a & far_b, np.nan, np.sign(numbers(a)) * far_a)
+        a, b = np.where(far_a | far_b, limit, a), np.where(far_a | far_b, 0.0, b)
+    size = numbers(length)
+    by = np.where(size > 1, 0.25, np.where(size < small, 1 / eps, 1))
+    by = by.astype(size.dtype)
+    return fraction_of(np.hypot(a * by, b * by), a * by)
+
+
 @op(
     numpy=np.hypot,
     elementwise=True,
@@ -625,9 +662,9 @@ def hypot(a: Any, b: Any) -> Any:
 
     Notes
     -----
-    √(a² + b²); dL/da = g a / out, dL/db = g b / out, both 0 where a and b are 0.
-    Second derivatives there are those of functions like the square, which are smooth;
-    of others they are refused.
+    √(a² + b²); dL/da = g a / out, dL/db = g b / out, both 0 where a and b are 0, and
+    nan where both are infinite. Second derivatives at 0 are those of functions like the
+    square, which are smooth; of others they are refused.
 
     Examples
     --------
@@ -639,8 +676,8 @@ def hypot(a: Any, b: Any) -> Any:
 
 
 hypot.vjp(
-    a=lambda g, out, a, b: with_kink(g * fraction_of(out, a), a, g, out),
-    b=lambda g, out, a, b: with_kink(g * fraction_of(out, b), b, g, out),
+    a=lambda g, out, a, b: with_kink(g * _cosine(out, a, b), a, g, out),
+    b=lambda g, out, a, b: with_kink(g * _cosine(out, b, a), b, g, out),
 )
 
 
@@ -723,7 +760,8 @@ def remainder(a: Any, b: Any) -> Any:
 
     Notes
     -----
-    a - b ⌊a/b⌋; dL/da = g, dL/db = -g ⌊a/b⌋, also at the jumps, where b divides a.
+    a - b ⌊a/b⌋; dL/da = g, dL/db = -g ⌊a/b⌋, also at the jumps, where b divides a. nan
+    where the result is nan.
 
     Examples
     --------
@@ -735,15 +773,9 @@ def remainder(a: Any, b: Any) -> Any:
 
 
 remainder.vjp(
-    a=lambda g, out, a, b: g,
-    b=lambda g, out, a, b: -g * np.floor_divide(a, b),
+    a=lambda g, out, a, b: or_nan(g, out),
+    b=lambda g, out, a, b: or_nan(-g * np.floor_divide(a, b), out),
 )
-
-
-def or_nan(share: Any, out: Any) -> Any:
-    """Return ``share``, but nan where ``out`` is nan: in rules of all that choose."""
-    nan = out != out  # a plain array, also where out is a Tensor
-    return np.where(nan, np.nan, share) if np.any(nan) else share
 
 
 @op(

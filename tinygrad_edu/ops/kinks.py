@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Op, Tensor, gradients
 from tinygrad_edu.engine.traversal import nodes_of
 
-__all__ = ["derivatives", "numbers", "with_curvature", "with_kink"]
+__all__ = ["derivatives", "lies_between", "numbers", "with_curvature", "with_kink"]
 
 #: What to write instead, by the operation that has a kink where it is 0.
 _SMOOTH = {
@@ -28,7 +28,16 @@ _SMOOTH = {
 
 def numbers(x: Any) -> Any:
     """Return the plain numbers, to decide by: constants in every derivative."""
-    return x.detach().numpy() if type(x) is Tensor else x
+    return x._numbers if type(x) is Tensor else x
+
+
+def lies_between(x: Any, least: float, most: float) -> bool:
+    """Whether all numbers lie between these two, which are out; nan does nowhere.
+
+    In a third of the time that comparisons of the arrays take, if they are small.
+    """
+    x = numbers(x)
+    return not x.size or bool(least < x.item(x.argmin()) and x.item(x.argmax()) < most)
 
 
 def derivatives(

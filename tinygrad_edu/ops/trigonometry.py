@@ -242,7 +242,10 @@ def arctan(x: Any) -> Any:
 
 @np.errstate(over="ignore")  # x² of a finite x: the derivative is 0 there
 def _arctan_rule(g: Any, out: Any, x: Any) -> Any:
-    return g / (1 + x * x)
+    if type(x) is not Tensor:
+        return g / (1 + x * x)
+    length = np.hypot(1.0, x)  # the square's derivative at ±inf were 0 times infinity
+    return g / length / length
 
 
 arctan.vjp(x=_arctan_rule)
@@ -535,6 +538,9 @@ def _hyperbolic_sine(out: Any, x: Any) -> Any:
     if type(x) is not Tensor:
         return np.sqrt(x - 1) * np.sqrt(x + 1)
     value = np.sqrt(x._numbers - 1) * np.sqrt(x._numbers + 1)
+    if np.any(far := value == np.inf):  # where derivatives were 0 times infinity
+        out, value = np.where(far, 1.0, out), np.where(far, math.sinh(1.0), value)
+        return np.where(far, np.inf, _of_value(np.sinh(out), value))
     return _of_value(np.sinh(out), value)
 
 
