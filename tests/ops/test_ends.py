@@ -381,6 +381,47 @@ def test_where_a_choice_is_nan_so_is_its_derivative(name):
     np.testing.assert_array_equal(slope, right)
 
 
+# ----------------------------------------------------------------- lengths, spreads
+
+LENGTHS = {
+    "norm": te.norm,
+    "norms of rows": lambda x: te.norm(x.reshape(2, 2), axis=1)[0],
+    **{f"{p}-norm": lambda x, p=p: te.norm(x, p) for p in (1, 1.5, 3, 4, INF)},
+    "hypot": lambda x: np.hypot(x[1], x[2]),
+    "std": te.std,
+    "std of a column": lambda x: np.std(x.reshape(2, 2).T, axis=0)[1],
+}
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+@pytest.mark.parametrize("scale", [2.0**-1015, 2.0**-600, 2.0**600, 2.0**1021])
+def test_lengths_of_any_size_have_the_slopes_of_usual_ones(name, scale):
+    f, x = LENGTHS[name], np.array([7.0, -7.0, 3.0, -3.0])
+    value, slope = te.value_and_grad(f)(x)
+
+    with np.errstate(over="ignore"):
+        scaled = scale * value
+    found, at_scale = te.value_and_grad(f)(scale * x)
+
+    np.testing.assert_allclose(found, scaled, rtol=1e-13)
+    np.testing.assert_allclose(at_scale, slope, rtol=1e-13)
+
+
+@pytest.mark.parametrize("p", [2, 3, 4, 1.5])
+def test_a_norm_grows_with_its_only_infinity(p):
+    slope = te.grad(lambda x: te.norm(x, p))
+
+    np.testing.assert_array_equal(slope(np.array([1.0, -INF, 0.0])), [0, -1, 0])
+    np.testing.assert_array_equal(slope(np.array([INF, -INF, 1.0]))[:2], [NAN, NAN])
+
+
+def test_the_spread_of_equal_numbers_is_0_at_any_size():
+    for x in (0.1, 1e-300, 1e300):
+        value, slope = te.value_and_grad(te.std)(np.full(7, x))
+        np.testing.assert_allclose(value, 0, atol=5e-16 * x)
+        np.testing.assert_array_equal(slope, np.zeros(7))
+
+
 # ------------------------------------------------------- numbers, and nothing, reduced
 
 REDUCTIONS = [op for op in te.OPS.values() if {"axis", "keepdims"} <= set(op.metadata)]

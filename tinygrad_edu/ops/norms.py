@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
-from tinygrad_edu.ops.kinks import with_curvature, with_kink
+from tinygrad_edu.ops.kinks import lies_between, numbers, with_curvature, with_kink
 from tinygrad_edu.ops.linalg import svd
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.reductions import floating, shares
@@ -173,19 +173,24 @@ def _is_sound(out: Any, p: float) -> bool:
 def _norm_rule(g: Any, out: Any, x: Any, *, ord: Any, axis: Any, keepdims: bool) -> Any:
     axes = _norm_axes(x, ord, axis)
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-    whole, as_given = out, g
-    g, p, sign = np.reshape(g, kept), _exponent(ord), np.sign(x)
+    whole, as_given, p = out, g, _exponent(ord)
     if p == 0 or x.size == 0:
         return np.zeros_like(x)
+    if len(axes) < x.ndim:
+        g, out = np.reshape(g, kept), np.reshape(out, kept)
     if len(axes) == 2 and ord in _SINGULAR:
         return g * _from_singular_values(x, axes, ord)
     if len(axes) == 2 and ord not in _FROBENIUS:
+        sign = np.sign(x)
         added, searched = axes if abs(p) == 1 else axes[::-1]
         sums = np.sum(x * sign, axis=added, keepdims=True)
         return g * sign * _picked(sums, searched, p)
     if p in _LARGEST:
+        sign = np.sign(x)
         return g * sign * _picked(x * sign, axes, p)
-    d = _power_rule(g, np.reshape(out, kept), x, sign, p)
+    d = _power_rule(g, *_over_largest(x, out, ord, axis, axes), p)
+    if type(whole) is not Tensor:
+        return d
     return with_kink(
         d,
         x,
@@ -197,13 +202,38 @@ def _norm_rule(g: Any, out: Any, x: Any, *, ord: Any, axis: Any, keepdims: bool)
     )
 
 
-def _power_rule(g: Any, out: Any, x: Any, sign: Any, p: Any) -> Any:
-    g = g * (out != 0)
-    safe = out + (out == 0)
+def _over_largest(x: Any, out: Any, ord: Any, axis: Any, axes: Any) -> tuple[Any, Any]:
+    """Return x and its norm, or where that is infinite or lacks digits both over the
+    largest number of x, which changes no quotient of theirs. An infinity counts as 1.
+    """
+    limits = np.finfo(out.dtype)
+    small = float(limits.tiny / limits.eps)
+    size = numbers(out)
+    if _exponent(ord) <= 1 or lies_between(size, small, np.inf):
+        return x, out
+    odd = (size == np.inf) | ((size < small) & (size > 0))
+    if not np.any(odd):
+        return x, out
+    endless = np.isinf(numbers(x)) & odd
+    if np.any(endless):  # several infinities have no limit
+        several = endless & (np.sum(endless, axis=axes, keepdims=True) > 1)
+        one = np.where(several, np.nan, np.sign(numbers(x)))
+        row = np.any(endless, axis=axes, keepdims=True)
+        x = np.where(row, np.where(endless, one, 0.0), x)
+    largest = np.max(np.abs(numbers(x)), axis=axes, keepdims=True)
+    x = x / np.where(odd & (largest > 0), largest, 1)
+    return x, np.reshape(norm(x, ord=ord, axis=axis, keepdims=True), out.shape)
+
+
+def _power_rule(g: Any, x: Any, out: Any, p: Any) -> Any:
+    safe = out
+    if not lies_between(out, 0, np.inf):
+        g, safe = g * (out != 0), out + (out == 0)
     if p == 2:
         return g * (x / safe)
     if p > 0 and p % 2 == 0:  # smooth also where x is 0
         return g * (x / safe) ** (p - 1)
+    sign = np.sign(x)
     if p > 1 and p % 2 == 1:
         return g * sign * (x / safe) ** (p - 1)
     d = g * sign * ((x * sign + (x == 0)) / safe) ** (p - 1)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_REDUCE
 from tinygrad_edu.ops.broadcasting import broadcast_to
 from tinygrad_edu.ops.conversion import wide
-from tinygrad_edu.ops.kinks import with_kink
+from tinygrad_edu.ops.kinks import lies_between, with_kink
 
 __all__ = ["floating", "logsumexp", "max", "mean", "min", "shares", "std", "sum", "var"]
 
@@ -40,11 +40,16 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
     return tuple(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
 
 
-def _spread(g: Any, x: Any, axis: Axis) -> Any:
-    """Repeat ``g``, of a reduction of ``x``, over the axes that were reduced."""
+def _kept(g: Any, x: Any, axis: Axis) -> Any:
+    """Return ``g``, of a reduction of ``x``, with the axes that were reduced."""
     axes = _axes(x, axis)
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-    return broadcast_to(g if g.shape == kept else np.reshape(g, kept), x.shape)
+    return g if g.shape == kept else np.reshape(g, kept)
+
+
+def _spread(g: Any, x: Any, axis: Axis) -> Any:
+    """Repeat ``g``, of a reduction of ``x``, over the axes that were reduced."""
+    return broadcast_to(_kept(g, x, axis), x.shape)
 
 
 def floating(x: Any) -> Any:
@@ -182,9 +187,8 @@ def var(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
 def _var_rule(
     g: Any, out: Any, x: Any, *, axis: Axis, ddof: float, keepdims: bool
 ) -> Any:
-    g, x = wide(g), wide(x)
-    off = x - np.mean(x, axis=axis, keepdims=True)
-    return _spread(g * 2.0 / (_count(x, axis) - ddof), x, axis) * off
+    g, x, n = _kept(wide(g), x, axis), wide(x), _count(x, axis)
+    return g * 2.0 / (n - ddof) * (x - np.sum(x, axis=axis, keepdims=True) / n)
 
 
 var.vjp(x=_var_rule)
@@ -216,6 +220,7 @@ def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
     Returns
     -------
     Tensor or ndarray
+        Finite for any finite numbers, if a number can hold it.
 
     Raises
     ------
@@ -235,22 +240,43 @@ def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
     >>> te.std([[1.0, 3.0], [4.0, 8.0]], axis=1)
     array([1., 2.])
     """
-    y = _std(wide(x), axis=axis, ddof=ddof, keepdims=keepdims)
+    y = _std_of_any_size(wide(x), axis, ddof, keepdims)
     return y if y.dtype == x.dtype or x.dtype.kind != "f" else y.astype(x.dtype)
+
+
+def _std_of_any_size(x: Any, axis: Axis, ddof: float, keepdims: bool) -> Any:
+    """Return the standard deviation, also of numbers whose squares are no numbers."""
+    with np.errstate(over="ignore", under="ignore"):
+        y, n = _std(x, axis=axis, ddof=ddof, keepdims=keepdims), _count(x, axis)
+        edge = math.sqrt(np.finfo(y.dtype).tiny / np.finfo(y.dtype).eps)
+        if n <= ddof or lies_between(y, edge, np.inf):
+            return y
+        off = _centred(np.asarray(x, y.dtype), axis, n)
+        largest = _maximum.reduce(np.abs(off), axis=axis, keepdims=True)
+        unit = np.where((largest > 0) & (largest < np.inf), largest, 1)
+        squares = _add.reduce((off / unit) ** 2, axis=axis, keepdims=keepdims)
+        again = np.sqrt(squares / (n - ddof)) * np.reshape(unit, np.shape(y))
+        return np.where((y > edge) & (y < np.inf), y, again.astype(y.dtype))[()]
+
+
+def _centred(x: Any, axis: Axis, n: int) -> Any:
+    """Return ``x`` less its mean; 0 where all are equal, whatever rounding does."""
+    off = x - np.sum(x, axis=axis, keepdims=True) / n
+    return off - np.sum(off, axis=axis, keepdims=True) / n
 
 
 def _std_rule(
     g: Any, out: Any, x: Any, *, axis: Axis, ddof: float, keepdims: bool
 ) -> Any:
-    g, out, x = wide(g), wide(out), wide(x)
-    off = x - np.mean(x, axis=axis, keepdims=True)
-    off = off - np.mean(off, axis=axis, keepdims=True)  # of equal numbers now 0
-    slope = off / _spread(out + (out == 0), x, axis)  # at most √n: no overflow
-    n = _count(x, axis) - ddof
-    d = _spread(g * (out != 0) / n, x, axis) * slope
-    if _count(x, axis) == 1:  # always 0
+    g, out, x, n = wide(g), wide(out), wide(x), _count(x, axis)
+    off = _centred(x, axis, n)
+    share, length = _kept(g, x, axis), _kept(out, x, axis)
+    if not lies_between(length, 0, np.inf):
+        share, length = share * (length != 0), length + (length == 0)
+    d = share / (n - ddof) * (off / length)  # at most √n: no overflow
+    if n == 1 or type(out) is not Tensor:  # of one number it is always 0
         return d
-    return with_kink(d, off / n, g, out, spread=lambda s: _spread(s, x, axis))
+    return with_kink(d, off / (n - ddof), g, out, spread=lambda s: _spread(s, x, axis))
 
 
 std.vjp(x=_std_rule)
@@ -394,22 +420,27 @@ def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     10000.69314718056
     """
     x = floating(x)
-    largest = np.max(x, axis=axis, keepdims=True)
-    finite = np.where(np.isfinite(largest), largest, 0)  # ±inf - ±inf would be nan
-    with np.errstate(divide="ignore"):  # the logarithm of 0, for rows of -inf alone
-        total = np.log(np.sum(np.exp(x - finite), axis=axis, keepdims=True)) + finite
+    largest = _maximum.reduce(x, axis=axis, keepdims=True)
+    if lies_between(largest, -np.inf, np.inf):
+        total = np.log(_add.reduce(np.exp(x - largest), axis=axis, keepdims=True))
+    else:
+        largest = np.where(np.isfinite(largest), largest, 0)  # inf - inf would be nan
+        with np.errstate(divide="ignore"):  # the logarithm of 0, of rows of -inf alone
+            total = np.log(_add.reduce(np.exp(x - largest), axis=axis, keepdims=True))
+    total = total + largest
     return total if keepdims else np.squeeze(total, axis=axis)[()]
 
 
 def _logsumexp_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
     # Where out is large, the rounding of it shifts all exponents: by 4e-4 in float32 at
     # 1e4. Dividing by the sum, which should be 1, takes that out.
-    total = _spread(out, x, axis)
-    if np.any(np.isinf(out)):  # ±inf - ±inf would be nan
+    total = _kept(out, x, axis)
+    if not lies_between(total, -np.inf, np.inf):  # ±inf - ±inf would be nan
+        total = broadcast_to(total, x.shape)
         same = (x == total) & np.isinf(total)
         x, total = np.where(same, 0.0, x), np.where(same, 0.0, total)
     p = np.exp(x - total)
-    return _spread(g, x, axis) * (p / np.sum(p, axis=axis, keepdims=True))
+    return _kept(g, x, axis) * (p / np.sum(p, axis=axis, keepdims=True))
 
 
 logsumexp.vjp(x=_logsumexp_rule)
