@@ -9,8 +9,9 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.ops.arithmetic import or_nan
-from tinygrad_edu.ops.exponentials import bell, erfc, sigmoid, softplus
+from tinygrad_edu.ops.exponentials import erfc, sigmoid, softplus
 from tinygrad_edu.ops.indexing import constant
+from tinygrad_edu.ops.kinks import within
 from tinygrad_edu.ops.reductions import floating
 
 __all__ = [
@@ -205,7 +206,7 @@ def _above_infinity(x: Any) -> Any:
 
 def _gelu_gate(x: Any) -> Any:
     """Return σ(u), u = 2 √(2/π) (x + 0.044715 x³), and du/dx."""
-    z = np.clip(x, -100.0, 100.0)  # beyond, σ is 0 or 1, and x³ would overflow
+    z = within(x, 100.0)  # beyond, σ is 0 or 1, and x³ would overflow
     scale = 2 * math.sqrt(2 / math.pi)
     square = z * z
     gate = sigmoid(scale * z * (1 + 0.044715 * square))
@@ -215,10 +216,10 @@ def _gelu_gate(x: Any) -> Any:
 def _gelu_rule(g: Any, out: Any, x: Any, *, approximate: str) -> Any:
     if approximate == "tanh":
         gate, slope = _gelu_gate(x)
-        return g * (gate + np.clip(x, -100.0, 100.0) * gate * (1 - gate) * slope)
-    x = np.clip(x, -1e3, 1e3)  # beyond, the bell is 0, which times infinity were nan
+        return g * (gate + within(x, 100.0) * gate * (1 - gate) * slope)
+    x = within(x, 1e3)  # beyond, the bell is 0, which times infinity were nan
     z = x * math.sqrt(0.5)
-    return g * (0.5 * erfc(-z) + x * bell(z) * (1 / math.sqrt(2 * math.pi)))
+    return g * (0.5 * erfc(-z) + x * np.exp(-z * z) * (1 / math.sqrt(2 * math.pi)))
 
 
 def _gelu_text(x: Any, *, approximate: str) -> str:
@@ -315,7 +316,7 @@ def silu(x: Any) -> Any:
 
 
 def _silu_rule(g: Any, out: Any, x: Any) -> Any:
-    z = np.clip(x, -1e3, 1e3)  # beyond, σ is 0 or 1, and infinity times 0 were nan
+    z = within(x, 1e3)  # beyond, σ is 0 or 1, and infinity times 0 were nan
     s = sigmoid(z)
     return g * (s + z * s * (1 - s))
 
@@ -355,7 +356,7 @@ def mish(x: Any) -> Any:
 
 
 def _mish_rule(g: Any, out: Any, x: Any) -> Any:
-    z = np.clip(x, -1e3, 1e3)  # beyond, t and σ are 0 or 1
+    z = within(x, 1e3)  # beyond, t and σ are 0 or 1
     t = np.tanh(softplus(z))
     return g * (t + z * (1 - t * t) * sigmoid(z))
 
@@ -437,7 +438,7 @@ def softsign(x: Any) -> Any:
     """
     x = floating(x)
     most = np.finfo(x.dtype).max  # infinity over infinity were nan
-    x = np.clip(x, -most, most)
+    x = within(x, most)
     return x / (1 + np.abs(x))
 
 

@@ -436,7 +436,11 @@ def _fabs(x: Tensor) -> Any:
 
 FROM_NUMPY[np.fabs] = _fabs
 absolute.vjp(
-    x=lambda g, out, x: with_kink(g * np.sign(x), x, g, out, sharp=False),
+    x=lambda g, out, x: (
+        with_kink(g * np.sign(x), x, g, out, sharp=False)
+        if type(out) is Tensor
+        else g * np.sign(x)
+    )
 )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_SCIPY
 from tinygrad_edu.ops.arithmetic import nan_to_num
+from tinygrad_edu.ops.kinks import within
 from tinygrad_edu.ops.reductions import floating
 
 __all__ = [
@@ -543,7 +544,7 @@ logit.vjp(x=lambda g, out, x: g / x + g / (1 - x))
 def bell(x: Any) -> Any:
     """Return exp(-x²), without a warning where the square overflows: for rules."""
     if type(x) is Tensor:  # whose derivative at ±inf were 0 times infinity
-        x = np.clip(x, -120.0, 120.0)  # where even the exponential of longdouble is 0
+        x = within(x, 120.0)  # where even the exponential of longdouble is 0
     return np.exp(-x * x)
 
 

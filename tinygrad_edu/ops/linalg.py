@@ -1037,17 +1037,18 @@ def _qr_rule(g: Any, out: Any, x: Any) -> Any:
     (of_q, of_r), (q, r) = g, out
     _refuse_dependent(_numbers(r), x.shape[-2])
     product = matmul(r, transposed(of_r)) - matmul(transposed(of_q), q)
-    lower = np.tril(np.ones(r.shape[-2:], x.dtype))
-    mirrored = transposed(product * (lower - _eye(r)))
-    d = of_q + matmul(q, product * lower + mirrored)
+    n = r.shape[-1]
+    mirrored = transposed(product * np.tri(n, k=-1, dtype=x.dtype))
+    d = of_q + matmul(q, product * np.tri(n, dtype=x.dtype) + mirrored)
     return transposed(solve(r, transposed(d)))
 
 
 def _refuse_dependent(r: Any, rows: int) -> None:
     """Raise if a column of QR lies in the span of those before it, but for rounding."""
-    lengths = np.linalg.norm(r, axis=-2)
+    size = np.abs(r)
     rounding = 10 * rows * float(np.finfo(r.dtype).eps)
-    if np.any(np.abs(np.diagonal(r, axis1=-2, axis2=-1)) <= rounding * lengths):
+    own = size.diagonal(axis1=-2, axis2=-1)
+    if (own <= rounding * size.max(axis=-2, initial=0.0)).any():
         raise np.linalg.LinAlgError(
             "qr: the columns are linearly dependent, but for rounding: the factors "
             "have no derivative"

@@ -11,6 +11,7 @@ from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.ops.arithmetic import fraction_of
 from tinygrad_edu.ops.exponentials import as_derived, restored
+from tinygrad_edu.ops.kinks import lies_between
 
 __all__ = [
     "arccos",
@@ -304,6 +305,8 @@ def _over_square(a: Any, x: Any, y: Any) -> Any:
     Also 0 far away, where one of them is infinite.
     """
     length = np.hypot(x, y)
+    if lies_between(length, 0, np.inf):
+        return a / length / length
     far = np.isinf(length)  # a plain array
     if np.any(far):
         a, length = np.where(far, 0.0, a), np.where(far, 1.0, length)
