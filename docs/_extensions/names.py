@@ -21,6 +21,7 @@ NAMESPACES = [
     "tinygrad_edu.plots",
     "tinygrad_edu.course.lecture",
     "tinygrad_edu.course.exercises",
+    "tinygrad_edu.ops.differences",
 ]
 
 

@@ -55,6 +55,8 @@ from tinygrad_edu.ops.convolution import (
     windows,
 )
 from tinygrad_edu.ops.diagonals import diag, diagonal, trace, tril, triu
+from tinygrad_edu.ops.differences import diff, ediff1d, trapezoid, unwrap
+from tinygrad_edu.ops.differences import gradient as gradient
 from tinygrad_edu.ops.exponentials import (
     erf,
     erfc,
@@ -197,9 +199,11 @@ __all__ = [
     "det",
     "diag",
     "diagonal",
+    "diff",
     "divide",
     "dot",
     "dstack",
+    "ediff1d",
     "eigh",
     "eigvalsh",
     "einsum",
@@ -309,8 +313,10 @@ __all__ = [
     "tile",
     "trace",
     "transpose",
+    "trapezoid",
     "tril",
     "triu",
+    "unwrap",
     "var",
     "vdot",
     "vstack",

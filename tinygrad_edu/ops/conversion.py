@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.engine.core import Case, Tensor, op
 
-__all__ = ["astype", "cast", "promoted", "wide"]
+__all__ = ["astype", "cast", "of_value", "promoted", "wide"]
 
 
 @op(cases=[Case((2, 3), dtype=np.float64)])
@@ -73,3 +73,10 @@ def wide(x: Any) -> Any:
     float16 ends at 65,504: a count of 70,000 is infinite in it, and so is 300².
     """
     return astype.call(x, dtype=np.float32) if x.dtype.char == "e" else x
+
+
+def of_value(x: Tensor, value: Any) -> Any:
+    """Return ``x``, off by rounding, with its true value and the derivatives of x."""
+    with np.errstate(invalid="ignore"):
+        off = value - x._numbers
+    return x + np.where(np.isfinite(off), off, 0.0).astype(x.dtype)

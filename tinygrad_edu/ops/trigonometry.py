@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.ops.arithmetic import fraction_of
+from tinygrad_edu.ops.conversion import of_value
 from tinygrad_edu.ops.exponentials import as_derived, restored
 from tinygrad_edu.ops.kinks import lies_between
 
@@ -167,14 +168,7 @@ def _one_less_square(x: Any) -> Any:
     """
     if type(x) is not Tensor:
         return (1 - x) * (1 + x)
-    return _of_value(1 - x * x, (1 - x._numbers) * (1 + x._numbers))
-
-
-def _of_value(x: Tensor, value: Any) -> Any:
-    """Return ``x``, off by rounding, with its true value and the derivatives of x."""
-    with np.errstate(invalid="ignore"):
-        off = value - x._numbers
-    return x + np.where(np.isfinite(off), off, 0.0).astype(x.dtype)
+    return of_value(1 - x * x, (1 - x._numbers) * (1 + x._numbers))
 
 
 arcsin.vjp(x=lambda g, out, x: g / np.sqrt(_one_less_square(x)))
@@ -543,8 +537,8 @@ def _hyperbolic_sine(out: Any, x: Any) -> Any:
     value = np.sqrt(x._numbers - 1) * np.sqrt(x._numbers + 1)
     if np.any(far := value == np.inf):  # where derivatives were 0 times infinity
         out, value = np.where(far, 1.0, out), np.where(far, math.sinh(1.0), value)
-        return np.where(far, np.inf, _of_value(np.sinh(out), value))
-    return _of_value(np.sinh(out), value)
+        return np.where(far, np.inf, of_value(np.sinh(out), value))
+    return of_value(np.sinh(out), value)
 
 
 arccosh.vjp(x=lambda g, out, x: g / _hyperbolic_sine(out, x))

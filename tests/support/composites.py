@@ -1,0 +1,79 @@
+"""Calls of functions made of operations, from the cases declared beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import tinygrad_edu as te
+from tinygrad_edu.engine.composites import COMPOSITES, Composite
+
+__all__ = ["COMPOSITES", "called", "laid_out", "numbers", "weighted"]
+
+
+def called(
+    made: Composite,
+    case: te.Case,
+    rng: Any,
+    dtype: Any = np.float64,
+    ours: bool = False,
+) -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """Return NumPy's function of the arrays that have a derivative, and these arrays.
+
+    So it records, when it is handed Tensors; what has none is our own.
+    """
+    function = getattr(te.ops, made.name) if ours else made.numpy or made.function
+    given = case.sample(rng)
+    last = len(made.arguments) - 1
+    names = [made.arguments[min(i, last)] for i in range(len(given))]
+    which = [
+        i
+        for i, x in enumerate(given)
+        if names[i] in made.arrays and x.dtype.kind == "f"
+    ]
+    named = [
+        n
+        for n, x in case.kwargs.items()
+        if n in made.arrays and np.asarray(x).dtype.kind == "f"
+    ]
+
+    def f(*arrays: Any) -> Any:
+        args, kwargs = list(given), dict(case.kwargs)
+        for i, x in zip(which, arrays, strict=False):
+            args[i] = x
+        kwargs |= dict(zip(named, arrays[len(which) :], strict=True))
+        return function(*args, **kwargs)
+
+    arrays = [given[i] for i in which] + [np.asarray(case.kwargs[n]) for n in named]
+    return f, [x.astype(dtype) for x in arrays]
+
+
+def numbers(out: Any, raw: bool = True) -> list[Any]:
+    """Return every array of a result, as numbers or as they are."""
+    if isinstance(out, list | tuple):
+        return [y for part in out for y in numbers(part, raw)]
+    return [np.asarray(out.data) if raw and isinstance(out, te.Tensor) else out]
+
+
+def weighted(out: Any) -> te.Tensor:
+    """Return a weighted sum of all that is recorded in a result."""
+    rng = np.random.default_rng(1)
+    total: Any = 0.0
+    for y in numbers(out, raw=False):
+        weights = rng.uniform(1, 2, np.shape(y))
+        if isinstance(y, te.Tensor) and y.requires_grad:
+            total = total + te.sum(y * weights.astype(y.dtype))
+    return total
+
+
+def laid_out(x: np.ndarray, how: str) -> np.ndarray:
+    """Return the same numbers, otherwise in memory."""
+    if x.ndim == 0:
+        return x
+    if how == "Fortran":
+        return np.asfortranarray(x)
+    if how == "every other one":
+        return np.repeat(x, 2, axis=-1)[..., ::2]
+    return np.ascontiguousarray(x[::-1])[::-1]
