@@ -10,7 +10,7 @@ import numpy as np
 import tinygrad_edu as te
 from tinygrad_edu.engine.composites import COMPOSITES, Composite
 
-__all__ = ["COMPOSITES", "called", "laid_out", "numbers", "weighted"]
+__all__ = ["COMPOSITES", "called", "laid_out", "numbers", "recorded", "weighted"]
 
 
 def called(
@@ -22,7 +22,8 @@ def called(
 ) -> tuple[Callable[..., Any], list[np.ndarray]]:
     """Return NumPy's function of the arrays that have a derivative, and these arrays.
 
-    So it records, when it is handed Tensors; what has none is our own.
+    So it records, when it is handed Tensors; what has none is our own. A nan in an
+    array stays where it is, whatever it is handed: there are no differences by it.
     """
     function = getattr(te.ops, made.name) if ours else made.numpy or made.function
     given = case.sample(rng)
@@ -42,12 +43,14 @@ def called(
     def f(*arrays: Any) -> Any:
         args, kwargs = list(given), dict(case.kwargs)
         for i, x in zip(which, arrays, strict=False):
-            args[i] = x
+            gaps = np.isnan(given[i])
+            fits = gaps.any() and np.shape(x) == gaps.shape
+            args[i] = np.where(gaps, np.nan, x) if fits else x
         kwargs |= dict(zip(named, arrays[len(which) :], strict=True))
         return function(*args, **kwargs)
 
     arrays = [given[i] for i in which] + [np.asarray(case.kwargs[n]) for n in named]
-    return f, [x.astype(dtype) for x in arrays]
+    return f, [np.where(np.isnan(x), 0.5, x).astype(dtype) for x in arrays]
 
 
 def numbers(out: Any, raw: bool = True) -> list[Any]:
@@ -57,14 +60,18 @@ def numbers(out: Any, raw: bool = True) -> list[Any]:
     return [np.asarray(out.data) if raw and isinstance(out, te.Tensor) else out]
 
 
+def recorded(out: Any) -> tuple[te.Tensor, ...]:
+    """Return every array of a result that has a gradient."""
+    parts = numbers(out, raw=False)
+    return tuple(y for y in parts if isinstance(y, te.Tensor) and y.requires_grad)
+
+
 def weighted(out: Any) -> te.Tensor:
     """Return a weighted sum of all that is recorded in a result."""
     rng = np.random.default_rng(1)
     total: Any = 0.0
-    for y in numbers(out, raw=False):
-        weights = rng.uniform(1, 2, np.shape(y))
-        if isinstance(y, te.Tensor) and y.requires_grad:
-            total = total + te.sum(y * weights.astype(y.dtype))
+    for y in recorded(out):
+        total = total + te.sum(y * rng.uniform(1, 2, y.shape).astype(y.dtype))
     return total
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.exceptions import AxisError
 
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.cases import Case
@@ -25,7 +26,7 @@ __all__ = ["COMPOSITES", "Composite", "composite", "tensors_in"]
 COMPOSITES: dict[str, Composite] = {}  #: the registry: name -> Composite
 _EMPTY = inspect.Parameter.empty
 _NUMBERS = (float, int, bool)
-_FAILURES = (ValueError, TypeError, IndexError, AttributeError)
+_FAILURES = (ValueError, TypeError, IndexError, AttributeError, ZeroDivisionError)
 
 
 def composite(
@@ -162,12 +163,12 @@ class Composite:
 
     def _told(self, error: Exception, args: Any, kwargs: Any) -> Exception:
         """Return the error that NumPy has for such arguments, with their shapes."""
-        if not isinstance(error, np.exceptions.AxisError):
-            try:
-                with np.errstate(all="ignore"):
-                    self._plainly(args, kwargs)
-            except _FAILURES as theirs:
-                error = theirs
+        try:
+            with np.errstate(all="ignore"):
+                self._plainly(args, kwargs)
+        except _FAILURES as theirs:
+            of_axis = isinstance(error, AxisError)  # which not all of NumPy's tell
+            error = theirs if isinstance(theirs, AxisError) or not of_axis else error
         single = [x for x in args if not isinstance(x, list | tuple)]
         return errors.forward_failed(self, error, single)
 

@@ -31,7 +31,6 @@ _ANSWERS_PLAINLY: set[Callable[..., Any]] = set()
 
 #: What is near to a function without operation, by the function's name.
 NEAR: dict[str, str] = {
-    "average": "te.mean",
     "block": "te.concatenate",
     "choose": "te.where",
     "convolve": "te.conv1d",
@@ -46,16 +45,6 @@ NEAR: dict[str, str] = {
     "hsplit": "te.split",
     "lstsq": "te.pinv",
     "matvec": "te.matmul",
-    "nancumprod": "te.cumprod",
-    "nancumsum": "te.cumsum",
-    "nanmax": "te.max",
-    "nanmean": "te.mean",
-    "nanmedian": "te.median",
-    "nanmin": "te.min",
-    "nanprod": "te.prod",
-    "nanstd": "te.std",
-    "nansum": "te.sum",
-    "nanvar": "te.var",
     "rollaxis": "te.moveaxis",
     "select": "te.where",
     "tensorinv": "te.inv",

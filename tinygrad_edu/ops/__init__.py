@@ -1,6 +1,14 @@
 """The functional namespace: every operation, one declaration each."""
 
-from tinygrad_edu.ops.accumulations import cumprod, cumsum, prod
+from tinygrad_edu.ops.accumulations import (
+    cumprod,
+    cumsum,
+    cumulative_prod,
+    cumulative_sum,
+    nancumprod,
+    nancumsum,
+    prod,
+)
 from tinygrad_edu.ops.activations import (
     elu,
     gelu,
@@ -108,6 +116,15 @@ from tinygrad_edu.ops.linalg import (
     svd,
     svdvals,
 )
+from tinygrad_edu.ops.nans import (
+    nanmax,
+    nanmean,
+    nanmin,
+    nanprod,
+    nanstd,
+    nansum,
+    nanvar,
+)
 from tinygrad_edu.ops.norms import norm
 from tinygrad_edu.ops.ordering import argmax, argmin, argsort, median, sort
 from tinygrad_edu.ops.products import (
@@ -121,6 +138,13 @@ from tinygrad_edu.ops.products import (
     outer,
     tensordot,
     vdot,
+)
+from tinygrad_edu.ops.quantiles import (
+    nanmedian,
+    nanpercentile,
+    nanquantile,
+    percentile,
+    quantile,
 )
 from tinygrad_edu.ops.rearranging import flip, pad, repeat, roll, rot90, tile
 from tinygrad_edu.ops.reductions import logsumexp, max, mean, min, std, sum, var
@@ -139,6 +163,7 @@ from tinygrad_edu.ops.shape import (
 )
 from tinygrad_edu.ops.softmaxes import log_softmax, softmax, softmax_cross_entropy
 from tinygrad_edu.ops.standardizing import standardize
+from tinygrad_edu.ops.statistics import average, corrcoef, cov, ptp
 from tinygrad_edu.ops.trigonometry import (
     arccos,
     arccosh,
@@ -176,6 +201,7 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "average",
     "avg_pool1d",
     "avg_pool2d",
     "broadcast_to",
@@ -190,11 +216,15 @@ __all__ = [
     "conv_weight",
     "copy",
     "copysign",
+    "corrcoef",
     "cos",
     "cosh",
+    "cov",
     "cross",
     "cumprod",
     "cumsum",
+    "cumulative_prod",
+    "cumulative_sum",
     "deg2rad",
     "det",
     "diag",
@@ -256,18 +286,33 @@ __all__ = [
     "multi_dot",
     "multiply",
     "nan_to_num",
+    "nancumprod",
+    "nancumsum",
+    "nanmax",
+    "nanmean",
+    "nanmedian",
+    "nanmin",
+    "nanpercentile",
+    "nanprod",
+    "nanquantile",
+    "nanstd",
+    "nansum",
+    "nanvar",
     "negative",
     "norm",
     "one_hot",
     "outer",
     "pad",
+    "percentile",
     "piecewise",
     "pinv",
     "positive",
     "power",
     "prod",
+    "ptp",
     "put",
     "qr",
+    "quantile",
     "rad2deg",
     "ravel",
     "reciprocal",

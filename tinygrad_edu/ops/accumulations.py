@@ -6,10 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.engine.composites import composite
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_REDUCE
 
-__all__ = ["cumprod", "cumsum", "prod"]
+__all__ = [
+    "cumprod",
+    "cumsum",
+    "cumulative_prod",
+    "cumulative_sum",
+    "nancumprod",
+    "nancumsum",
+    "prod",
+]
 
 Axis = int | tuple[int, ...] | None
 
@@ -221,3 +230,167 @@ def _prod_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
 
 prod.vjp(x=_prod_rule)
 FROM_REDUCE[np.multiply] = lambda x, axis=0, **named: prod.call(x, axis=axis, **named)
+
+
+# --------------------------------------------------------------- made of the operations
+
+_GAPS = np.array([[0.3, np.nan, -1.2, 2.0], [np.nan, 0.7, 5.0, -0.4]])
+_SO_FAR = [Case((2, 3), axis=-1), Case(_GAPS), Case(_GAPS, axis=0)]
+
+
+@composite(np.nancumsum, cases=_SO_FAR)
+def nancumsum(x: Any, axis: int | None = None) -> Any:
+    """Sums so far, in which nan counts as 0.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, any shape
+    axis : int, optional
+        The axis along which to add; the flattened ``x`` unless given.
+
+    Returns
+    -------
+    Tensor or ndarray, of ``x``'s shape, or with one axis where none was given
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis.
+
+    Notes
+    -----
+    As :func:`cumsum`; the derivative by a nan is 0.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.nancumsum([1.0, float("nan"), 2.0])
+    array([1., 1., 3.])
+    """
+    return np.cumsum(np.where(np.isnan(x), 0, x), axis=axis)
+
+
+@composite(np.nancumprod, cases=_SO_FAR)
+def nancumprod(x: Any, axis: int | None = None) -> Any:
+    """Products so far, in which nan counts as 1.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, any shape
+    axis : int, optional
+        The axis along which to multiply; the flattened ``x`` unless given.
+
+    Returns
+    -------
+    Tensor or ndarray, of ``x``'s shape, or with one axis where none was given
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis.
+
+    Notes
+    -----
+    As :func:`cumprod`; the derivative by a nan is 0.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.nancumprod([2.0, float("nan"), 3.0])
+    array([2., 2., 6.])
+    """
+    return np.cumprod(np.where(np.isnan(x), 1, x), axis=axis)
+
+
+_FROM_THE_START = [
+    Case((4,)),
+    Case((2, 3), axis=0, include_initial=True),
+    Case((2, 3), axis=-1),
+]
+
+
+@composite(np.cumulative_sum, cases=_FROM_THE_START)
+def cumulative_sum(
+    x: Any, *, axis: int | None = None, include_initial: bool = False
+) -> Any:
+    """Sums so far along an axis, on request from 0 on.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, any shape
+    axis : int, optional
+        The axis along which to add; it must be given unless there is only one.
+    include_initial : bool, default False
+        Put the sum of nothing in front, 0: the axis is longer by 1.
+
+    Returns
+    -------
+    Tensor or ndarray, of ``x``'s shape, or longer by 1
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis, or several and none was given.
+
+    Notes
+    -----
+    As :func:`cumsum`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.cumulative_sum([1.0, 2.0, 3.0], include_initial=True)
+    array([0., 1., 3., 6.])
+    """
+    return _so_far(np.cumsum, 0.0, x, axis, include_initial)
+
+
+@composite(np.cumulative_prod, cases=_FROM_THE_START)
+def cumulative_prod(
+    x: Any, *, axis: int | None = None, include_initial: bool = False
+) -> Any:
+    """Products so far along an axis, on request from 1 on.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, any shape
+    axis : int, optional
+        The axis along which to multiply; it must be given unless there is only one.
+    include_initial : bool, default False
+        Put the product of nothing in front, 1: the axis is longer by 1.
+
+    Returns
+    -------
+    Tensor or ndarray, of ``x``'s shape, or longer by 1
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no such axis, or several and none was given.
+
+    Notes
+    -----
+    As :func:`cumprod`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.cumulative_prod([2.0, 3.0], include_initial=True)
+    array([1., 2., 6.])
+    """
+    return _so_far(np.cumprod, 1.0, x, axis, include_initial)
+
+
+def _so_far(
+    function: Any, start: float, x: Any, axis: int | None, include_initial: bool
+) -> Any:
+    x = np.atleast_1d(x)
+    if axis is None and x.ndim != 1:
+        raise ValueError("axis must be given, as x has not one alone")
+    axis = 0 if axis is None else axis
+    y = function(x, axis=axis)
+    if not include_initial:
+        return y
+    first = list(x.shape)
+    first[axis] = 1
+    return np.concatenate([np.full(first, start, x.dtype), y], axis)
