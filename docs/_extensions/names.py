@@ -22,6 +22,7 @@ NAMESPACES = [
     "tinygrad_edu.course.lecture",
     "tinygrad_edu.course.exercises",
     "tinygrad_edu.ops.differences",
+    "tinygrad_edu.ops.ranges",
 ]
 
 

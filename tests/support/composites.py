@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import tinygrad_edu as te
 from tinygrad_edu.engine.composites import COMPOSITES, Composite
 
-__all__ = ["COMPOSITES", "called", "laid_out", "numbers", "recorded", "weighted"]
+__all__ = ["COMPOSITES", "called", "laid_out", "numbers", "own", "recorded", "weighted"]
 
 
 def called(
@@ -25,7 +26,7 @@ def called(
     So it records, when it is handed Tensors; what has none is our own. A nan in an
     array stays where it is, whatever it is handed: there are no differences by it.
     """
-    function = getattr(te.ops, made.name) if ours else made.numpy or made.function
+    function = own(made) if ours else made.numpy or made.function
     given = case.sample(rng)
     last = len(made.arguments) - 1
     names = [made.arguments[min(i, last)] for i in range(len(given))]
@@ -51,6 +52,11 @@ def called(
 
     arrays = [given[i] for i in which] + [np.asarray(case.kwargs[n]) for n in named]
     return f, [np.where(np.isnan(x), 0.5, x).astype(dtype) for x in arrays]
+
+
+def own(made: Composite) -> Callable[..., Any]:
+    """Return the function that users call, from the module that declares it."""
+    return vars(sys.modules[made.function.__module__])[made.name]
 
 
 def numbers(out: Any, raw: bool = True) -> list[Any]:

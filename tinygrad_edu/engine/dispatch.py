@@ -33,8 +33,6 @@ _ANSWERS_PLAINLY: set[Callable[..., Any]] = set()
 NEAR: dict[str, str] = {
     "block": "te.concatenate",
     "choose": "te.where",
-    "convolve": "te.conv1d",
-    "correlate": "te.conv1d",
     "diagflat": "te.diag",
     "dsplit": "te.split",
     "eig": "te.eigh",

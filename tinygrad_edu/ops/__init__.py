@@ -146,6 +146,9 @@ from tinygrad_edu.ops.quantiles import (
     percentile,
     quantile,
 )
+from tinygrad_edu.ops.ranges import geomspace as geomspace
+from tinygrad_edu.ops.ranges import logspace as logspace
+from tinygrad_edu.ops.ranges import meshgrid as meshgrid
 from tinygrad_edu.ops.rearranging import flip, pad, repeat, roll, rot90, tile
 from tinygrad_edu.ops.reductions import logsumexp, max, mean, min, std, sum, var
 from tinygrad_edu.ops.shape import (
@@ -161,6 +164,7 @@ from tinygrad_edu.ops.shape import (
     swapaxes,
     transpose,
 )
+from tinygrad_edu.ops.signals import convolve, correlate, interp, polyval, vander
 from tinygrad_edu.ops.softmaxes import log_softmax, softmax, softmax_cross_entropy
 from tinygrad_edu.ops.standardizing import standardize
 from tinygrad_edu.ops.statistics import average, corrcoef, cov, ptp
@@ -214,9 +218,11 @@ __all__ = [
     "conv2d",
     "conv_input",
     "conv_weight",
+    "convolve",
     "copy",
     "copysign",
     "corrcoef",
+    "correlate",
     "cos",
     "cosh",
     "cov",
@@ -256,6 +262,7 @@ __all__ = [
     "hstack",
     "hypot",
     "inner",
+    "interp",
     "inv",
     "kron",
     "leaky_relu",
@@ -306,6 +313,7 @@ __all__ = [
     "percentile",
     "piecewise",
     "pinv",
+    "polyval",
     "positive",
     "power",
     "prod",
@@ -362,6 +370,7 @@ __all__ = [
     "tril",
     "triu",
     "unwrap",
+    "vander",
     "var",
     "vdot",
     "vstack",

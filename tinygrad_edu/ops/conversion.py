@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 
-__all__ = ["astype", "cast", "of_value", "promoted", "wide"]
+__all__ = ["arrays", "astype", "cast", "of_value", "promoted", "wide"]
 
 
 @op(cases=[Case((2, 3), dtype=np.float64)])
@@ -73,6 +73,11 @@ def wide(x: Any) -> Any:
     float16 ends at 65,504: a count of 70,000 is infinite in it, and so is 300².
     """
     return astype.call(x, dtype=np.float32) if x.dtype.char == "e" else x
+
+
+def arrays(*given: Any) -> list[Any]:
+    """Return Tensors as they are, and numbers and sequences as arrays."""
+    return [x if type(x) is Tensor else np.asarray(x) for x in given]
 
 
 def of_value(x: Tensor, value: Any) -> Any:

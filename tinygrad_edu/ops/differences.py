@@ -12,6 +12,7 @@ from tinygrad_edu.engine.composites import composite
 from tinygrad_edu.engine.core import Case
 from tinygrad_edu.ops.broadcasting import broadcast_to
 from tinygrad_edu.ops.conversion import of_value
+from tinygrad_edu.ops.kinks import numbers
 
 __all__ = ["diff", "ediff1d", "gradient", "trapezoid", "unwrap"]
 
@@ -334,6 +335,4 @@ def unwrap(
     >>> te.unwrap([0.0, 3.0, -2.0], period=6.0)
     array([0., 3., 4.])
     """
-    numbers = p.detach().numpy()
-    straight = np.unwrap(numbers, discont, axis, period=period)
-    return of_value(p, straight)
+    return of_value(p, np.unwrap(numbers(p), discont, axis, period=period))

@@ -11,6 +11,7 @@ from tinygrad_edu.engine.composites import composite
 from tinygrad_edu.engine.core import Case
 from tinygrad_edu.ops.conversion import cast, of_value
 from tinygrad_edu.ops.indexing import take_along_axis
+from tinygrad_edu.ops.kinks import numbers
 from tinygrad_edu.ops.statistics import fitted_weights
 
 __all__ = [
@@ -94,7 +95,7 @@ def quantile(
     array([2. , 2.5])
     """
     how = {"axis": axis, "method": method, "keepdims": keepdims, "weights": weights}
-    value = _quantile(x.detach().numpy(), q, **how)
+    value = _quantile(numbers(x), q, **how)
     return of_value(_between_neighbours(x, q, value, **how), value)
 
 
@@ -139,7 +140,7 @@ def percentile(
     2.5
     """
     how = {"axis": axis, "method": method, "keepdims": keepdims, "weights": weights}
-    value = np.percentile(x.detach().numpy(), q, **how)
+    value = np.percentile(numbers(x), q, **how)
     q = np.true_divide(q, 100.0)
     return of_value(_between_neighbours(x, q, value, **how), value)
 
@@ -196,7 +197,7 @@ def nanquantile(
     2.5
     """
     how = {"axis": axis, "method": method, "keepdims": keepdims, "weights": weights}
-    value = np.nanquantile(x.detach().numpy(), q, **how)
+    value = np.nanquantile(numbers(x), q, **how)
     return of_value(_between_neighbours(x, q, value, skip=True, **how), value)
 
 
@@ -246,8 +247,7 @@ def nanpercentile(
     2.5
     """
     how = {"axis": axis, "method": method, "keepdims": keepdims, "weights": weights}
-    numbers = x.detach().numpy()
-    value = np.nanpercentile(numbers, q, **how)
+    value = np.nanpercentile(numbers(x), q, **how)
     q = np.true_divide(q, 100.0)
     return of_value(_between_neighbours(x, q, value, skip=True, **how), value)
 
@@ -293,7 +293,7 @@ def nanmedian(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     >>> float(te.nanmedian([3.0, float("nan"), 1.0]))
     2.0
     """
-    value: Any = np.nanmedian(x.detach().numpy(), axis=axis, keepdims=keepdims)
+    value: Any = np.nanmedian(numbers(x), axis=axis, keepdims=keepdims)
     y = _between_neighbours(x, 0.5, value, axis, keepdims=keepdims, skip=True)
     return of_value(y, value)
 
@@ -323,20 +323,18 @@ def _between_neighbours(
         return np.reshape(np.transpose(y, [*rest, *axes]), shape)
 
     rows = rows_of(x)
-    numbers = rows.detach().numpy()
-    lost = np.isnan(numbers)
+    plain = numbers(rows)
+    lost = np.isnan(plain)
     if lost.any():  # where the result is nan, so is the derivative
         gone = lost.all(-1) if skip else lost.any(-1)
         rows = rows * np.where(gone, np.nan, 1.0).astype(x.dtype)[..., None]
-    order = np.argsort(numbers, -1, stable=True)  # nan come last
+    order = np.argsort(plain, -1, stable=True)  # nan come last
     if weights is not None:
         weights = np.broadcast_to(
             fitted_weights(weights, x.shape, axis, "quantile"), x.shape
         )
         weights = np.take_along_axis(np.where(lost, 0.0, rows_of(weights)), order, -1)
-    places = _places(
-        numbers.shape, np.ravel(q), method, weights, lost if skip else None
-    )
+    places = _places(plain.shape, np.ravel(q), method, weights, lost if skip else None)
     below = np.floor(places).astype(int)
     above = np.ceil(places).astype(int)
     a, b = (

@@ -13,6 +13,7 @@ from tinygrad_edu.engine.composites import composite
 from tinygrad_edu.engine.core import Case
 from tinygrad_edu.ops.broadcasting import broadcast_to
 from tinygrad_edu.ops.conversion import cast, of_value
+from tinygrad_edu.ops.kinks import numbers
 
 __all__ = ["average", "corrcoef", "cov", "fitted_weights", "ptp"]
 
@@ -285,7 +286,7 @@ def corrcoef(
         return c / c
     deviations = np.sqrt(np.diagonal(c))
     r = c / deviations[:, None] / deviations[None, :]
-    return of_value(r, np.clip(r.detach().numpy(), -1.0, 1.0))
+    return of_value(r, np.clip(numbers(r), -1.0, 1.0))
 
 
 @composite(
