@@ -330,14 +330,17 @@ IN_WORDS = set(
 )
 
 
-def matrices_of(op: te.Op, x: np.ndarray, gradients: Any) -> dict[str, Any]:
+def matrices_of(
+    op: te.Op, x: np.ndarray, kwargs: Any, gradients: Any
+) -> dict[str, Any]:
     """Return what the letters of a decomposition stand for."""
+    half = np.tri(*x.shape[-2:]) - np.eye(*x.shape[-2:]) / 2 if x.ndim > 1 else 0
     if op.name in ("eigh", "eigvalsh"):
-        values, v = np.linalg.eigh(x)
+        values, v = np.linalg.eigh(x, kwargs["UPLO"])
         gaps = values[..., None, :] - values[..., :, None]
         with np.errstate(divide="ignore"):
             f = np.where(gaps == 0, 0, 1 / gaps)
-        names = {"V": v, "F": f}
+        names = {"V": v, "F": f, "Φ": lambda m: Value(m.x * half)}
         if op.name == "eigh":
             names |= {"λ̄": gradients[0], "V̄": gradients[1]}
         return names
@@ -351,7 +354,6 @@ def matrices_of(op: te.Op, x: np.ndarray, gradients: Any) -> dict[str, Any]:
             "C": lambda m: Value(np.tril(m.x) + np.swapaxes(np.tril(m.x, -1), -1, -2)),
         }
     if op.name == "cholesky":
-        half = np.tril(np.ones(x.shape[-2:])) - np.eye(x.shape[-1]) / 2
         return {"Φ": lambda m: Value(m.x * half)}
     return {}
 
@@ -376,7 +378,7 @@ def of_text_and_rule(applied: Applied, i: int) -> tuple[np.ndarray, np.ndarray]:
     text = text.replace(f"{bar('o')}.logabsdet", "g_").replace(bar("o"), "g_")
     text = text.replace(" · ", " ⊙ ") if is_number else text
     x = node.inputs[i].data
-    letters = matrices_of(op, x, gradients)
+    letters = matrices_of(op, x, node.kwargs, gradients)
     if op.name == "gelu" and node.kwargs["approximate"] == "tanh":
         letters = {"Φ": lambda x: Value(_tanh_gate(x.x)), "Φ1": _tanh_slope}
         text = text.replace("Φ′", "Φ1").removesuffix(", Φ by tanh")

@@ -207,8 +207,13 @@ def test_smooth_functions_of_a_stack_of_which_one_has_equal_values():
     check_second_order(lambda a: te.sum(te.svdvals(a) ** 3), x)
 
 
+def of_either_triangle(a):
+    """Eigenvalues whose derivative is symmetric, too."""
+    return te.eigvalsh((a + a.T) / 2)
+
+
 @pytest.mark.parametrize("gap", [1e-15, 1e-13, 1e-10, 1e-8, 1e-6, 1e-5, 1e-3])
-@pytest.mark.parametrize("op", [te.eigvalsh, te.svdvals])
+@pytest.mark.parametrize("op", [of_either_triangle, te.svdvals])
 def test_digits_are_kept_near_equal_values(op, gap):
     v = np.random.default_rng(0).standard_normal((3, 3))
     v, x = v + v.T, turned([1, 1 + gap, 4])
@@ -224,7 +229,7 @@ def test_digits_are_kept_near_equal_values(op, gap):
 def test_a_largest_value_near_another_has_a_large_second_derivative():
     x, v = np.diag([1.0, 1.0 + 1e-7]), np.array([[0.0, 1.0], [1.0, 0.0]])
 
-    found = te.hvp(lambda a: te.eigvalsh(a)[-1], x, v)
+    found = te.hvp(lambda a: of_either_triangle(a)[-1], x, v)
 
     np.testing.assert_allclose(found, v / 1e-7, rtol=1e-7)
 
@@ -240,7 +245,7 @@ def test_a_gradient_that_is_0_but_moves_is_not_taken_for_none():
 def test_hessian_of_the_sum_of_squared_eigenvalues_at_the_identity():
     v = np.random.default_rng(0).standard_normal((3, 3))
 
-    found = te.hvp(lambda a: te.sum(te.eigvalsh(a) ** 2), np.eye(3), v)
+    found = te.hvp(lambda a: te.sum(of_either_triangle(a) ** 2), np.eye(3), v)
 
     np.testing.assert_allclose(found, v + v.T, atol=1e-14)
 

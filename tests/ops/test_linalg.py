@@ -75,8 +75,6 @@ def test_several_results_have_numpys_names(f, names, rng):
     [
         (lambda x: np.linalg.pinv(x, hermitian=True), "pinv: argument 'hermitian'"),
         (lambda x: np.linalg.pinv(x, rtol=1e-10), "pinv: argument 'rtol'"),
-        (lambda x: np.linalg.eigh(x, UPLO="U"), "eigh: argument 'UPLO'"),
-        (lambda x: np.linalg.eigvalsh(x, UPLO="U"), "eigvalsh: argument 'UPLO'"),
         (lambda x: np.linalg.svd(x, hermitian=True), "svd: argument 'hermitian'"),
         (lambda x: np.linalg.qr(x, mode="complete"), "qr: argument 'mode'"),
         (lambda x: np.linalg.qr(x, "r"), "qr: argument 'mode'"),
@@ -241,25 +239,74 @@ def test_matrix_power_zero_passes_no_gradient_on():
 # -------------------------------------------------------------------- decompositions
 
 
-@pytest.mark.parametrize("op", [te.cholesky, te.eigvalsh, lambda x: te.eigh(x)[0]])
-def test_the_symmetric_part_is_read_and_the_gradient_symmetric(op, rng):
-    x = symmetric(rng, [1.0, 2.0, 4.0])
-    skew = rng.standard_normal((3, 3))
-    a, b = leaf(x), leaf(x + skew - skew.T)
+#: NumPy's functions of a symmetric matrix, and the triangle that each reads.
+OF_A_TRIANGLE = {
+    "eigvalsh": (np.linalg.eigvalsh, np.tril),
+    "eigvalsh, L": (lambda x: np.linalg.eigvalsh(x, "L"), np.tril),
+    "eigvalsh, u": (lambda x: np.linalg.eigvalsh(x, UPLO="u"), np.triu),
+    "eigh": (lambda x: np.linalg.eigh(x)[0], np.tril),
+    "eigh, U": (lambda x: np.linalg.eigh(x, "U")[0], np.triu),
+    "vectors": (lambda x: np.linalg.eigh(x)[1] ** 2, np.tril),
+    "vectors, U": (lambda x: np.linalg.eigh(x, UPLO="U")[1] ** 2, np.triu),
+    "cholesky": (np.linalg.cholesky, np.tril),
+    "cholesky, upper": (lambda x: np.linalg.cholesky(x, upper=True), np.triu),
+}
 
-    for t in (a, b):
-        y = op(t)
+
+@pytest.mark.parametrize(("f", "part"), OF_A_TRIANGLE.values(), ids=OF_A_TRIANGLE)
+def test_the_triangle_that_numpy_reads_is_read_and_the_other_has_no_gradient(
+    f, part, rng
+):
+    x = part(symmetric(rng, [1.0, 2.0, 4.0])) + (1 - part(np.ones((3, 3)))) * 9.0
+    weights = rng.standard_normal(f(x).shape)
+
+    def loss(a):
+        return np.sum(f(a) * weights)
+
+    y = f(leaf(x))
+    gradient = te.grad(loss)(x)
+
+    np.testing.assert_array_equal(y.data, f(x), strict=True)
+    np.testing.assert_array_equal(gradient, part(gradient))
+    te.gradcheck(loss, x, order=2)
+
+
+def test_a_matrix_that_is_not_symmetric_has_the_eigenvalues_that_numpy_finds():
+    x = te.tensor([[2.0, 0.0], [1.0, 3.0]])
+
+    np.testing.assert_allclose(np.linalg.eigvalsh(x).data, [1.381966, 3.618034])
+    np.testing.assert_allclose(np.linalg.eigvalsh(x, UPLO="U").data, [2.0, 3.0])
+    with pytest.raises(ValueError, match="UPLO"):
+        np.linalg.eigvalsh(x, UPLO="X")
+
+
+@pytest.mark.parametrize("f", [te.cholesky, te.eigvalsh, lambda x: te.eigh(x)[0]])
+def test_a_symmetric_matrix_that_is_made_gets_a_symmetric_gradient(f, rng):
+    b = leaf(rng.standard_normal((3, 3)) + 4 * np.eye(3))
+    c = te.tensor(b.data, requires_grad=True)
+
+    for t, upper in ((b, False), (c, True)):
+        x = (t + t.T) / 2  # read from either side, it is the same
+        y = f(x.T if upper else x)
         y.backward(np.ones(y.shape))
 
-    np.testing.assert_allclose(op(b).data, op(a).data, rtol=1e-12)
-    np.testing.assert_allclose(a.grad, a.grad.T, atol=1e-14)
-    np.testing.assert_allclose(a.grad, b.grad, atol=1e-12)
+    np.testing.assert_allclose(b.grad, b.grad.T, atol=1e-14)
+    np.testing.assert_allclose(b.grad, c.grad, atol=1e-12)
+
+
+def test_both_triangles_of_equal_eigenvalues_are_told_apart():
+    def of_both(a):  # two matrices, whose entries beside the diagonal are not the same
+        lower, upper = np.linalg.eigvalsh(a), np.linalg.eigvalsh(a, UPLO="U")
+        return np.sum(lower**2) * np.sum(upper**2)
+
+    with pytest.raises(ValueError, match="two values are equal"):
+        te.hvp(of_both, np.eye(3), np.ones((3, 3)))
 
 
 def test_logarithm_of_the_determinant_by_cholesky_is_that_of_slogdet(rng):
     a = leaf(symmetric(rng, [1.0, 2.0, 4.0]))
 
-    factor = te.cholesky(a)
+    factor = te.cholesky((a + a.T) / 2)
     te.sum(2 * np.log(te.einsum("ii->i", factor))).backward()
 
     np.testing.assert_allclose(a.grad, np.linalg.inv(a.data), rtol=1e-12)

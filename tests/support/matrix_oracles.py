@@ -127,6 +127,7 @@ def _power(x: np.ndarray, *, n: int) -> np.ndarray:
 
 
 def _cholesky(x: np.ndarray, *, upper: bool) -> np.ndarray:
+    x = x.T if upper else x
     result = np.zeros_like(x)
     for i in range(len(x)):
         for k in range(i + 1):
@@ -140,9 +141,9 @@ def _like(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.sign(np.sum(vectors * others, axis=0))
 
 
-def _eigh(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    values, v = linalg.eigh(x, driver="evx")
-    return values, v * _like(v, np.linalg.eigh(x).eigenvectors)
+def _eigh(x: np.ndarray, *, UPLO: str) -> tuple[np.ndarray, np.ndarray]:
+    values, v = linalg.eigh(x, lower=UPLO == "L", driver="evx")
+    return values, v * _like(v, np.linalg.eigh(x, UPLO).eigenvectors)
 
 
 def _svd(x: np.ndarray, **_: Any) -> tuple[np.ndarray, ...]:
@@ -349,7 +350,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "det": _each(_leibniz),
     "dot": _dot,
     "eigh": _each(_eigh),
-    "eigvalsh": _each(linalg.eigvalsh),
+    "eigvalsh": _each(lambda x, UPLO: linalg.eigvalsh(x, lower=UPLO == "L")),
     "einsum": einstein,
     "fold": _fold,
     "inner": _inner,

@@ -146,9 +146,9 @@ class Methods:
     def __rtruediv__(self, other: Any) -> Self: ...
     def dot(self, b: Any) -> Self:
         """Sum of products over the last axis of a and the last but one of b."""
-    def eigh(self) -> Any:
+    def eigh(self, UPLO: Any = "L") -> Any:
         """Eigenvalues and eigenvectors of a symmetric matrix, or of each in a stack."""
-    def eigvalsh(self) -> Self:
+    def eigvalsh(self, UPLO: Any = "L") -> Self:
         """Eigenvalues of a symmetric matrix, or of each in a stack."""
     def elu(self, alpha: Any = 1.0) -> Self:
         """The exponential linear unit, elementwise: -alpha for very negative

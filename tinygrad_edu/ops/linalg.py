@@ -35,6 +35,10 @@ __all__ = [
     "svdvals",
 ]
 
+# NumPy's stubs want a literal for the triangle.
+_eigh: Any = np.linalg.eigh
+_eigvalsh: Any = np.linalg.eigvalsh
+
 #: Up to this size, the cofactors of a singular matrix are determinants: n² of them.
 _FEW_COFACTORS = 32
 
@@ -92,9 +96,21 @@ def _check_square(x: Any, op: str, name: str = "x") -> None:
         )
 
 
-def _symmetric_part(x: Any, op: str) -> Any:
-    _check_square(x, op)
-    return (x + transposed(x)) / 2
+def _mirrored(x: Any, uplo: str) -> Any:
+    """Return the symmetric matrix of which a triangle of x is read, the other not."""
+    if uplo.upper() == "U":
+        return np.triu(x) + transposed(np.triu(x, 1))
+    return np.tril(x) + transposed(np.tril(x, -1))
+
+
+def _onto_triangle(d: Any, uplo: str) -> Any:
+    """Return the derivative by x, given that by the matrix mirrored from a triangle.
+
+    Each entry that is read stands for two, but for the diagonal.
+    """
+    ones = np.ones(d.shape[-2:], d.dtype)
+    triangle = np.triu(ones) if uplo.upper() == "U" else np.tril(ones)
+    return d * (2 * triangle - _eye(d))
 
 
 @op(numpy=np.linalg.inv, symbol="{x}⁻¹", cases=[Case(_well_conditioned)])
@@ -564,7 +580,7 @@ multi_dot.vjp(arrays=_multi_dot_rule)
 
 def _cholesky_text(x: Any, *, upper: bool) -> str:
     turn = "ᵀ" if upper else ""
-    return f"sym(L⁻ᵀ · Φ(Lᵀ · {{g}}{turn}) · L⁻¹), L = {{out}}{turn}"
+    return f"2 Φ(sym(L⁻ᵀ · Φ(Lᵀ · {{g}}{turn}) · L⁻¹)){turn}, L = {{out}}{turn}"
 
 
 @op(
@@ -574,6 +590,8 @@ def _cholesky_text(x: Any, *, upper: bool) -> str:
     cases=[
         Case(_positive_definite),
         Case(lambda rng: _positive_definite(rng)[0], upper=True),
+        Case([[4.0, 7.0], [2.0, 5.0]]),
+        Case([[4.0, 2.0], [7.0, 5.0]], upper=True),
         Case([[4.0]]),
     ],
 )
@@ -583,9 +601,9 @@ def cholesky(x: Any, *, upper: bool = False) -> Any:
     Parameters
     ----------
     x : Tensor or array_like, shape (..., n, n)
-        Symmetric.
+        Symmetric: one triangle is read, as in NumPy, and the other may hold anything.
     upper : bool, default False
-        Return the transpose.
+        Read the upper triangle, and return the transpose of L.
 
     Returns
     -------
@@ -599,11 +617,11 @@ def cholesky(x: Any, *, upper: bool = False) -> Any:
 
     Notes
     -----
-    L Lᵀ = X; dL/dX = the symmetric part of L⁻ᵀ Φ(Lᵀ g) L⁻¹, where Φ takes the lower
-    triangle and half the diagonal. The function reads (X + Xᵀ) / 2, and so its gradient
-    is symmetric; NumPy's reads the lower triangle alone. For a symmetric x the values
-    are the same. Source: I. Murray, "Differentiation of the Cholesky decomposition",
-    arXiv:1602.07527, 2016, section 3.
+    L Lᵀ = X; dL/dX = 2 Φ(S), where S is the symmetric part of L⁻ᵀ Φ(Lᵀ g) L⁻¹ and Φ
+    takes the lower triangle and half the diagonal; its transpose for the upper one. The
+    triangle that is not read has derivative 0, and an entry of the other stands for two
+    of the symmetric matrix. Source: I. Murray, "Differentiation of the Cholesky
+    decomposition", arXiv:1602.07527, 2016, section 3.
 
     Examples
     --------
@@ -612,7 +630,8 @@ def cholesky(x: Any, *, upper: bool = False) -> Any:
     array([[2., 0.],
            [1., 2.]])
     """
-    return np.linalg.cholesky(_symmetric_part(x, "cholesky"), upper=upper)
+    _check_square(x, "cholesky")
+    return np.linalg.cholesky(x, upper=upper)
 
 
 def _cholesky_rule(g: Any, out: Any, x: Any, *, upper: bool) -> Any:
@@ -622,7 +641,7 @@ def _cholesky_rule(g: Any, out: Any, x: Any, *, upper: bool) -> Any:
     lower = np.tril(np.ones(x.shape[-2:], x.dtype)) - _eye(x) / 2
     d = solve(back, matmul(back, g) * lower)  # L⁻ᵀ Φ
     d = solve(back, transposed(d))  # the transpose of L⁻ᵀ Φ L⁻¹
-    return (d + transposed(d)) / 2
+    return _onto_triangle((d + transposed(d)) / 2, "U" if upper else "L")
 
 
 cholesky.vjp(x=_cholesky_rule)
@@ -646,20 +665,39 @@ def _is_unused(g: Any) -> bool:
     return isinstance(g, np.ndarray) and not g.any()
 
 
+def _onto_text(of_whole: str) -> Any:
+    """Return how drawings write a rule whose derivative goes onto a triangle."""
+
+    def text(x: Any, *, UPLO: str) -> str:
+        return f"2 Φ({of_whole}){'ᵀ' if UPLO.upper() == 'U' else ''}"
+
+    return text
+
+
+_EIGH_CASES = [
+    Case(_symmetric),
+    Case([[2.0, 1.0], [7.0, -1.0]]),
+    Case([[2.0, 1.0], [7.0, -1.0]], UPLO="U"),
+    Case([[3.0]]),
+]
+
+
 @op(
     numpy=np.linalg.eigh,
     symbol="eigh",
     results=("eigenvalues", "eigenvectors"),
-    texts={"x": "sym(V · (diag(λ̄) + F ⊙ (Vᵀ · V̄)) · Vᵀ)"},
-    cases=[Case(_symmetric), Case([[2.0, 1.0], [1.0, -1.0]]), Case([[3.0]])],
+    texts={"x": _onto_text("sym(V · (diag(λ̄) + F ⊙ (Vᵀ · V̄)) · Vᵀ)")},
+    cases=_EIGH_CASES,
 )
-def eigh(x: Any) -> Any:
+def eigh(x: Any, *, UPLO: str = "L") -> Any:
     """Eigenvalues and eigenvectors of a symmetric matrix, or of each in a stack.
 
     Parameters
     ----------
     x : Tensor or array_like, shape (..., n, n)
-        Symmetric.
+        Symmetric: one triangle is read, as in NumPy, and the other may hold anything.
+    UPLO : {"L", "U"}, default "L"
+        Which one: the lower or the upper.
 
     Returns
     -------
@@ -679,12 +717,13 @@ def eigh(x: Any) -> Any:
 
     Notes
     -----
-    X = V diag(λ) Vᵀ; dL/dX = the symmetric part of V (diag(gλ) + F ∘ Vᵀ gV) Vᵀ, where
-    Fᵢⱼ = 1 / (λⱼ - λᵢ), and 0 on the diagonal. The function reads (X + Xᵀ) / 2, and so
-    its gradient is symmetric; NumPy's reads the lower triangle alone. For a symmetric x
-    the values are the same. Source: M. B. Giles, "Collected matrix derivative results
-    for forward and reverse mode algorithmic differentiation", Advances in Automatic
-    Differentiation, Springer 2008, section 3.1.
+    X = V diag(λ) Vᵀ; dL/dX = 2 Φ(S), where S is the symmetric part of
+    V (diag(gλ) + F ∘ Vᵀ gV) Vᵀ, Fᵢⱼ = 1 / (λⱼ - λᵢ), 0 on the diagonal, and Φ takes the
+    triangle that is read and half the diagonal. The triangle that is not read has
+    derivative 0, and an entry of the other stands for two of the symmetric matrix.
+    Source: M. B. Giles, "Collected matrix derivative results for forward and reverse
+    mode algorithmic differentiation", Advances in Automatic Differentiation, Springer
+    2008, section 3.1.
 
     Examples
     --------
@@ -692,24 +731,38 @@ def eigh(x: Any) -> Any:
     >>> te.eigh([[2.0, 0.0], [0.0, 1.0]]).eigenvalues
     array([1., 2.])
     """
-    return np.linalg.eigh(_symmetric_part(x, "eigh"))
+    _check_square(x, "eigh")
+    return _eigh(x, UPLO)
 
 
-def _eigh_rule(g: Any, out: Any, x: Any) -> Any:
+def _eigh_rule(g: Any, out: Any, x: Any, *, UPLO: str) -> Any:
+    return _onto_triangle(_by_whole(g, out, x, UPLO), UPLO)
+
+
+def _by_whole(g: Any, out: Any, x: Any, uplo: str) -> Any:
+    """Return the derivative by the symmetric matrix of which x holds a triangle."""
     (of_values, of_vectors), (values, v) = g, out
-    along = of_values_alone("eigh", of_values, x, v, values, transposed(v))
+    along = _by_values(of_values, x, v, values, uplo)
     if _is_unused(of_vectors):
         return along
     equal = equal_pairs(values)
     _refuse_equal(equal, of_vectors, what="eigh")
     if type(x) is Tensor and np.any(equal):
-        d = _turned_alone(of_vectors, (x + transposed(x)) / 2, v, values, equal)
+        d = _turned_alone(of_vectors, _mirrored(x, uplo), v, values, equal)
         return along + (d + transposed(d)) / 2
     closed = (equal | np.eye(x.shape[-1], dtype=bool)).astype(x.dtype)
     turned = matmul(transposed(v), of_vectors)
     gap = values[..., None, :] - values[..., :, None]
     middle = (turned - transposed(turned)) / 2 * (1 - closed) / (gap + closed)
     return along + matmul(matmul(v, middle), transposed(v))
+
+
+def _by_values(g: Any, x: Any, v: Any, values: Any, uplo: str) -> Any:
+    """Return V diag(g) Vᵀ: the derivative of a function of the eigenvalues alone."""
+    whole = _mirrored(x, uplo) if type(x) is Tensor else x
+    return of_values_alone(
+        "eigh", g, x, v, values, transposed(v), whole=whole, triangle=uplo
+    )
 
 
 def _turned_alone(g: Any, x: Any, v: Any, values: Any, equal: Any) -> Any:
@@ -741,16 +794,18 @@ eigh.vjp(x=_eigh_rule)
 @op(
     numpy=np.linalg.eigvalsh,
     symbol="λ",
-    texts={"x": "V · diag({g}) · Vᵀ"},
-    cases=[Case(_symmetric), Case([[2.0, 1.0], [1.0, -1.0]])],
+    texts={"x": _onto_text("V · diag({g}) · Vᵀ")},
+    cases=_EIGH_CASES,
 )
-def eigvalsh(x: Any) -> Any:
+def eigvalsh(x: Any, *, UPLO: str = "L") -> Any:
     """Eigenvalues of a symmetric matrix, or of each in a stack.
 
     Parameters
     ----------
     x : Tensor or array_like, shape (..., n, n)
-        Symmetric.
+        Symmetric: one triangle is read, as in NumPy, and the other may hold anything.
+    UPLO : {"L", "U"}, default "L"
+        Which one: the lower or the upper.
 
     Returns
     -------
@@ -764,9 +819,10 @@ def eigvalsh(x: Any) -> Any:
 
     Notes
     -----
-    X = V diag(λ) Vᵀ; dL/dX = V diag(g) Vᵀ. As :func:`eigh`, where the source is, the
-    function reads (X + Xᵀ) / 2. At equal eigenvalues, second derivatives are those of
-    functions that do not tell them apart; of others they are refused.
+    X = V diag(λ) Vᵀ; dL/dX = 2 Φ(V diag(g) Vᵀ), where Φ takes the triangle that is read
+    and half the diagonal, as of :func:`eigh`, where the source is. At equal
+    eigenvalues, second derivatives are those of functions that do not tell them apart;
+    of others they are refused.
 
     Examples
     --------
@@ -774,12 +830,13 @@ def eigvalsh(x: Any) -> Any:
     >>> te.eigvalsh([[2.0, 0.0], [0.0, 1.0]])
     array([1., 2.])
     """
-    return np.linalg.eigvalsh(_symmetric_part(x, "eigvalsh"))
+    _check_square(x, "eigvalsh")
+    return _eigvalsh(x, UPLO)
 
 
-def _eigvalsh_rule(g: Any, out: Any, x: Any) -> Any:
-    v = eigh(x).eigenvectors
-    return of_values_alone("eigh", g, x, v, out, transposed(v))
+def _eigvalsh_rule(g: Any, out: Any, x: Any, *, UPLO: str) -> Any:
+    v = eigh(x, UPLO=UPLO).eigenvectors
+    return _onto_triangle(_by_values(g, x, v, out, UPLO), UPLO)
 
 
 eigvalsh.vjp(x=_eigvalsh_rule)

@@ -72,13 +72,24 @@ class _Spectrum:
     u: Any
     values: Any
     vh: Any
+    triangle: str | None
 
     def parts(self, recorded: bool) -> tuple[Any, ...]:
         parts = self.u, self.values, self.vh, self.g
         return parts if recorded else tuple(map(numbers, parts))
 
 
-def of_values_alone(what: str, g: Any, x: Any, u: Any, values: Any, vh: Any) -> Any:
+def of_values_alone(
+    what: str,
+    g: Any,
+    x: Any,
+    u: Any,
+    values: Any,
+    vh: Any,
+    *,
+    whole: Any = None,
+    triangle: str | None = None,
+) -> Any:
     """Return u diag(g) vh: the derivative of a function of the values alone.
 
     Parameters
@@ -91,9 +102,12 @@ def of_values_alone(what: str, g: Any, x: Any, u: Any, values: Any, vh: Any) -> 
         The matrix.
     u, values, vh : Tensor or array
         Its parts; for eigh, vh is the transpose of u.
+    whole, triangle : Tensor or array, and {"L", "U"}
+        For eigh: the symmetric matrix, and where x holds it.
     """
     if type(x) is Tensor and _is_degenerate(what, values, x.shape):
-        return _spectral.call(g, x, of=_Spectrum(what, g, x, u, values, vh))
+        of = _Spectrum(what, g, x, u, values, vh, triangle and triangle.upper())
+        return _spectral.call(g, x if whole is None else whole, of=of)
     return matmul(u * g[..., None, :], vh)
 
 
@@ -189,8 +203,8 @@ def _slopes(of: _Spectrum, equal: Any, zero: Any, recorded: bool) -> Any:
     rows = np.flatnonzero(np.any(wanted.reshape(-1, k), axis=0))
     same, others = [], []
     for node in nodes_of([of.g]):
-        what, x = _values_of(node)
-        if what == of.what and x is of.x:
+        what, x, triangle = _values_of(node)
+        if what == of.what and x is of.x and triangle == of.triangle:
             same.append(node)
         elif what and _is_degenerate(what, node):
             others.append(node)
@@ -205,16 +219,16 @@ def _slopes(of: _Spectrum, equal: Any, zero: Any, recorded: bool) -> Any:
     )
 
 
-def _values_of(node: Any) -> tuple[str | None, Any]:
-    """Return what a node has the values of: eigh or svd, and the matrix."""
-    name = node.op.name
-    if name in _ALONE:
-        return _ALONE[name], node.inputs[0]
-    if name == "item":
-        parent = node.inputs[0]
-        if _AMONG.get(parent.op.name) == node.kwargs["index"]:
-            return parent.op.name, parent.inputs[0]
-    return None, None
+def _values_of(node: Any) -> tuple[str | None, Any, str | None]:
+    """Return what a node has the values of: eigh or svd, the matrix, the triangle."""
+    what = _ALONE.get(node.op.name)
+    if node.op.name == "item":
+        index, node = node.kwargs["index"], node.inputs[0]
+        what = node.op.name if _AMONG.get(node.op.name) == index else None
+    if what is None:
+        return None, None, None
+    triangle = node.kwargs.get("UPLO")
+    return what, node.inputs[0], triangle and triangle.upper()
 
 
 # ------------------------------------------------------------------------- vectors
