@@ -56,7 +56,7 @@ def stub() -> str:
 
 def methods(op: te.Op) -> list[str]:
     """Return the lines of an operation: its method, and its operators."""
-    _, *rest = inspect.signature(op.forward).parameters.values()
+    _, *rest = inspect.signature(op).parameters.values()
     listed = [
         f"{p.name}: Any" + ("" if p.default is p.empty else f" = {written(p.default)}")
         for p in rest

@@ -445,7 +445,7 @@ def test_docstring_is_complete_and_its_examples_run(op):
     text = inspect.cleandoc(op.__doc__)  # Python 3.13 takes out the indentation itself
     for section in ("Parameters", "Returns", "Notes", "Examples"):
         assert f"\n{section}\n{'-' * len(section)}\n" in text, section
-    for name in [*op.arguments, *op.metadata]:
+    for name in [*op.arguments, *inspect.signature(op).parameters]:
         assert name in text.partition("Parameters")[2].partition("Returns")[0], name
     examples = doctest.DocTestParser().get_doctest(text, {}, op.name, None, None)
 

@@ -128,9 +128,9 @@ class Methods:
         axis: Any = None,
     ) -> Self:
         """Cross product of vectors in space; the other axes broadcast."""
-    def cumprod(self, axis: Any = None) -> Self:
+    def cumprod(self, axis: Any = None, dtype: Any = None) -> Self:
         """Products so far: of each number and all before it."""
-    def cumsum(self, axis: Any = None) -> Self:
+    def cumsum(self, axis: Any = None, dtype: Any = None) -> Self:
         """Sums so far: of each number and all before it."""
     def deg2rad(self) -> Self:
         """Degrees to radians, elementwise."""
@@ -223,7 +223,13 @@ class Methods:
     def __rmatmul__(self, other: Any) -> Self: ...
     def matrix_power(self, n: Any) -> Self:
         """A square matrix, or each in a stack, multiplied with itself."""
-    def max(self, axis: Any = None, keepdims: Any = False) -> Self:
+    def max(
+        self,
+        axis: Any = None,
+        keepdims: Any = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> Self:
         """The largest number along an axis, several, or all."""
     def max_gather(
         self,
@@ -257,12 +263,24 @@ class Methods:
         pool."""
     def maximum(self, b: Any) -> Self:
         """The larger of two numbers, elementwise with broadcasting."""
-    def mean(self, axis: Any = None, keepdims: Any = False) -> Self:
+    def mean(
+        self,
+        axis: Any = None,
+        keepdims: Any = False,
+        dtype: Any = None,
+        where: Any = True,
+    ) -> Self:
         """Arithmetic mean along an axis, several, or all."""
     def median(self, axis: Any = None, keepdims: Any = False) -> Self:
         """The number in the middle of the sorted ones, along an axis, several, or
         all."""
-    def min(self, axis: Any = None, keepdims: Any = False) -> Self:
+    def min(
+        self,
+        axis: Any = None,
+        keepdims: Any = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> Self:
         """The smallest number along an axis, several, or all."""
     def minimum(self, b: Any) -> Self:
         """The smaller of two numbers, elementwise with broadcasting."""
@@ -299,7 +317,14 @@ class Methods:
         """``a`` to the power ``b``, elementwise with broadcasting."""
     def __pow__(self, other: Any) -> Self: ...
     def __rpow__(self, other: Any) -> Self: ...
-    def prod(self, axis: Any = None, keepdims: Any = False) -> Self:
+    def prod(
+        self,
+        axis: Any = None,
+        keepdims: Any = False,
+        dtype: Any = None,
+        initial: Any = None,
+        where: Any = True,
+    ) -> Self:
         """Product along an axis, several, or all."""
     def put(self, index: Any, shape: Any) -> Self:
         """Zeros of ``shape``, with ``x`` added at ``index``."""
@@ -364,13 +389,29 @@ class Methods:
         """The same numbers without axes of length 1."""
     def standardize(self, axis: Any = -1, eps: Any = 0.0) -> Self:
         """Numbers shifted and scaled to mean 0 and variance 1 along axes."""
-    def std(self, axis: Any = None, ddof: Any = 0, keepdims: Any = False) -> Self:
+    def std(
+        self,
+        axis: Any = None,
+        ddof: Any = 0,
+        keepdims: Any = False,
+        dtype: Any = None,
+        where: Any = True,
+        mean: Any = None,
+        correction: Any = None,
+    ) -> Self:
         """Standard deviation along an axis, several, or all."""
     def subtract(self, b: Any) -> Self:
         """Difference, elementwise with broadcasting."""
     def __sub__(self, other: Any) -> Self: ...
     def __rsub__(self, other: Any) -> Self: ...
-    def sum(self, axis: Any = None, keepdims: Any = False) -> Self:
+    def sum(
+        self,
+        axis: Any = None,
+        keepdims: Any = False,
+        dtype: Any = None,
+        initial: Any = None,
+        where: Any = True,
+    ) -> Self:
         """Sum along an axis, several, or all."""
     def sum_to(self, shape: Any) -> Self:
         """Sum over the axes along which ``shape`` broadcasts to ``x``'s shape."""
@@ -392,7 +433,9 @@ class Methods:
         """Sum of products over chosen axes of both."""
     def tile(self, reps: Any) -> Self:
         """The whole array several times over, along each axis."""
-    def trace(self, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Self:
+    def trace(
+        self, offset: Any = 0, axis1: Any = 0, axis2: Any = 1, dtype: Any = None
+    ) -> Self:
         """The sum of the diagonal of a matrix, or of each in a stack."""
     def transpose(self, *axes: Any) -> Self:
         """The same numbers with the axes in another order."""
@@ -402,7 +445,16 @@ class Methods:
     def triu(self, k: Any = 0) -> Self:
         """The upper triangle of a matrix, or of each in a stack, with zeros below
         it."""
-    def var(self, axis: Any = None, ddof: Any = 0, keepdims: Any = False) -> Self:
+    def var(
+        self,
+        axis: Any = None,
+        ddof: Any = 0,
+        keepdims: Any = False,
+        dtype: Any = None,
+        where: Any = True,
+        mean: Any = None,
+        correction: Any = None,
+    ) -> Self:
         """Variance along an axis, several, or all."""
     def vdot(self, b: Any) -> Self:
         """Sum of the products of all entries, in order."""

@@ -380,8 +380,9 @@ class Op(Declaration):
         self.call: Callable[..., Any] = update_wrapper(caller(self), forward)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if kwargs and self.bare:  # arrays by name
-            return self.call(*self.adapter(*args, **kwargs)[0])
+        if kwargs and self.bare:  # arrays by name, or further keywords
+            arrays, kwargs = self.adapter(*args, **kwargs)
+            return (self.keywords if kwargs else self.call)(*arrays, **kwargs)
         return self.call(*args, **kwargs)
 
     def compute(self, values: Sequence[Any], kwargs: Any) -> tuple[Any, Any]:
@@ -439,6 +440,9 @@ def op(function: Callable[..., Any] | None = None, **declaration: Any) -> Any:
     adapter : callable, optional
         Where NumPy's order of arguments is not (arrays, metadata): takes what the user
         wrote, returns ``(arrays, metadata)``.
+    keywords : callable, optional
+        A function of the same arguments and further keywords, such as ``dtype``: what
+        is called where one of those is given. It is written with the operations.
     residuals : dict of str to callable, optional
         By-products of forward that the rules read. Forward then returns the result
         and the residuals; the callable computes the same from the inputs, and is used
@@ -497,18 +501,17 @@ def op(function: Callable[..., Any] | None = None, **declaration: Any) -> Any:
 
 def _call_of(op: Op) -> Callable[..., Any]:
     """Return the function that computes an operation and, where wanted, records it."""
-    names, arity, as_written = set(op.metadata), len(op.arguments), op.reads_as_written
+    known, further, metadata = set(op.metadata).issuperset, op.further, op.metadata
+    arity, as_written = len(op.arguments), op.reads_as_written
     forward, is_whole = op.forward, not (op.residuals or op.results)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if (
-            not as_written
-            or len(args) != arity
-            or (kwargs and not names.issuperset(kwargs))
-        ):
+        if not (as_written and len(args) == arity and (not kwargs or known(kwargs))):
             arrays, kwargs = op.adapter(*args, **kwargs)
+            if kwargs and not further.keys().isdisjoint(kwargs):
+                return op.keywords(*arrays, **kwargs)
             args = tuple(arrays)
-        if names:
+        if metadata:
             kwargs = op._filled_in(kwargs)
         values: list[Any] = []
         given: Any = args  # of which what is no array becomes one

@@ -12,13 +12,14 @@ from functools import partial
 from types import MappingProxyType, NoneType
 from typing import Any, NoReturn
 
-from numpy import ndarray
+from numpy import ndarray, ufunc
 
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.behaviour import ArrayBehaviour
 from tinygrad_edu.engine.cases import Case
 from tinygrad_edu.engine.dispatch import Adapter, as_written, numpy_order
-from tinygrad_edu.engine.operands import is_masked
+from tinygrad_edu.engine.keywords import OF_UFUNCS, of_ufunc
+from tinygrad_edu.engine.operands import is_masked, real
 
 __all__ = ["NOTHING", "OPS", "Declaration", "InTwoSteps"]
 
@@ -45,6 +46,7 @@ class Declaration:
         operator: str | None = None,
         elementwise: bool = False,
         adapter: Adapter | None = None,
+        keywords: Callable[..., Any] | None = None,
         residuals: Mapping[str, Callable[..., Any]] = NOTHING,
         results: Sequence[str] = (),
         texts: Mapping[str, str | Callable[..., str | None]] = NOTHING,
@@ -76,11 +78,17 @@ class Declaration:
             raise errors.unknown_braces(self, min(unknown))
         self.needed = {name for name, v in self.metadata.items() if v is _EMPTY}
         self.reads_as_written = adapter is None and not self.variadic
+        self.keywords: Any = keywords and self._on_arrays(keywords)
+        self.further = self._further(keywords)
+        if keywords is None and isinstance(numpy, ufunc):
+            call: Any = self  # an Op
+            self.keywords, self.further = of_ufunc(numpy, call), OF_UFUNCS
         defaults = {p.name: p.default for p in arrays}
+        named = {**self.metadata, **self.further}
         self.adapter = adapter or (
-            as_written(self.name, self.arguments, self.metadata)
+            as_written(self.name, self.arguments, named)
             if self.variadic
-            else numpy_order(self.name, defaults, self.metadata, numpy)
+            else numpy_order(self.name, defaults, named, numpy)
         )
         self.rules: Any = _NoRules(self.name)  # one for each position
         self.constant: frozenset[str] = frozenset()  # arguments without a derivative
@@ -103,6 +111,34 @@ class Declaration:
         str
         """
         return self.arguments[min(position, len(self.arguments) - 1)]
+
+    def _further(self, keywords: Callable[..., Any] | None) -> Mapping[str, Any]:
+        """Return what ``keywords`` takes beside the metadata, with its defaults."""
+        if keywords is None:
+            return NOTHING
+        parameters = inspect.signature(keywords).parameters.values()
+        named = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        if lost := self.metadata.keys() - named.keys():
+            raise errors.keywords_without(self, min(lost))
+        own = inspect.signature(self.forward)
+        listed = [*own.parameters.values()]
+        listed += [p for p in parameters if p.name in named.keys() - self.metadata]
+        self.__signature__ = own.replace(parameters=listed)
+        return {k: v for k, v in named.items() if k not in self.metadata}
+
+    def _on_arrays(self, keywords: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what calls ``keywords`` with Tensors or arrays of real numbers."""
+
+        def answer(*arrays: Any, **named: Any) -> Any:
+            given = [
+                x
+                if isinstance(x, ArrayBehaviour) or (x is None and self.optional)
+                else real(x, f"{self.name}: {self.argument(i)}")
+                for i, x in enumerate(arrays)
+            ]
+            return keywords(*given, **named)
+
+        return answer
 
     def __repr__(self) -> str:
         return f"<op {self.name}{inspect.signature(self.forward)}>"

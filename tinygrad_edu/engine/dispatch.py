@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.engine.keywords import call_ufunc, refused
+
 __all__ = [
     "FROM_NUMPY",
     "FROM_REDUCE",
@@ -66,6 +68,8 @@ def dispatch(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) ->
             f"{_full_name(function)}: out= (or an in-place operator such as += on an "
             "array) cannot receive a Tensor; write array = array + tensor"
         )
+    if kwargs and isinstance(function, np.ufunc) and call not in _ANSWERS_PLAINLY:
+        return call_ufunc(function, call, args, kwargs)
     return call(*args, **kwargs)
 
 
@@ -123,10 +127,7 @@ def as_written(
     def adapter(*args: Any, **kwargs: Any) -> tuple[Sequence[Any], dict[str, Any]]:
         for key in kwargs:
             if key not in metadata:
-                takes = ", ".join([f"*{arguments[-1]}", *metadata])
-                raise TypeError(
-                    f"{name}: argument {key!r} is not supported; it takes {takes}"
-                )
+                raise refused(name, key, ", ".join([f"*{arguments[-1]}", *metadata]))
         return args, kwargs
 
     return adapter
@@ -151,27 +152,28 @@ def numpy_order(
         theirs = inspect.signature(numpy).parameters
         order = [*arguments, *list(theirs)[len(arguments) :]]
     renamed = dict(zip(theirs, arguments, strict=False))
+    takes = ", ".join([*arguments, *metadata])
 
     def adapter(*args: Any, **kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
-        takes = f"it takes {', '.join([*arguments, *metadata])}"
         if len(args) > len(order):
-            raise TypeError(f"{name}: got {len(args)} arguments; {takes}")
+            raise TypeError(f"{name}: got {len(args)} arguments; it takes {takes}")
         given = dict(zip(order, args, strict=False))
         for key, value in kwargs.items():
             key = renamed.get(key, key)
             if key in given:
                 raise TypeError(f"{name}: got two values for {key}")
             given[key] = value
-        for key in [key for key in given if key not in arguments]:
-            if key in metadata:
-                continue
-            if key not in theirs or given.pop(key) is not theirs[key].default:
-                raise TypeError(f"{name}: argument {key!r} is not supported; {takes}")
+        for key in [key for key in given if key not in defaults]:
+            if key not in metadata:
+                if key not in theirs or given.pop(key) is not theirs[key].default:
+                    raise refused(name, key, takes)
+            elif given[key] is np._NoValue:
+                del given[key]
         arrays = [given.pop(key, default) for key, default in defaults.items()]
         empty = inspect.Parameter.empty
         missing = [key for key, x in zip(defaults, arrays, strict=True) if x is empty]
         if missing:
-            raise TypeError(f"{name}: missing {', '.join(missing)}; {takes}")
+            raise TypeError(f"{name}: missing {', '.join(missing)}; it takes {takes}")
         return arrays, given
 
     return adapter

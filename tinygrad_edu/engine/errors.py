@@ -392,6 +392,12 @@ def text_of_no_argument(op: Op, name: str) -> TypeError:
     )
 
 
+def keywords_without(op: Op, name: str) -> TypeError:
+    return TypeError(
+        f"@op {op.name}: keywords= must take the metadata, too; it lacks {name!r}"
+    )
+
+
 def unknown_braces(op: Op, name: str) -> ValueError:
     known = ", ".join(["g", "out", *op.arguments, *op.metadata])
     return ValueError(

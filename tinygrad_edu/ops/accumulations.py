@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_edu.engine.composites import composite
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_REDUCE
+from tinygrad_edu.ops.keywords import in_dtype, selected, single
 
 __all__ = [
     "cumprod",
@@ -36,9 +37,14 @@ _ALONG = [
 _multiply: Any = np.multiply
 
 
+def _cumsum_with(x: Any, *, axis: int | None = None, dtype: Any = None) -> Any:
+    return cumsum.call(in_dtype(x, dtype, "cumsum"), axis=axis)
+
+
 @op(
     numpy=np.cumsum,
     symbol="cumsum",
+    keywords=_cumsum_with,
     texts={"x": "cumsum of {g} from the end"},
     cases=_ALONG,
 )
@@ -50,6 +56,8 @@ def cumsum(x: Any, *, axis: int | None = None) -> Any:
     x : Tensor or array_like
     axis : int, optional
         The axis along which to add; the flattened ``x`` unless given.
+    dtype : dtype, optional
+        In which it is computed, as in NumPy; that of ``x`` unless given.
 
     Returns
     -------
@@ -83,9 +91,14 @@ def _cumsum_rule(g: Any, out: Any, x: Any, *, axis: int | None) -> Any:
 cumsum.vjp(x=_cumsum_rule)
 
 
+def _cumprod_with(x: Any, *, axis: int | None = None, dtype: Any = None) -> Any:
+    return cumprod.call(in_dtype(x, dtype, "cumprod"), axis=axis)
+
+
 @op(
     numpy=np.cumprod,
     symbol="cumprod",
+    keywords=_cumprod_with,
     texts={"x": "(cumsum from the end of {g} ⊙ {out}) / {x}"},
     cases=[*_ALONG, Case(_ZEROS, axis=1), Case(_ZEROS), Case(_ZEROS, axis=0)],
 )
@@ -97,6 +110,8 @@ def cumprod(x: Any, *, axis: int | None = None) -> Any:
     x : Tensor or array_like
     axis : int, optional
         The axis along which to multiply; the flattened ``x`` unless given.
+    dtype : dtype, optional
+        In which it is computed, as in NumPy; that of ``x`` unless given.
 
     Returns
     -------
@@ -162,9 +177,24 @@ def _shifted(x: Any, step: int) -> Any:
 cumprod.vjp(x=_cumprod_rule)
 
 
+def _prod_with(
+    x: Any,
+    *,
+    axis: Axis = None,
+    keepdims: bool = False,
+    dtype: Any = None,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
+    x = selected(in_dtype(x, dtype, "prod"), where, 1, "prod")
+    y = prod.call(x, axis=axis, keepdims=keepdims)
+    return y if initial is None else y * single(initial, y.dtype, "prod")
+
+
 @op(
     numpy=np.prod,
     symbol="Π",
+    keywords=_prod_with,
     texts={"x": "{g} ⊙ Π of all others"},
     cases=[
         Case((2, 3)),
@@ -186,6 +216,12 @@ def prod(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
         The axes to multiply over; all unless given.
     keepdims : bool, default False
         Keep the multiplied axes, with length 1.
+    dtype : dtype, optional
+        In which it is computed, as in NumPy; that of ``x`` unless given.
+    initial : number or Tensor, optional
+        Multiplied with each result.
+    where : array_like of bool, default True
+        Which numbers count; it broadcasts to ``x``'s shape.
 
     Returns
     -------

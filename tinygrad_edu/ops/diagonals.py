@@ -10,6 +10,7 @@ from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.ops.broadcasting import broadcast_to, sum_to
 from tinygrad_edu.ops.indexing import put
+from tinygrad_edu.ops.keywords import in_dtype
 
 __all__ = ["diag", "diagonal", "trace", "tril", "triu"]
 
@@ -81,9 +82,17 @@ diagonal.vjp(
 )
 
 
+def _trace_with(
+    x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None
+) -> Any:
+    x = in_dtype(x, dtype, "trace")
+    return trace.call(x, offset=offset, axis1=axis1, axis2=axis2)
+
+
 @op(
     numpy=np.trace,
     symbol="tr",
+    keywords=_trace_with,
     texts={"x": "{g} on the diagonal, 0 elsewhere"},
     cases=_DIAGONALS,
 )
@@ -98,6 +107,8 @@ def trace(x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         Which diagonal: above the main one if positive, below it if negative.
     axis1, axis2 : int, default 0 and 1
         The axes of the matrix: its rows and its columns.
+    dtype : dtype, optional
+        In which to add; that of ``x`` unless given.
 
     Returns
     -------
@@ -258,7 +269,7 @@ triu.vjp(x=lambda g, out, x, *, k: sum_to(np.triu(g, k), shape=x.shape))
 
 # The last two axes are the matrix here.
 FROM_NUMPY[np.linalg.trace] = lambda x, *, offset=0, dtype=None: trace.call(
-    x, offset=offset, axis1=-2, axis2=-1, **({} if dtype is None else {"dtype": dtype})
+    x, offset=offset, axis1=-2, axis2=-1, dtype=dtype
 )
 FROM_NUMPY[np.linalg.diagonal] = lambda x, *, offset=0: diagonal.call(
     x, offset=offset, axis1=-2, axis2=-1

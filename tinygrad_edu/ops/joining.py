@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.engine.core import OPS, Case, op
 from tinygrad_edu.engine.declaration import InTwoSteps
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
+from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.keywords import in_dtypes
 
 __all__ = [
     "array_split",
@@ -33,7 +35,9 @@ def _sequence_first(numpy: Callable[..., Any]) -> Any:
     """Accept ``concatenate([a, b], 0)`` and names, as NumPy's function takes them."""
     name = numpy.__name__
     theirs = inspect.signature(numpy).parameters
-    takes = "arrays, axis" if "axis" in theirs else "arrays"
+    first = next(iter(theirs))
+    taken = [key for key in theirs if key not in (first, "out")]
+    takes = ", ".join(["arrays", *taken])
 
     def adapter(*args: Any, **named: Any) -> tuple[list[Any], dict[str, Any]]:
         if len(args) > len(theirs):
@@ -42,20 +46,41 @@ def _sequence_first(numpy: Callable[..., Any]) -> Any:
             if key in named:
                 raise TypeError(f"{name}: got two values for {key}")
             named[key] = value
-        first = next(iter(theirs)) if "arrays" not in named else "arrays"
-        if first not in named:
+        given = first if "arrays" not in named else "arrays"
+        if given not in named:
             raise TypeError(f"{name}: missing arrays; it takes {takes}")
-        arrays = list(named.pop(first))
-        for key in [key for key in named if key != "axis" or key not in theirs]:
+        arrays = list(named.pop(given))
+        for key in [key for key in named if key not in taken]:
             if key not in theirs or named.pop(key) is not theirs[key].default:
-                raise TypeError(
-                    f"{name}: argument {key!r} is not supported; it takes {takes}"
-                )
+                raise refused(name, key, takes)
         if not arrays:
             raise ValueError(f"{name}: need at least one array")
         return arrays, named
 
     return adapter
+
+
+def _joined_in(name: str) -> Callable[..., Any]:
+    """Return what joins arrays in the dtype that is given."""
+
+    def keywords(*arrays: Any, dtype: Any = None, casting: str = "same_kind") -> Any:
+        return OPS[name].call(in_dtypes(arrays, dtype, casting, name))
+
+    return keywords
+
+
+def _joined_along_in(name: str) -> Callable[..., Any]:
+    """Return the same for what has an axis."""
+
+    def keywords(
+        *arrays: Any,
+        axis: int | None = 0,
+        dtype: Any = None,
+        casting: str = "same_kind",
+    ) -> Any:
+        return OPS[name].call(in_dtypes(arrays, dtype, casting, name), axis=axis)
+
+    return keywords
 
 
 def _cutter(g: Any, lengths: Iterable[int], axis: int) -> Callable[[int], Any]:
@@ -68,6 +93,7 @@ def _cutter(g: Any, lengths: Iterable[int], axis: int) -> Callable[[int], Any]:
 @op(
     numpy=np.concatenate,
     adapter=_sequence_first(np.concatenate),
+    keywords=_joined_along_in("concatenate"),
     cases=[
         Case((2, 3), (1, 3)),
         Case((2, 1), (2, 3), (2, 2), axis=-1),
@@ -83,6 +109,10 @@ def concatenate(*arrays: Any, axis: int | None = 0) -> Any:
         Of equal shapes but for that axis.
     axis : int or None, default 0
         With None all are flattened first.
+    dtype : dtype, optional
+        Of the result; the common one of the arrays unless given.
+    casting : str, default "same_kind"
+        Which casts to it are allowed, as in NumPy.
 
     Returns
     -------
@@ -128,6 +158,7 @@ FROM_NUMPY[np.append] = _append
 @op(
     numpy=np.stack,
     adapter=_sequence_first(np.stack),
+    keywords=_joined_along_in("stack"),
     cases=[
         Case((2, 3), (2, 3)),
         Case((2, 3), (2, 3), (2, 3), axis=-1),
@@ -144,6 +175,10 @@ def stack(*arrays: Any, axis: int = 0) -> Any:
         Of one shape.
     axis : int, default 0
         Where the new axis stands in the result.
+    dtype : dtype, optional
+        Of the result; the common one of the arrays unless given.
+    casting : str, default "same_kind"
+        Which casts to it are allowed, as in NumPy.
 
     Returns
     -------
@@ -198,6 +233,7 @@ _FEW_AXES = [Case((2,), (2,)), Case((2, 3), (2, 3)), Case((2, 3, 1), (2, 3, 1))]
 @op(
     numpy=np.hstack,
     adapter=_sequence_first(np.hstack),
+    keywords=_joined_in("hstack"),
     cases=[*_FEW_AXES, Case((), (3,)), Case((2, 1), (2, 3))],
 )
 def hstack(*arrays: Any) -> Any:
@@ -207,6 +243,10 @@ def hstack(*arrays: Any) -> Any:
     ----------
     arrays : sequence of Tensor or array_like
         Of equal shapes but for that axis; numbers count as vectors.
+    dtype : dtype, optional
+        Of the result; the common one of the arrays unless given.
+    casting : str, default "same_kind"
+        Which casts to it are allowed, as in NumPy.
 
     Returns
     -------
@@ -238,6 +278,7 @@ hstack.vjp(
 @op(
     numpy=np.vstack,
     adapter=_sequence_first(np.vstack),
+    keywords=_joined_in("vstack"),
     cases=[*_FEW_AXES, Case((), ()), Case((3,), (2, 3))],
 )
 def vstack(*arrays: Any) -> Any:
@@ -247,6 +288,10 @@ def vstack(*arrays: Any) -> Any:
     ----------
     arrays : sequence of Tensor or array_like
         Of equal shapes but for that axis.
+    dtype : dtype, optional
+        Of the result; the common one of the arrays unless given.
+    casting : str, default "same_kind"
+        Which casts to it are allowed, as in NumPy.
 
     Returns
     -------

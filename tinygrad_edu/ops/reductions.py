@@ -11,6 +11,7 @@ from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_REDUCE
 from tinygrad_edu.ops.broadcasting import broadcast_to
 from tinygrad_edu.ops.conversion import wide
+from tinygrad_edu.ops.keywords import counted, in_dtype, selected, single
 from tinygrad_edu.ops.kinks import lies_between, with_kink
 
 __all__ = ["floating", "logsumexp", "max", "mean", "min", "shares", "std", "sum", "var"]
@@ -58,7 +59,21 @@ def floating(x: Any) -> Any:
     return x if x.dtype.kind == "f" else x.astype(np.float64)
 
 
-@op(numpy=np.sum, symbol="Σ", cases=_AXES)
+def _sum_with(
+    x: Any,
+    *,
+    axis: Axis = None,
+    keepdims: bool = False,
+    dtype: Any = None,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
+    x = selected(in_dtype(x, dtype, "sum"), where, 0, "sum")
+    y = sum.call(x, axis=axis, keepdims=keepdims)
+    return y if initial is None else y + single(initial, y.dtype, "sum")
+
+
+@op(numpy=np.sum, symbol="Σ", keywords=_sum_with, cases=_AXES)
 def sum(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Sum along an axis, several, or all.
 
@@ -69,6 +84,12 @@ def sum(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
         The axes to sum over; all unless given.
     keepdims : bool, default False
         Keep the summed axes, with length 1.
+    dtype : dtype, optional
+        In which it is computed, as in NumPy; that of ``x`` unless given.
+    initial : number or Tensor, optional
+        Added to each result.
+    where : array_like of bool, default True
+        Which numbers count; it broadcasts to ``x``'s shape.
 
     Returns
     -------
@@ -96,7 +117,34 @@ FROM_REDUCE[np.add] = lambda x, axis=0, **named: sum.call(x, axis=axis, **named)
 sum.vjp(x=lambda g, out, x, *, axis, keepdims: _spread(g, x, axis))
 
 
-@op(numpy=np.mean, symbol="mean", cases=_AXES)
+def _mean_with(
+    x: Any,
+    *,
+    axis: Axis = None,
+    keepdims: bool = False,
+    dtype: Any = None,
+    where: Any = True,
+) -> Any:
+    x = in_dtype(x, dtype, "mean")
+    if where is True:
+        return mean.call(x, axis=axis, keepdims=keepdims)
+    total = _total(x, where, axis, keepdims, "mean")
+    n = counted(x, where, axis, keepdims, "mean")
+    return _narrow(total / n.astype(total.dtype), x)
+
+
+def _total(x: Any, where: Any, axis: Axis, keepdims: bool, name: str) -> Any:
+    """Return the sum of those numbers that count, of float16 in float32."""
+    x = selected(wide(x if x.dtype.kind == "f" else x * 1.0), where, 0.0, name)
+    return sum.call(x, axis=axis, keepdims=keepdims)
+
+
+def _narrow(y: Any, x: Any) -> Any:
+    """Return ``y`` in the dtype of ``x``, of which it was made, if that is float16."""
+    return y.astype(x.dtype) if x.dtype.char == "e" else y
+
+
+@op(numpy=np.mean, symbol="mean", keywords=_mean_with, cases=_AXES)
 def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Arithmetic mean along an axis, several, or all.
 
@@ -107,6 +155,10 @@ def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
         The axes to average over; all unless given.
     keepdims : bool, default False
         Keep the averaged axes, with length 1.
+    dtype : dtype, optional
+        In which it is computed, as in NumPy; that of ``x`` unless given.
+    where : array_like of bool, default True
+        Which numbers count; it broadcasts to ``x``'s shape.
 
     Returns
     -------
@@ -146,7 +198,52 @@ _SPREAD_CASES = [
 ]
 
 
-@op(numpy=np.var, symbol="var", cases=_SPREAD_CASES)
+def _var_with(
+    x: Any,
+    *,
+    axis: Axis = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    dtype: Any = None,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    x, ddof = in_dtype(x, dtype, "var"), _of_either(ddof, correction, "var")
+    if where is True and mean is None:
+        return var.call(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    off, n = _deviations(x, axis, ddof, where, mean, "var")
+    y = sum.call(off * off, axis=axis, keepdims=keepdims)
+    return _narrow(y / np.reshape(n, y.shape), x)
+
+
+def _of_either(ddof: float, correction: Any, name: str) -> float:
+    """Return the one of two that is given: they mean the same."""
+    if correction is None:
+        return ddof
+    if ddof != 0:
+        raise ValueError(f"{name}: got ddof and correction, which mean the same")
+    return float(correction)
+
+
+def _deviations(
+    x: Any, axis: Axis, ddof: float, where: Any, mean: Any, name: str
+) -> tuple[Any, Any]:
+    """Return the differences from the mean, 0 where none counts, and n - ddof."""
+    n = counted(x, where, axis, True, name)
+    if mean is None:
+        mean = _mean_with(x, axis=axis, keepdims=True, where=where)
+    mean = mean if hasattr(mean, "dtype") else np.asarray(mean)
+    off = wide(x if x.dtype.kind == "f" else x * 1.0) - wide(mean)
+    if off.shape != x.shape:
+        raise ValueError(
+            f"{name}: mean of shape {np.shape(mean)} does not broadcast to that of x, "
+            f"{x.shape}; take it with keepdims=True"
+        )
+    return selected(off, where, 0.0, name), np.maximum(n - ddof, 0).astype(off.dtype)
+
+
+@op(numpy=np.var, symbol="var", keywords=_var_with, cases=_SPREAD_CASES)
 def var(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """Variance along an axis, several, or all.
 
@@ -160,6 +257,14 @@ def var(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
         estimate from a sample.
     keepdims : bool, default False
         Keep these axes, with length 1.
+    dtype : dtype, optional
+        In which it is computed, as in NumPy; that of ``x`` unless given.
+    where : array_like of bool, default True
+        Which numbers count; it broadcasts to ``x``'s shape.
+    mean : Tensor or array_like, optional
+        The mean, computed before, with the axes kept.
+    correction : float, optional
+        Another name of ``ddof``.
 
     Returns
     -------
@@ -202,7 +307,37 @@ def _std_text(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> str:
     return f"{{g}} ⊙ ({{x}} − mean({{x}}, axis={along})) / ({n} {{out}})"
 
 
-@op(numpy=np.std, symbol="std", texts={"x": _std_text}, cases=_SPREAD_CASES)
+def _std_with(
+    x: Any,
+    *,
+    axis: Axis = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    dtype: Any = None,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    x, ddof = in_dtype(x, dtype, "std"), _of_either(ddof, correction, "std")
+    if where is True and mean is None:
+        return std.call(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    off, n = _deviations(x, axis, ddof, where, mean, "std")
+    axes = _axes(x, axis)
+    rest = [i for i in range(x.ndim) if i not in axes]
+    kept = tuple(x.shape[i] for i in rest)
+    rows = np.reshape(np.transpose(off, [*rest, *axes]), (*kept, -1))
+    # not the root of a sum of squares, whose derivative is nan where all are equal
+    y = np.linalg.norm(rows, axis=-1) / np.sqrt(np.reshape(n, kept))
+    return _narrow(np.reshape(y, n.shape) if keepdims else y, x)
+
+
+@op(
+    numpy=np.std,
+    symbol="std",
+    texts={"x": _std_text},
+    keywords=_std_with,
+    cases=_SPREAD_CASES,
+)
 def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """Standard deviation along an axis, several, or all.
 
@@ -216,6 +351,14 @@ def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
         estimate from a sample.
     keepdims : bool, default False
         Keep these axes, with length 1.
+    dtype : dtype, optional
+        In which it is computed, as in NumPy; that of ``x`` unless given.
+    where : array_like of bool, default True
+        Which numbers count; it broadcasts to ``x``'s shape.
+    mean : Tensor or array_like, optional
+        The mean, computed before, with the axes kept.
+    correction : float, optional
+        Another name of ``ddof``.
 
     Returns
     -------
@@ -282,10 +425,61 @@ def _std_rule(
 std.vjp(x=_std_rule)
 
 
+def _max_with(
+    x: Any,
+    *,
+    axis: Axis = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
+    return _extremum_with(max, np.maximum, x, axis, keepdims, initial, where)
+
+
+def _min_with(
+    x: Any,
+    *,
+    axis: Axis = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
+    return _extremum_with(min, np.minimum, x, axis, keepdims, initial, where)
+
+
+def _extremum_with(
+    op: Any, of_two: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any
+) -> Any:
+    if where is not True:
+        if initial is None:
+            raise ValueError(
+                f"{op.name}: with where=, initial= must be given, for where the mask "
+                "holds nowhere"
+            )
+        x = selected(x, where, _last(x.dtype, op is max), op.name)
+    if initial is None:
+        return op.call(x, axis=axis, keepdims=keepdims)
+    if 0 in [x.shape[a] for a in _axes(x, axis)]:  # of nothing: initial
+        zeros = in_dtype(sum.call(x, axis=axis, keepdims=keepdims), x.dtype, op.name)
+        return zeros + single(initial, x.dtype, op.name)
+    y = op.call(x, axis=axis, keepdims=keepdims)
+    return of_two(y, single(initial, y.dtype, op.name))
+
+
+def _last(dtype: np.dtype[Any], lowest: bool) -> Any:
+    """Return the lowest number of a dtype, or the highest: it counts for nothing."""
+    if dtype.kind == "f":
+        return dtype.type(-np.inf if lowest else np.inf)
+    if dtype.kind == "b":
+        return np.bool(not lowest)
+    return dtype.type(np.iinfo(dtype).min if lowest else np.iinfo(dtype).max)
+
+
 @op(
     numpy=np.max,
     symbol="max",
     texts={"x": "{g} ⊙ [{x} = {out}], ties share"},
+    keywords=_max_with,
     cases=_AXES,
 )
 def max(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -298,6 +492,10 @@ def max(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
         The axes to search; all unless given.
     keepdims : bool, default False
         Keep the searched axes, with length 1.
+    initial : number or Tensor, optional
+        One more number for each result; it must be given with ``where``.
+    where : array_like of bool, default True
+        Which numbers count; it broadcasts to ``x``'s shape.
 
     Returns
     -------
@@ -343,6 +541,7 @@ max.vjp(x=_extremum_rule)
     numpy=np.min,
     symbol="min",
     texts={"x": "{g} ⊙ [{x} = {out}], ties share"},
+    keywords=_min_with,
     cases=_AXES,
 )
 def min(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -355,6 +554,10 @@ def min(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
         The axes to search; all unless given.
     keepdims : bool, default False
         Keep the searched axes, with length 1.
+    initial : number or Tensor, optional
+        One more number for each result; it must be given with ``where``.
+    where : array_like of bool, default True
+        Which numbers count; it broadcasts to ``x``'s shape.
 
     Returns
     -------
