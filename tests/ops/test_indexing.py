@@ -147,9 +147,6 @@ def test_numpys_names_and_methods_record(f, op, x):
 @pytest.mark.parametrize(
     ("f", "told"),
     [
-        (lambda x: np.take(x, [0], mode="clip"), "take: argument 'mode'"),
-        (lambda x: np.sort(x, kind="stable"), "sort: argument 'kind'"),
-        (lambda x: np.sort(x, stable=True), "sort: argument 'stable'"),
         (lambda x: np.where(x > 0, x), "where: either both or neither"),
     ],
 )

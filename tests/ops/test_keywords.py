@@ -68,6 +68,7 @@ REDUCTIONS = {
     "var, correction": lambda x: np.var(x, axis=0, correction=1),
     "var, mean": lambda x: np.var(x, axis=1, mean=np.mean(x, axis=1, keepdims=True)),
     "var, another mean": lambda x: np.var(x, mean=np.array([[0.7]]), ddof=1),
+    "var, a number as mean": lambda x: np.var(x, mean=0.5),
     "var, mean and where": lambda x: x.var(
         mean=np.mean(x, where=MASK, keepdims=True), where=MASK, keepdims=True
     ),
@@ -119,6 +120,10 @@ def test_a_mask_keeps_a_small_dtype(name, dtype, x):
     expected = getattr(np, name)(x, axis=1, where=MASK)
     assert y.dtype == dtype
     np.testing.assert_allclose(y.data, expected, rtol=4 * np.finfo(dtype).eps)
+
+
+def test_a_number_as_mean_takes_the_dtype(x):
+    assert np.var(leaf(x.astype("f4")), mean=0.5).dtype == np.float32
 
 
 @pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "prod", "var", "std"])
@@ -330,3 +335,132 @@ def test_a_cast_that_is_not_allowed_is_refused_in_joining(f, x):
         f([leaf(x), x], dtype=np.float32, casting="safe")
     with pytest.raises(TypeError, match="dtype"):
         f([leaf(x), x], dtype=int, casting="unsafe")
+
+
+# -------------------------------------------------------- shapes, places, conversions
+
+OTHERS = {
+    "reshape by column": lambda x: np.reshape(x, (3, 2), order="F"),
+    "reshape, position": lambda x: np.reshape(x, (3, -1), "F"),
+    "reshape to one axis": lambda x: np.reshape(x, -1, order="F"),
+    "reshape, method": lambda x: x.reshape(3, 2, order="F"),
+    "reshape, C": lambda x: x.reshape((3, 2), order="C", copy=True),
+    "reshape, a view": lambda x: np.reshape(x, (3, 2), copy=False),
+    "ravel": lambda x: np.ravel(x, "F"),
+    "ravel, method": lambda x: x.ravel(order="F"),
+    "ravel, C": lambda x: x.ravel("C"),
+    "flatten": lambda x: x.flatten("F"),
+    "flatten, name": lambda x: x.flatten(order="F"),
+    "copy": lambda x: np.copy(x, "F", False),
+    "copy, method": lambda x: x.copy(order="A"),
+    "broadcast_to": lambda x: np.broadcast_to(x, (2, 2, 3), subok=True),
+    "astype": lambda x: x.astype(np.float64, order="F", casting="no", copy=False),
+    "astype, position": lambda x: x.astype("f4", "K", "same_kind", True, True),
+    "clip": lambda x: np.clip(x, 0.8, None, dtype=np.float64, casting="safe"),
+    "clip, dtype": lambda x: np.clip(x, [0.8, 0.9, 1.0], 1.5, dtype=np.float32),
+    "clip, method": lambda x: x.clip(min=0.8, max=1.2, out=None, order="C"),
+    "nan_to_num": lambda x: np.nan_to_num(x, True, 1.0),
+    "take, wrap": lambda x: np.take(x, [-7, 8, 0, 3], mode="wrap"),
+    "take, clip": lambda x: np.take(x, [[-7, 8], [0, 1]], 1, None, "clip"),
+    "take, method": lambda x: x.take([5, 1], axis=0, mode="wrap"),
+    "piecewise": lambda x: np.piecewise(x, condlist=[x > 1], funclist=[np.sin, np.cos]),
+    "sort": lambda x: np.sort(x, axis=0, kind="stable", order=None),
+    "sort, stable": lambda x: np.sort(x, stable=True),
+    "median": lambda x: np.median(x.copy(), 0, None, False, True),
+    "median, axes in a list": lambda x: np.median(
+        x, axis=[0, 1], overwrite_input=False
+    ),
+    "flip, axes in a list": lambda x: np.flip(x, [0, 1]),
+    "expand_dims, axes in a list": lambda x: np.expand_dims(x, [0, 2]),
+    "roll, axes in a list": lambda x: np.roll(x, [1, 1], [0, 1]),
+    "einsum": lambda x: np.einsum(
+        "ij,j", x, [1, 2, 3], dtype="f8", order="C", out=None
+    ),
+    "einsum, casting": lambda x: np.einsum(
+        "ij->j", x, dtype="f4", casting="same_kind", optimize=True
+    ),
+    "dot": lambda x: np.dot(x, x.T, None),
+    "dot, method": lambda x: x.dot(x.T, out=None),
+    "outer": lambda x: np.outer(x, x[0], out=None),
+    "linalg.outer": lambda x: np.linalg.outer(x[0], x[1]),
+    "pad": lambda x: np.pad(x, 1, mode="reflect", reflect_type="even"),
+    "pinv, rtol": lambda x: np.linalg.pinv(x, rtol=None),
+    "pinv, hermitian": lambda x: np.linalg.pinv(x.T @ x + np.eye(3), hermitian=True),
+    "pinv, lower triangle": lambda x: np.linalg.pinv(x[:, :2], None, True),
+    "qr, r": lambda x: np.linalg.qr(x[:, :2], "r"),
+    "qr, complete": lambda x: np.linalg.qr(x[:, :2], mode="complete").R,
+    "svd, hermitian": lambda x: np.linalg.svd(x[:, :2], hermitian=True)[1],
+    "svd, hermitian, U": lambda x: np.linalg.svd(x[:, :2], hermitian=True)[0],
+    "svd, hermitian, Vh": lambda x: np.linalg.svd(x[:, :2], False, True, True).Vh,
+    "svd, hermitian, alone": lambda x: np.linalg.svd(
+        x[:, :2], compute_uv=False, hermitian=True
+    ),
+    "norm": lambda x: np.linalg.norm(x, None, 1, True),
+}
+
+
+@pytest.mark.parametrize("f", OTHERS.values(), ids=OTHERS)
+def test_of_other_functions(f, x):
+    check(f, x)
+
+
+@pytest.mark.parametrize(
+    ("f", "error", "told"),
+    [
+        (lambda x: np.ravel(x, "K"), ValueError, "ravel: order must be 'C'.*promises"),
+        (lambda x: x.flatten("A"), ValueError, "flatten: order must be 'C'"),
+        (lambda x: x.reshape(6, order="A"), ValueError, "reshape: order must be 'C'"),
+        (lambda x: np.reshape(x.T, 6, copy=False), ValueError, "reshape|copy"),
+        (lambda x: x.copy("X"), ValueError, "copy: order must be one of"),
+        (lambda x: x.astype("f4", casting="safe"), TypeError, "astype: cannot cast"),
+        (lambda x: np.clip(x, 0, 1, where=MASK), TypeError, "clip: argument 'where'"),
+        (lambda x: x.clip(0, 1, signature="ddd->d"), TypeError, "clip: .*'signature'"),
+        (lambda x: np.clip(x, 0, 1, dtype="f4", casting="no"), TypeError, "clip: cann"),
+        (lambda x: np.nan_to_num(x, copy=False), TypeError, "'copy'.*y = nan_to_num"),
+        (lambda x: np.take(x, [9]), IndexError, "take"),
+        (lambda x: x.take([0], mode="other"), ValueError, "take: mode must be"),
+        (lambda x: np.sort(x, order="name"), TypeError, "sort: argument 'order'"),
+        (lambda x: np.sort(x, kind="other"), ValueError, "kind"),
+        (lambda x: np.einsum("ij->j", x, dtype="f4"), TypeError, "einsum: cannot cast"),
+        (lambda x: np.einsum("ij->j", x, foo=1), TypeError, "einsum: argument 'foo'"),
+        (lambda x: np.outer(x, x, out=x), TypeError, "out="),
+        (lambda x: x.dot(x.T, x), TypeError, "dot: argument 'out'.* y = dot"),
+        (lambda x: np.linalg.outer(x, x), ValueError, "linalg.outer: .*vectors"),
+        (
+            lambda x: np.pad(x, 1, "reflect", reflect_type="odd"),
+            TypeError,
+            "pad: .*edge",
+        ),
+        (lambda x: np.pad(x, 1, "edge", reflect_type="even"), ValueError, "mode is"),
+        (lambda x: np.pad(x, 1, "mean", stat_length=1), TypeError, "'stat_length'"),
+        (lambda x: np.linalg.pinv(x, 0.1, rtol=0.1), ValueError, "rcond and rtol"),
+        (lambda x: np.linalg.qr(x.T, "complete"), TypeError, "'mode'.*mode='reduced'"),
+        (lambda x: np.linalg.qr(x.T, "raw"), TypeError, "qr: argument 'mode'"),
+        (lambda x: np.linalg.qr(x.T, "other"), ValueError, "qr: mode must be"),
+        (lambda x: te.argmax(x, 0, x), TypeError, "argmax: argument 'out'"),
+        (lambda x: np.round(x, 1, x), TypeError, "out="),
+        (lambda x: np.any(x, None, np.array(True)), TypeError, "out="),
+    ],
+)
+def test_of_other_functions_what_is_not_taken_is_told(f, error, told, x):
+    with pytest.raises(error, match=told):
+        f(leaf(x))
+
+
+def test_places_and_answers_without_derivative_take_numpys_keywords(x):
+    t = leaf(x)
+
+    for f in (
+        lambda a: a.argmax(0, None, keepdims=True),
+        lambda a: np.argmin(a, axis=1, out=None, keepdims=True),
+        lambda a: np.any(a, where=MASK, axis=0),
+        lambda a: np.greater(a, 1.0, where=True, dtype=bool),
+        lambda a: np.zeros_like(a, dtype="f4", order="F", shape=(2, 2)),
+    ):
+        np.testing.assert_array_equal(f(t), f(x), strict=True)
+
+
+def test_python_numbers_beside_a_small_dtype_keep_it(x):
+    y = np.clip(leaf(x.astype("f4")), 0.8, 1.2, casting="same_kind")
+
+    assert y.dtype == np.float32

@@ -312,34 +312,6 @@ def test_numpys_names_and_methods_record(f, op, rng):
     assert x.grad.shape == (2, 3)
 
 
-@pytest.mark.parametrize(
-    ("f", "told"),
-    [
-        (lambda x: np.prod(x, initial=2.0), "prod: argument 'initial'"),
-        (lambda x: np.prod(x, where=x > 0), "prod: argument 'where'"),
-        (lambda x: np.prod(x, dtype=np.float32), "prod: argument 'dtype'"),
-        (lambda x: np.var(x, mean=0.0), "var: argument 'mean'"),
-        (lambda x: np.std(x, correction=1), "std: argument 'correction'"),
-        (lambda x: np.min(x, initial=0.0), "min: argument 'initial'"),
-        (
-            lambda x: np.amin(x, where=x > 0, initial=0),
-            "min: argument '(where|initial)",
-        ),
-        (lambda x: np.cumsum(x, dtype=np.float32), "cumsum: argument 'dtype'"),
-        (lambda x: np.cumprod(x, 0, np.float32), "cumprod: argument 'dtype'"),
-        (lambda x: np.trace(x, dtype=np.float32), "trace: argument 'dtype'"),
-        (lambda x: np.linalg.trace(x, dtype=np.float32), "trace: argument 'dtype'"),
-        (lambda x: np.median(x, overwrite_input=True), "median: .*'overwrite_input'"),
-        (lambda x: np.multiply.reduce(x, initial=2), "prod: argument 'initial'"),
-        (lambda x: np.minimum.reduce(x, where=x > 0), "min: argument 'where'"),
-        (lambda x: np.logaddexp.reduce(x, dtype=float), "logsumexp: argument 'dtype'"),
-    ],
-)
-def test_what_numpy_has_and_we_do_not_is_refused_by_name(f, told):
-    with pytest.raises(TypeError, match=told):
-        f(leaf(np.ones((2, 3))))
-
-
 @pytest.mark.parametrize("op", [te.sum, te.var, te.std, te.prod, te.max, te.min])
 def test_integers_give_what_numpy_gives(op):
     x = [[3, 1, 2], [5, 4, 6]]

@@ -46,7 +46,14 @@ class Methods:
         π."""
     def arctanh(self) -> Self:
         """The inverse of the hyperbolic tangent, elementwise."""
-    def astype(self, dtype: Any) -> Self:
+    def astype(
+        self,
+        dtype: Any,
+        order: Any = "K",
+        casting: Any = "unsafe",
+        subok: Any = True,
+        copy: Any = True,
+    ) -> Self:
         """Convert to another floating-point type."""
     def atleast_1d(self) -> Self:
         """The same numbers with one axis at least: a number becomes a vector."""
@@ -62,13 +69,23 @@ class Methods:
         self, kernel_size: Any, stride: Any = None, padding: Any = 0
     ) -> Self:
         """The mean of each window of images."""
-    def broadcast_to(self, shape: Any) -> Self:
+    def broadcast_to(self, shape: Any, subok: Any = False) -> Self:
         """Repeat ``x`` along new axes and axes of length 1 until it has ``shape``."""
     def cbrt(self) -> Self:
         """The cube root, elementwise; of negative numbers, too."""
     def cholesky(self, upper: Any = False) -> Self:
         """Cholesky factor of a positive definite matrix, or of each in a stack."""
-    def clip(self, a_min: Any = None, a_max: Any = None) -> Self:
+    def clip(
+        self,
+        a_min: Any = None,
+        a_max: Any = None,
+        dtype: Any = None,
+        casting: Any = "same_kind",
+        where: Any = True,
+        order: Any = "K",
+        subok: Any = True,
+        signature: Any = None,
+    ) -> Self:
         """The number, or the bound that it lies beyond, elementwise with
         broadcasting."""
     def conv1d(
@@ -111,7 +128,7 @@ class Methods:
     ) -> Self:
         """What a kernel sees, weighted by a result of the convolution, and summed
         up."""
-    def copy(self) -> Self:
+    def copy(self, order: Any = "K", subok: Any = False) -> Self:
         """The same numbers in memory of their own."""
     def copysign(self, b: Any) -> Self:
         """``a`` with the sign of ``b``, elementwise with broadcasting."""
@@ -165,7 +182,7 @@ class Methods:
         """The same numbers with further axes of length 1."""
     def expm1(self) -> Self:
         """The exponential function less 1, elementwise: exact near 0."""
-    def flatten(self) -> Self:
+    def flatten(self, order: Any = "C") -> Self:
         """The same numbers on a single axis, row by row; always a copy."""
     def flip(self, axis: Any = None) -> Self:
         """The same numbers in reverse order, along an axis, several, or all."""
@@ -271,7 +288,9 @@ class Methods:
         where: Any = True,
     ) -> Self:
         """Arithmetic mean along an axis, several, or all."""
-    def median(self, axis: Any = None, keepdims: Any = False) -> Self:
+    def median(
+        self, axis: Any = None, keepdims: Any = False, overwrite_input: Any = False
+    ) -> Self:
         """The number in the middle of the sorted ones, along an axis, several, or
         all."""
     def min(
@@ -293,7 +312,7 @@ class Methods:
     def __mul__(self, other: Any) -> Self: ...
     def __rmul__(self, other: Any) -> Self: ...
     def nan_to_num(
-        self, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
+        self, nan: Any = 0.0, posinf: Any = None, neginf: Any = None, copy: Any = True
     ) -> Self:
         """The number, with another one in place of nan and of infinities,
         elementwise."""
@@ -305,10 +324,16 @@ class Methods:
     def outer(self, b: Any) -> Self:
         """Product of every entry of a with every entry of b."""
     def pad(
-        self, pad_width: Any, mode: Any = "constant", constant_values: Any = 0
+        self,
+        pad_width: Any,
+        mode: Any = "constant",
+        constant_values: Any = 0,
+        reflect_type: Any = "even",
     ) -> Self:
         """The array with a margin around it."""
-    def pinv(self, rcond: Any = None) -> Self:
+    def pinv(
+        self, rcond: Any = None, hermitian: Any = False, rtol: Any = "default"
+    ) -> Self:
         """Pseudo-inverse of a matrix, or of each in a stack (Moore-Penrose)."""
     def positive(self) -> Self:
         """The number itself, elementwise: a copy."""
@@ -328,11 +353,11 @@ class Methods:
         """Product along an axis, several, or all."""
     def put(self, index: Any, shape: Any) -> Self:
         """Zeros of ``shape``, with ``x`` added at ``index``."""
-    def qr(self) -> Any:
+    def qr(self, mode: Any = "reduced") -> Any:
         """Orthogonal and triangular factor of a matrix, or of each in a stack."""
     def rad2deg(self) -> Self:
         """Radians to degrees, elementwise."""
-    def ravel(self) -> Self:
+    def ravel(self, order: Any = "C") -> Self:
         """The same numbers on a single axis, row by row."""
     def reciprocal(self) -> Self:
         """1 divided by the number, elementwise."""
@@ -379,7 +404,9 @@ class Methods:
         """The number divided by 1 more than its size, elementwise."""
     def solve(self, b: Any) -> Self:
         """Solution x of the equations a x = b; stacks of them broadcast."""
-    def sort(self, axis: Any = -1) -> Self:
+    def sort(
+        self, axis: Any = -1, kind: Any = None, order: Any = None, stable: Any = None
+    ) -> Self:
         """The numbers in ascending order, along an axis."""
     def sqrt(self) -> Self:
         """The square root, elementwise."""
@@ -415,13 +442,15 @@ class Methods:
         """Sum along an axis, several, or all."""
     def sum_to(self, shape: Any) -> Self:
         """Sum over the axes along which ``shape`` broadcasts to ``x``'s shape."""
-    def svd(self, full_matrices: Any = True, compute_uv: Any = True) -> Any:
+    def svd(
+        self, full_matrices: Any = True, compute_uv: Any = True, hermitian: Any = False
+    ) -> Any:
         """Singular values and singular vectors of a matrix, or of each in a stack."""
     def svdvals(self) -> Self:
         """Singular values of a matrix, or of each in a stack."""
     def swapaxes(self, axis1: Any, axis2: Any) -> Self:
         """The same numbers with two axes exchanged."""
-    def take(self, indices: Any, axis: Any = None) -> Self:
+    def take(self, indices: Any, axis: Any = None, mode: Any = "raise") -> Self:
         """Entries, or whole rows, picked by their numbers."""
     def take_along_axis(self, indices: Any, axis: Any = -1) -> Self:
         """Entries picked along an axis, in each row by numbers of its own."""

@@ -127,12 +127,18 @@ class Declaration:
         return {k: v for k, v in named.items() if k not in self.metadata}
 
     def _on_arrays(self, keywords: Callable[..., Any]) -> Callable[..., Any]:
-        """Return what calls ``keywords`` with Tensors or arrays of real numbers."""
+        """Return what calls ``keywords`` with Tensors or arrays of real numbers.
+
+        Of several arguments, Python's own numbers stay what they are.
+        """
+        as_given: tuple[type, ...] = (ArrayBehaviour,)
+        if len(self.arguments) > 1:
+            as_given += (int, float)
 
         def answer(*arrays: Any, **named: Any) -> Any:
             given = [
                 x
-                if isinstance(x, ArrayBehaviour) or (x is None and self.optional)
+                if isinstance(x, as_given) or (x is None and self.optional)
                 else real(x, f"{self.name}: {self.argument(i)}")
                 for i, x in enumerate(arrays)
             ]

@@ -64,13 +64,17 @@ def dispatch(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) ->
     if call is None:
         raise unsupported(function)
     if kwargs.get("out") is not None:
-        raise TypeError(
-            f"{_full_name(function)}: out= (or an in-place operator such as += on an "
-            "array) cannot receive a Tensor; write array = array + tensor"
-        )
+        raise _cannot_receive(function)
     if kwargs and isinstance(function, np.ufunc) and call not in _ANSWERS_PLAINLY:
         return call_ufunc(function, call, args, kwargs)
     return call(*args, **kwargs)
+
+
+def _cannot_receive(function: Callable[..., Any]) -> TypeError:
+    return TypeError(
+        f"{_full_name(function)}: out= (or an in-place operator such as += on an "
+        "array) cannot receive a Tensor; write array = array + tensor"
+    )
 
 
 def _from_scipy(function: Callable[..., Any]) -> Callable[..., Any] | None:
@@ -112,11 +116,25 @@ def plain(*functions: Callable[..., Any]) -> None:
 
 
 def _on_plain_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
+    place = _place_of_out(function)
+
     def call(*args: Any, **kwargs: Any) -> Any:
+        if len(args) > place and args[place] is not None:
+            raise _cannot_receive(function)
         kwargs = {name: getattr(x, "_numbers", x) for name, x in kwargs.items()}
         return function(*(getattr(x, "_numbers", x) for x in args), **kwargs)
 
     return call
+
+
+def _place_of_out(function: Callable[..., Any]) -> int:
+    """Return the position of ``out``: of a ufunc it arrives by name in any case."""
+    names = (
+        []
+        if isinstance(function, np.ufunc)
+        else [*inspect.signature(function).parameters]
+    )
+    return names.index("out") if "out" in names else sys.maxsize
 
 
 def as_written(

@@ -10,7 +10,9 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_SCIPY, numpy_order, plain
+from tinygrad_edu.engine.keywords import OF_UFUNCS, refused
 from tinygrad_edu.ops.conversion import cast
+from tinygrad_edu.ops.keywords import check_layout, in_dtypes, with_order
 from tinygrad_edu.ops.kinks import lies_between, numbers, with_kink
 
 __all__ = [
@@ -366,13 +368,24 @@ def positive(x: Any) -> Any:
 positive.vjp(x=lambda g, out, x: g)
 
 
-@op(numpy=np.copy, elementwise=True, cases=[Case((2, 3)), Case(())])
+def _copy_with(x: Any, *, order: Any = "K", subok: Any = False) -> Any:
+    check_layout(order, "copy")
+    return copy.call(x)
+
+
+@op(
+    numpy=np.copy, elementwise=True, keywords=_copy_with, cases=[Case((2, 3)), Case(())]
+)
 def copy(x: Any) -> Any:
     """The same numbers in memory of their own.
 
     Parameters
     ----------
     x : Tensor or array_like
+    order : {"K", "C", "F", "A"}, default "K"
+        Of the numbers in memory, as in NumPy; it makes no difference here.
+    subok : bool, default False
+        As in NumPy; there are no subclasses here.
 
     Returns
     -------
@@ -394,6 +407,14 @@ def copy(x: Any) -> Any:
 
 
 copy.vjp(x=lambda g, out, x: g)
+_copy_method = with_order(copy)
+
+
+def _numpys_copy(a: Any, order: Any = "K", subok: Any = False) -> Any:
+    return _copy_method(a, order)
+
+
+FROM_NUMPY[np.copy] = _numpys_copy
 
 
 @op(
@@ -977,8 +998,9 @@ fmin.vjp(
 )
 
 
+_OF_CLIP = {key: value for key, value in OF_UFUNCS.items() if key != "out"}
 _clip_in_order = numpy_order(
-    "clip", {"x": Parameter.empty, "a_min": None, "a_max": None}, {}, np.clip
+    "clip", {"x": Parameter.empty, "a_min": None, "a_max": None}, _OF_CLIP, np.clip
 )
 
 
@@ -992,6 +1014,29 @@ def _min_and_max(*args: Any, **named: Any) -> tuple[Sequence[Any], dict[str, Any
     return _clip_in_order(*args, **named)
 
 
+def _clip_with(
+    x: Any,
+    a_min: Any = None,
+    a_max: Any = None,
+    *,
+    dtype: Any = None,
+    casting: Any = "same_kind",
+    where: Any = True,
+    order: Any = "K",
+    subok: Any = True,
+    signature: Any = None,
+) -> Any:
+    if where is not True:
+        raise refused("clip", "where", "where=True alone")
+    if signature is not None:
+        raise refused("clip", "signature", "dtype and casting")
+    check_layout(order, "clip")
+    given = [b for b in (a_min, a_max) if b is not None]
+    x, *bounds = in_dtypes([x, *given], dtype, casting, "clip")
+    low = None if a_min is None else bounds[0]
+    return clip.call(x, low, None if a_max is None else bounds[-1])
+
+
 def _clip_text(x: Any, a_min: Any, a_max: Any) -> str:
     above = "" if a_min is None else "{a_min} ≤ "
     below = "" if a_max is None else " ≤ {a_max}"
@@ -1003,6 +1048,7 @@ def _clip_text(x: Any, a_min: Any, a_max: Any) -> str:
     symbol="clip({x}, {a_min}, {a_max})",
     elementwise=True,
     adapter=_min_and_max,
+    keywords=_clip_with,
     texts={
         "x": _clip_text,
         "a_min": "{g} ⊙ [{x} < {a_min}]",
@@ -1024,6 +1070,10 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
     a_min, a_max : Tensor or array_like, optional
         Bounds, of shapes that broadcast with ``x``'s; also called ``min`` and ``max``.
         Where they are the wrong way round, the result is ``a_max``.
+    dtype : dtype, optional
+        In which it is computed; the common one unless given.
+    casting, order, subok, where, signature
+        As of NumPy's ufuncs; ``where`` and ``signature`` only as they are anyway.
 
     Returns
     -------
@@ -1063,8 +1113,23 @@ clip.vjp(
 )
 
 
+def _nan_to_num_with(
+    x: Any,
+    *,
+    nan: Any = 0.0,
+    posinf: Any = None,
+    neginf: Any = None,
+    copy: Any = True,
+) -> Any:
+    if not copy:
+        way = "A tensor is never written into: y = {0}(x)"
+        raise refused("nan_to_num", "copy", "copy=True alone", way)
+    return nan_to_num.call(x, nan=nan, posinf=posinf, neginf=neginf)
+
+
 @op(
     numpy=np.nan_to_num,
+    keywords=_nan_to_num_with,
     elementwise=True,
     texts={"x": "{g} ⊙ [{x} finite]"},
     cases=[
@@ -1084,6 +1149,8 @@ def nan_to_num(
         In place of nan.
     posinf, neginf : float or array_like, optional
         In place of inf and -inf; the largest and smallest number unless given.
+    copy : bool, default True
+        Must be so: nothing is written into ``x``.
 
     Returns
     -------

@@ -54,7 +54,15 @@ def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     return x
 
 
-@op(numpy=np.broadcast_to, cases=[Case((3,), shape=(2, 3)), Case((2, 1), shape=(2, 3))])
+def _broadcast_to_with(x: Any, *, shape: Any, subok: Any = False) -> Any:
+    return broadcast_to.call(x, shape=shape)
+
+
+@op(
+    numpy=np.broadcast_to,
+    keywords=_broadcast_to_with,
+    cases=[Case((3,), shape=(2, 3)), Case((2, 1), shape=(2, 3))],
+)
 def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     """Repeat ``x`` along new axes and axes of length 1 until it has ``shape``.
 
@@ -62,6 +70,8 @@ def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     ----------
     x : Tensor or array_like
     shape : tuple of int
+    subok : bool, default False
+        As in NumPy; there are no subclasses here.
 
     Returns
     -------

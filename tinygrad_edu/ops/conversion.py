@@ -9,11 +9,27 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine.core import Case, Tensor, op
+from tinygrad_edu.ops.keywords import cannot_cast, check_layout
 
 __all__ = ["arrays", "astype", "cast", "of_value", "promoted", "wide"]
 
 
-@op(cases=[Case((2, 3), dtype=np.float64)])
+def _astype_with(
+    x: Any,
+    *,
+    dtype: DTypeLike,
+    order: Any = "K",
+    casting: Any = "unsafe",
+    subok: Any = True,
+    copy: Any = True,
+) -> Any:
+    check_layout(order, "astype")
+    if not np.can_cast(x.dtype, dtype, casting):
+        raise cannot_cast("astype", x.dtype, dtype, casting)
+    return astype.call(x, dtype=dtype)
+
+
+@op(keywords=_astype_with, cases=[Case((2, 3), dtype=np.float64)])
 def astype(x: Any, *, dtype: DTypeLike) -> Any:
     """Convert to another floating-point type.
 
@@ -22,6 +38,10 @@ def astype(x: Any, *, dtype: DTypeLike) -> Any:
     x : Tensor or array_like
     dtype : dtype
         One of real floating-point numbers.
+    casting : str, default "unsafe"
+        Which casts are allowed, as in NumPy.
+    order, subok, copy
+        As in NumPy; they make no difference here.
 
     Returns
     -------

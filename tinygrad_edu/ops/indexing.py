@@ -236,8 +236,20 @@ set_at.vjp(
 )
 
 
+def _take_with(
+    x: Any, indices: Any, *, axis: int | None = None, mode: Any = "raise"
+) -> Any:
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"take: mode must be 'raise', 'wrap' or 'clip', got {mode!r}")
+    if mode != "raise" and (n := x.size if axis is None else x.shape[axis]):
+        indices = constant(indices)
+        indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
+    return take.call(x, indices, axis=axis)
+
+
 @op(
     numpy=np.take,
+    keywords=_take_with,
     symbol="take",
     texts={"x": "{g} put back at {indices}"},
     cases=[
@@ -257,6 +269,9 @@ def take(x: Any, indices: Any, *, axis: int | None = None) -> Any:
         Of any shape, counted from the end where negative. They have no derivative.
     axis : int, optional
         The axis along which to pick; the flattened ``x`` unless given.
+    mode : {"raise", "wrap", "clip"}, default "raise"
+        What becomes of indices outside of ``x``: an error; they go on from the other
+        end; the nearest one inside.
 
     Returns
     -------
@@ -547,7 +562,13 @@ def _where_each_counts(
     return [*counts, free][:functions]
 
 
-FROM_NUMPY[np.piecewise] = piecewise
+def _numpys_piecewise(
+    x: Any, condlist: Any, funclist: Any, *args: Any, **named: Any
+) -> Any:
+    return piecewise(x, condlist, funclist, *args, **named)
+
+
+FROM_NUMPY[np.piecewise] = _numpys_piecewise
 
 
 def one_hot(labels: Any, classes: int, *, dtype: DTypeLike = np.float64) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
+from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.broadcasting import sum_to
 from tinygrad_edu.ops.conversion import cast, promoted
 from tinygrad_edu.ops.products import matmul, transposed
@@ -113,6 +114,18 @@ def _onto_triangle(d: Any, uplo: str) -> Any:
     return d * (2 * triangle - _eye(d))
 
 
+def _pinv_with(
+    x: Any, *, rcond: Any = None, hermitian: Any = False, rtol: Any = "default"
+) -> Any:
+    if not isinstance(rtol, str):
+        if rcond is not None:
+            raise ValueError("pinv: got rcond and rtol, which mean the same")
+        rcond = rtol
+        if rtol is None:
+            rcond = max(x.shape[-2:]) * float(np.finfo(x.dtype).eps)
+    return pinv.call(_mirrored(x, "L") if hermitian else x, rcond=rcond)
+
+
 @op(numpy=np.linalg.inv, symbol="{x}⁻¹", cases=[Case(_well_conditioned)])
 def inv(x: Any) -> Any:
     """Inverse of a square matrix, or of each in a stack.
@@ -152,6 +165,7 @@ inv.vjp(x=lambda g, out, x: -matmul(matmul(transposed(out), g), transposed(out))
 @op(
     numpy=np.linalg.pinv,
     symbol="{x}⁺",
+    keywords=_pinv_with,
     texts={"x": "−{out}ᵀ · {g} · {out}ᵀ + null space terms"},
     cases=[
         Case((3, 2)),
@@ -168,6 +182,10 @@ def pinv(x: Any, *, rcond: Any = None) -> Any:
     rcond : float or array_like, optional
         Singular values below ``rcond`` times the largest count as 0, dimensionless;
         NumPy's own default unless given.
+    hermitian : bool, default False
+        x is symmetric: its lower triangle is read, and the other not.
+    rtol : float or array_like, optional
+        Another name of ``rcond``; None for max(m, n) times the rounding of its dtype.
 
     Returns
     -------
@@ -508,9 +526,7 @@ def _sequence_of_arrays(
     if others.get("out", 0) is None:
         del others["out"]
     if others:
-        raise TypeError(
-            f"multi_dot: argument {min(others)!r} is not supported; it takes arrays"
-        )
+        raise refused("multi_dot", min(others), "arrays")
     return list(arrays), {}
 
 
@@ -842,8 +858,27 @@ def _eigvalsh_rule(g: Any, out: Any, x: Any, *, UPLO: str) -> Any:
 eigvalsh.vjp(x=_eigvalsh_rule)
 
 
+def _svd_with(
+    x: Any,
+    *,
+    full_matrices: bool = True,
+    compute_uv: bool = True,
+    hermitian: Any = False,
+) -> Any:
+    if not hermitian or not compute_uv:
+        return svd.call(x, full_matrices=full_matrices, compute_uv=compute_uv)
+    values, v = eigh(x)
+    order = np.argsort(np.abs(_numbers(values)), axis=-1)[..., ::-1]
+    values = np.take_along_axis(values, order, axis=-1)
+    u = np.take_along_axis(v, order[..., None, :], axis=-1)
+    vh = transposed(u * np.sign(_numbers(values))[..., None, :])
+    named: Any = svd.results
+    return named(u, np.abs(values), vh)
+
+
 @op(
     numpy=np.linalg.svd,
+    keywords=_svd_with,
     symbol="svd",
     results=("U", "S", "Vh"),
     texts={"x": "U · diag(S̄) · Vᵀ + terms of Ū and V̄"},
@@ -866,6 +901,8 @@ def svd(x: Any, *, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     compute_uv : bool, default True
         Must be so: the singular values alone are :func:`svdvals`, to which
         ``np.linalg.svd(x, compute_uv=False)`` leads.
+    hermitian : bool, default False
+        x is symmetric, and taken apart by :func:`eigh`, which reads its lower triangle.
 
     Returns
     -------
@@ -1029,19 +1066,28 @@ def _numpys_svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
     """Answer for ``np.linalg.svd``, which has two kinds of results."""
+    if compute_uv:
+        return svd.call(a, full_matrices=full_matrices, hermitian=hermitian)
     if hermitian:
-        raise TypeError(
-            "svd: argument 'hermitian' is not supported; it takes x, full_matrices, "
-            "compute_uv"
-        )
-    return svd.call(a, full_matrices=full_matrices) if compute_uv else svdvals.call(a)
+        return np.flip(np.sort(np.abs(eigvalsh(a)), axis=-1), axis=-1)
+    return svdvals.call(a)
 
 
 FROM_NUMPY[np.linalg.svd] = _numpys_svd
 
 
+def _qr_with(x: Any, *, mode: Any = "reduced") -> Any:
+    if mode not in ("reduced", "complete", "r", "raw"):
+        raise ValueError(f"qr: mode must be 'reduced', 'complete' or 'r', got {mode!r}")
+    if mode == "raw" or (mode == "complete" and x.shape[-2] != x.shape[-1]):
+        way = "The further columns of Q have no derivative: {0}(x, mode='reduced')"
+        raise refused("qr", "mode", "'reduced' and 'r', 'complete' if square", way)
+    return qr.call(x).R if mode == "r" else qr.call(x)
+
+
 @op(
     numpy=np.linalg.qr,
+    keywords=_qr_with,
     symbol="qr",
     results=("Q", "R"),
     texts={"x": "(Q̄ + Q · C(R · R̄ᵀ − Q̄ᵀ · Q)) · R⁻ᵀ"},
@@ -1054,6 +1100,8 @@ def qr(x: Any) -> Any:
     ----------
     x : Tensor or array_like, shape (..., m, n)
         With at least as many rows as columns.
+    mode : {"reduced", "r"}, default "reduced"
+        Both factors, or R alone; "complete" for square matrices, where it is the same.
 
     Returns
     -------

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import plain
+from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.arithmetic import or_nan
 from tinygrad_edu.ops.indexing import take_along_axis
 from tinygrad_edu.ops.reductions import shares
@@ -53,7 +54,9 @@ def argsort(
     return np.argsort(x, axis, kind, order, stable=stable)
 
 
-def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+def argmax(
+    x: Any, axis: int | None = None, out: None = None, *, keepdims: bool = False
+) -> Any:
     """Place of the largest number along an axis, of the first one where some tie.
 
     Parameters
@@ -61,6 +64,8 @@ def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     x : Tensor or array_like, any shape
     axis : int, optional
         The axis to search; the flattened ``x`` unless given.
+    out : None
+        As in NumPy; nothing is written into an array here.
     keepdims : bool, default False
         Keep the searched axis, with length 1.
 
@@ -76,10 +81,14 @@ def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     >>> te.argmax([[1.0, 3.0], [2.0, 0.0]], axis=1)
     array([1, 0])
     """
+    if out is not None:
+        raise refused("argmax", "out", "x, axis, keepdims")
     return _argmax(x, axis, keepdims=keepdims)
 
 
-def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+def argmin(
+    x: Any, axis: int | None = None, out: None = None, *, keepdims: bool = False
+) -> Any:
     """Place of the smallest number along an axis, of the first one where some tie.
 
     Parameters
@@ -87,6 +96,8 @@ def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     x : Tensor or array_like, any shape
     axis : int, optional
         The axis to search; the flattened ``x`` unless given.
+    out : None
+        As in NumPy; nothing is written into an array here.
     keepdims : bool, default False
         Keep the searched axis, with length 1.
 
@@ -102,6 +113,8 @@ def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     >>> te.argmin([[1.0, 3.0], [2.0, 0.0]], axis=1)
     array([0, 1])
     """
+    if out is not None:
+        raise refused("argmin", "out", "x, axis, keepdims")
     return _argmin(x, axis, keepdims=keepdims)
 
 
@@ -110,8 +123,23 @@ for _place in (argsort, argmax, argmin):
     setattr(Tensor, _place.__name__, _place)
 
 
+def _sort_with(
+    x: Any,
+    *,
+    axis: int | None = -1,
+    kind: Any = None,
+    order: Any = None,
+    stable: Any = None,
+) -> Any:
+    if order is not None:
+        raise refused("sort", "order", "order=None alone: a Tensor has no fields")
+    np.sort(np.zeros(0), kind=kind, stable=stable)  # its errors
+    return sort.call(x, axis=axis)
+
+
 @op(
     numpy=np.sort,
+    keywords=_sort_with,
     symbol="sort",
     texts={"x": "{g} put back in the order of {x}"},
     cases=[
@@ -130,6 +158,8 @@ def sort(x: Any, *, axis: int | None = -1) -> Any:
     x : Tensor or array_like, any shape
     axis : int or None, default -1
         With None ``x`` is flattened.
+    kind, stable, order
+        As in NumPy; they make no difference to numbers. ``order`` must be None.
 
     Returns
     -------
@@ -168,8 +198,15 @@ def _sort_rule(g: Any, out: Any, x: Any, *, axis: int | None) -> Any:
 sort.vjp(x=_sort_rule)
 
 
+def _median_with(
+    x: Any, *, axis: Axis = None, keepdims: bool = False, overwrite_input: Any = False
+) -> Any:
+    return median.call(x, axis=axis, keepdims=keepdims)
+
+
 @op(
     numpy=np.median,
+    keywords=_median_with,
     symbol="median",
     texts={"x": "{g} at the middle, or half at each of two"},
     cases=[
@@ -190,6 +227,8 @@ def median(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
         The axes to search; all unless given.
     keepdims : bool, default False
         Keep the searched axes, with length 1.
+    overwrite_input : bool, default False
+        As in NumPy; nothing is written into ``x`` here.
 
     Returns
     -------

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import update_wrapper
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, numpy_order
+from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.broadcasting import sum_to
 from tinygrad_edu.ops.conversion import promoted
+from tinygrad_edu.ops.keywords import check_layout, in_dtypes
 
 __all__ = [
     "cross",
@@ -343,6 +346,21 @@ def _dot_axes(b: int) -> Axes:
 dot.vjp(a=_dot_rule_a, b=_dot_rule_b)
 
 
+def _with_out(operation: Any) -> Any:
+    """Return how NumPy's function is called, that may write into an array."""
+    call = operation.call
+
+    def function(a: Any, b: Any, out: None = None) -> Any:
+        if out is not None:
+            raise refused(operation.name, "out", "a, b")
+        return call(a, b)
+
+    return update_wrapper(function, operation.forward)
+
+
+FROM_NUMPY[np.dot] = Tensor.dot = _with_out(dot)  # type: ignore[method-assign]
+
+
 @op(
     numpy=np.inner,
     symbol="inner",
@@ -441,6 +459,9 @@ outer.vjp(
     a=lambda g, out, a, b: np.reshape(g.dot(np.reshape(b, -1)), np.shape(a)),
     b=lambda g, out, a, b: np.reshape(dot.call(np.reshape(a, -1), g), np.shape(b)),
 )
+
+
+FROM_NUMPY[np.outer] = _with_out(outer)
 
 
 @op(
@@ -768,6 +789,22 @@ cross.vjp(a=_cross_rule_a, b=_cross_rule_b)
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
+_OF_EINSUM = ("optimize", "dtype", "casting", "order")
+
+
+def _einsum_with(
+    *arrays: Any,
+    subscripts: str,
+    optimize: Any = False,
+    dtype: Any = None,
+    casting: Any = "safe",
+    order: Any = "K",
+) -> Any:
+    check_layout(order, "einsum")
+    arrays = tuple(in_dtypes(arrays, dtype, casting, "einsum", default="safe"))
+    return einsum.call(subscripts, *arrays, optimize=optimize)
+
+
 def _subscripts_first(
     *args: Any, **metadata: Any
 ) -> tuple[Sequence[Any], dict[str, Any]]:
@@ -781,11 +818,9 @@ def _subscripts_first(
         metadata["subscripts"], *args = args  # type: ignore[assignment]
     if metadata.get("out", 0) is None:
         del metadata["out"]
-    if unknown := metadata.keys() - {"subscripts", "optimize"}:
-        raise TypeError(
-            f"einsum: argument {min(unknown)!r} is not supported; it takes "
-            "subscripts, *arrays, optimize"
-        )
+    if unknown := metadata.keys() - {"subscripts", *_OF_EINSUM}:
+        takes = ", ".join(["subscripts", "*arrays", *_OF_EINSUM])
+        raise refused("einsum", min(unknown), takes)
     if len(args) == 1 and isinstance(args[0], list | tuple):
         if any(isinstance(x, Tensor | np.ndarray) for x in args[0]):
             args = tuple(args[0])
@@ -796,6 +831,7 @@ def _subscripts_first(
     numpy=np.einsum,
     symbol="Σ",
     adapter=_subscripts_first,
+    keywords=_einsum_with,
     cases=[
         Case((2, 3), (3, 4), subscripts="ij,jk->ik"),
         Case((2, 3), (3, 4), subscripts="ij,jk"),
@@ -837,6 +873,11 @@ def einsum(*arrays: Any, subscripts: str, optimize: Any = False) -> Any:
     optimize : bool, str or sequence, default False
         Whether to look for a better order than all at once, and which, as in NumPy.
         True is faster for large arrays.
+    dtype : dtype, optional
+        In which it is computed; the common one of the arrays unless given.
+    casting, order
+        As in NumPy: which casts to it are allowed; the order in memory makes no
+        difference here.
 
     Returns
     -------
@@ -928,10 +969,20 @@ def _einsum_rule(
 
 einsum.vjp(arrays=_einsum_rule)
 
+
+def _outer_of_vectors(x1: Any, x2: Any) -> Any:
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError(
+            "linalg.outer: both must be vectors, got shapes "
+            f"{np.shape(x1)} and {np.shape(x2)}; np.outer flattens them"
+        )
+    return outer.call(x1, x2)
+
+
+FROM_NUMPY[np.linalg.outer] = _outer_of_vectors
 for _name, _operation in (
     ("matmul", matmul),
     ("tensordot", tensordot),
-    ("outer", outer),
     ("cross", cross),
 ):  # NumPy 2 has them in this namespace, too
     FROM_NUMPY[getattr(np.linalg, _name)] = _operation.call

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
+from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.indexing import put
 
 # NumPy's stubs want a literal for the mode, and a tuple for the axes.
@@ -271,6 +272,23 @@ def _repeat_rule(g: Any, out: Any, x: Any, *, repeats: Any, axis: int | None) ->
 
 repeat.vjp(x=_repeat_rule)
 
+
+def _pad_with(
+    x: Any,
+    *,
+    pad_width: Any,
+    mode: str = "constant",
+    constant_values: Any = 0,
+    reflect_type: Any = "even",
+) -> Any:
+    if mode not in ("reflect", "symmetric"):
+        raise ValueError(f"pad: reflect_type is given, but mode is {mode!r}")
+    if reflect_type != "even":
+        way = "Along an axis it is 2 * te.pad(x, n, mode='edge') - te.pad(x, n, mode)"
+        raise refused("pad", "reflect_type", "reflect_type='even' alone", way)
+    return pad.call(x, pad_width=pad_width, mode=mode, constant_values=constant_values)
+
+
 _MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
 
@@ -280,6 +298,7 @@ def _pad_text(x: Any, *, mode: str, **_: Any) -> str | None:
 
 @op(
     symbol="pad",
+    keywords=_pad_with,
     texts={"x": _pad_text},
     cases=[
         Case((2, 3), pad_width=1),
@@ -313,6 +332,8 @@ def pad(
         mirrored at the edge entry, or behind it; the entries from the other side.
     constant_values : number or sequence, default 0
         The constant, or as ``pad_width`` one for each side. It has no derivative.
+    reflect_type : {"even"}, default "even"
+        As in NumPy, of the modes that mirror.
 
     Returns
     -------

@@ -233,8 +233,9 @@ def _deviations(
     n = counted(x, where, axis, True, name)
     if mean is None:
         mean = _mean_with(x, axis=axis, keepdims=True, where=where)
-    mean = mean if hasattr(mean, "dtype") else np.asarray(mean)
-    off = wide(x if x.dtype.kind == "f" else x * 1.0) - wide(mean)
+    if not isinstance(mean, int | float):  # these take the dtype of x
+        mean = wide(mean if hasattr(mean, "dtype") else np.asarray(mean))
+    off = wide(x if x.dtype.kind == "f" else x * 1.0) - mean
     if off.shape != x.shape:
         raise ValueError(
             f"{name}: mean of shape {np.shape(mean)} does not broadcast to that of x, "

@@ -9,6 +9,8 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
+from tinygrad_edu.engine.keywords import refused
+from tinygrad_edu.ops.keywords import is_by_column, with_order
 
 __all__ = [
     "atleast_1d",
@@ -27,16 +29,19 @@ __all__ = [
 Axes = int | Sequence[int]
 
 
-def _integers_or_tuple(op: str, name: str) -> Any:
+def _integers_or_tuple(op: str, name: str, *further: str) -> Any:
     """Accept ``x.reshape(2, 3)`` beside ``x.reshape((2, 3))``."""
+    takes = ", ".join(["x", name, *further])
 
     def adapter(*numbers: Any, **metadata: Any) -> tuple[list[Any], dict[str, Any]]:
         for first in ("x", "a"):  # NumPy calls it a
             if first in metadata and not numbers:
                 numbers = (metadata.pop(first),)
         if not numbers:
-            raise TypeError(f"{op}: missing x; it takes x, {name}")
+            raise TypeError(f"{op}: missing x; it takes {takes}")
         x, *rest = numbers
+        if rest and isinstance(rest[-1], str) and "order" in further:
+            metadata["order"] = rest.pop()  # np.reshape(x, shape, "F")
         numbers = tuple(rest)
         if numbers:
             if name in metadata:
@@ -47,18 +52,27 @@ def _integers_or_tuple(op: str, name: str) -> Any:
             metadata[name] = numbers[0] if together else numbers
         if isinstance(metadata.get(name), list):  # the user's own, who may change it
             metadata[name] = tuple(metadata[name])
-        if unknown := metadata.keys() - {name}:
-            raise TypeError(
-                f"{op}: argument {min(unknown)!r} is not supported; it takes x, {name}"
-            )
+        if unknown := metadata.keys() - {name, *further}:
+            raise refused(op, min(unknown), takes)
         return [x], metadata
 
     return adapter
 
 
+def _reshape_with(x: Any, *, shape: Any, order: Any = "C", copy: Any = None) -> Any:
+    if copy is False:  # an error, as in NumPy, if it would be one
+        np.reshape(getattr(x, "_numbers", x), shape, order=order, copy=False)
+    if is_by_column(order, "reshape"):  # turned, all is row by row
+        sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+        return np.transpose(reshape.call(np.transpose(x), shape=sizes[::-1]))
+    y = reshape.call(x, shape=shape)
+    return y.copy() if copy else y
+
+
 @op(
     numpy=np.reshape,
-    adapter=_integers_or_tuple("reshape", "shape"),
+    adapter=_integers_or_tuple("reshape", "shape", "order", "copy"),
+    keywords=_reshape_with,
     cases=[Case((2, 3), shape=(3, 2)), Case((2, 3), shape=-1), Case((), shape=(1, 1))],
 )
 def reshape(x: Any, *, shape: int | Sequence[int]) -> Any:
@@ -69,6 +83,10 @@ def reshape(x: Any, *, shape: int | Sequence[int]) -> Any:
     x : Tensor or array_like
     shape : int or sequence of int
         One of them may be -1: it is inferred.
+    order : {"C", "F"}, default "C"
+        In which order the numbers are read and placed: row by row, or column by column.
+    copy : bool, optional
+        Whether the result must have memory of its own.
 
     Returns
     -------
@@ -101,8 +119,17 @@ def _back(g: Any, out: Any, x: Any, **_: Any) -> Any:
 reshape.vjp(x=_back)
 
 
+def _ravel_with(x: Any, *, order: Any = "C") -> Any:
+    return ravel.call(np.transpose(x) if is_by_column(order, "ravel") else x)
+
+
+def _flatten_with(x: Any, *, order: Any = "C") -> Any:
+    return flatten.call(np.transpose(x) if is_by_column(order, "flatten") else x)
+
+
 @op(
     numpy=np.ravel,
+    keywords=_ravel_with,
     cases=[Case((2, 3)), Case(()), Case(lambda rng: rng.standard_normal((3, 2)).T)],
 )
 def ravel(x: Any) -> Any:
@@ -111,6 +138,8 @@ def ravel(x: Any) -> Any:
     Parameters
     ----------
     x : Tensor or array_like
+    order : {"C", "F"}, default "C"
+        Row by row, or column by column.
 
     Returns
     -------
@@ -131,15 +160,21 @@ def ravel(x: Any) -> Any:
 
 
 ravel.vjp(x=_back)
+FROM_NUMPY[np.ravel] = with_order(ravel)
 
 
-@op(cases=[Case((2, 3)), Case(()), Case(lambda rng: rng.standard_normal((3, 2)).T)])
+@op(
+    keywords=_flatten_with,
+    cases=[Case((2, 3)), Case(()), Case(lambda rng: rng.standard_normal((3, 2)).T)],
+)
 def flatten(x: Any) -> Any:
     """The same numbers on a single axis, row by row; always a copy.
 
     Parameters
     ----------
     x : Tensor or array_like
+    order : {"C", "F"}, default "C"
+        Row by row, or column by column.
 
     Returns
     -------
@@ -160,6 +195,7 @@ def flatten(x: Any) -> Any:
 
 
 flatten.vjp(x=_back)
+with_order(flatten)
 
 
 @op(
