@@ -1,4 +1,4 @@
-"""Derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp.
+"""Derivatives of functions, also of trees: grad, vjp, jvp, jacobian, hessian, hvp.
 
 All of them call the function on leaves of their own, and then :func:`gradients`. What
 they return can be differentiated again wherever that could be wanted: inside another
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import operator as operators
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +18,10 @@ import numpy as np
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.core import Tensor, gradients, tensor
 from tinygrad_edu.engine.interrupts import undone
+from tinygrad_edu.engine.names import argument_names
 from tinygrad_edu.engine.recording import NESTING, RECORDING
 from tinygrad_edu.engine.traversal import nodes_of
+from tinygrad_edu.engine.trees import Form, flatten, holds_a_tensor, inner_of
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -36,7 +38,7 @@ def grad(
     f : callable
         Returns a single number; with ``has_aux``, that and anything else.
     argnums : int or tuple of int, default 0
-        The arguments to differentiate by.
+        The arguments to differentiate by: arrays, or trees of them.
     has_aux : bool, default False
         ``f`` returns ``(number, aux)``; then the result is ``(gradient, aux)``.
 
@@ -44,18 +46,26 @@ def grad(
     -------
     callable
         Takes the arguments of ``f``; returns an array of the argument's shape, or a
-        tuple of them. Tensors, that can be differentiated again, inside of another
-        transform, if an argument is a Tensor, or if ``f`` uses one from outside that
-        requires gradients.
+        tree like it, or a tuple of those for a tuple of ``argnums``. Tensors, that can
+        be differentiated again, inside of another transform, if an argument is a
+        Tensor, or if ``f`` uses one from outside that requires gradients.
 
     Raises
     ------
     TypeError
         When called: if ``f`` does not return a Tensor, or an argument to differentiate
-        by is no array of floating-point numbers.
+        by is no array of floating-point numbers, or a tree that holds something else,
+        named by its path: ``params['W']``.
     ValueError
-        When called: if ``f`` does not return a single number, or ``argnums`` do not fit
-        the arguments.
+        When called: if ``f`` does not return a single number, ``argnums`` do not fit
+        the arguments, or a tree is empty or holds itself.
+
+    Notes
+    -----
+    A tree is a dict, list, tuple, named tuple or dataclass that holds arrays or trees;
+    a list or tuple of nothing but numbers, also nested, is one array. ``f`` is handed a
+    tree of the same types with Tensors in it, and the gradient is one with arrays. A
+    dataclass is copied, not made anew: ``__post_init__`` is not called.
 
     Examples
     --------
@@ -64,6 +74,9 @@ def grad(
     12.0
     >>> float(te.grad(lambda x: te.grad(lambda y: x * y**2)(3.0))(2.0))
     6.0
+    >>> params = {"w": [1.0, 2.0], "b": [3.0]}
+    >>> te.grad(lambda p: te.sum(p["w"] ** 2) + te.sum(p["b"]))(params)
+    {'w': array([2., 4.]), 'b': array([1.])}
     """
     both = value_and_grad(f, argnums, has_aux=has_aux)
 
@@ -84,7 +97,7 @@ def value_and_grad(
     f : callable
         Returns a single number; with ``has_aux``, that and anything else.
     argnums : int or tuple of int, default 0
-        The arguments to differentiate by.
+        The arguments to differentiate by: arrays, or trees of them.
     has_aux : bool, default False
         ``f`` returns ``(number, aux)``; then the result is
         ``((number, aux), gradient)``.
@@ -112,7 +125,7 @@ def value_and_grad(
 
     def both(*args: Any, **kwargs: Any) -> Any:
         with _transform(args, kwargs) as mode:
-            moved, xs = _with_leaves("grad", args, argnums)
+            moved, xs, forms = _with_leaves("grad", f, args, argnums)
             result = f(*moved, **kwargs)
             aux = None
             if has_aux:
@@ -130,8 +143,9 @@ def value_and_grad(
             found = pulled([y], [seed], xs, mode.linked)
             value = _given(y, mode)
             if has_aux:
-                value = value, _given(aux, mode)
-            return value, _one_or_all(_given(found, mode), argnums)
+                parts, form = flatten(aux, "grad: aux")
+                value = value, form.filled(_given(part, mode) for part in parts)
+            return value, _put_together(found, forms, mode, argnums)
 
     return _named(both, "value_and_grad", f)
 
@@ -142,17 +156,17 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[..., Any]]:
     Parameters
     ----------
     f : callable
-        Returns a Tensor, or a tuple of them.
-    *xs : array_like or Tensor
-        The arguments of ``f``, of any shapes.
+        Returns a Tensor, or a tree of them, such as a tuple.
+    *xs : array_like or Tensor, or trees of them
+        The arguments of ``f``, of any shapes; trees as for :func:`grad`.
 
     Returns
     -------
-    y : ndarray or Tensor, or a tuple of them
+    y : ndarray or Tensor, or a tree of them
         What ``f`` returns, of any shape.
     back : callable
-        ``back(g)``, for ``g`` of the shape of ``y`` (a tuple if that is one), returns
-        the tuple of Jᵀ g, one for each of ``xs``. May be called many times.
+        ``back(g)``, for ``g`` of the shape of ``y`` (a tree if that is one), returns
+        the tuple of Jᵀ g, one for each of ``xs`` and like it. May be called many times.
 
     Raises
     ------
@@ -160,7 +174,7 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[..., Any]]:
         If ``f`` does not return Tensors, or one of ``xs`` is not of floating-point
         numbers.
     ValueError
-        If ``g`` has another shape than ``y``.
+        If ``g`` has another shape than ``y``, or is another tree.
 
     Notes
     -----
@@ -174,25 +188,25 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[..., Any]]:
     >>> y, back = te.vjp(lambda x: x * x, np.array([1.0, 2.0]))
     >>> y, back(np.array([1.0, 10.0]))
     (array([1., 4.]), (array([ 2., 40.]),))
+    >>> y, back = te.vjp(lambda p: {"y": p["a"] * p["b"]}, {"a": [2.0], "b": [3.0]})
+    >>> back({"y": np.ones(1)})
+    ({'a': array([3.]), 'b': array([2.])},)
     """
     with _transform(xs, {}) as mode:
-        args, leaves = _with_leaves("vjp", xs, tuple(range(len(xs))))
-        result = f(*args)
-        ys = _tensors_from(result, "vjp")
+        all_of_them = tuple(range(len(xs)))
+        args, leaves, forms = _with_leaves("vjp", f, xs, all_of_them)
+        ys, results = _tensors_from(f(*args), "vjp")
         mode = mode.after(ys, leaves)
 
     def back(g: Any) -> tuple[Any, ...]:
-        seeds = list(g) if isinstance(result, tuple | list) else [g]
-        if len(seeds) != len(ys):
-            raise ValueError(
-                f"vjp: back expected {len(ys)} gradients, one for each result, "
-                f"got {len(seeds)}"
-            )
+        seeds = _along("vjp", lambda: "the gradient", results, ys, g)
         with _transform(seeds, {}) as again:
             both = _Mode(*(a or b for a, b in zip(mode, again, strict=True)))
-            return tuple(_given(pulled(ys, seeds, leaves, both.linked), both))
+            found = pulled(ys, seeds, leaves, both.linked)
+            gradient: tuple[Any, ...] = _put_together(found, forms, both, all_of_them)
+            return gradient
 
-    return _given(result, mode), back
+    return results.filled(_given(y, mode) for y in ys), back
 
 
 def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
@@ -201,15 +215,15 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     Parameters
     ----------
     f : callable
-        Returns a Tensor, or a tuple of them.
-    xs : array_like or Tensor, or a tuple of them
-        The arguments of ``f``, of any shapes.
-    vs : array_like or Tensor, or a tuple of them
-        The direction, of the shapes of ``xs``.
+        Returns a Tensor, or a tree of them, such as a tuple.
+    xs : array_like or Tensor, or a tree of them, or a tuple of such
+        The argument of ``f``, or a tuple of its arguments; trees as for :func:`grad`.
+    vs : the same
+        The direction, of the forms and shapes of ``xs``.
 
     Returns
     -------
-    y : ndarray or Tensor, or a tuple of them
+    y : ndarray or Tensor, or a tree of them
         What ``f`` returns, of any shape.
     tangent : the same
         J v: how ``y`` changes as ``xs`` move along ``vs``.
@@ -220,7 +234,7 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
         If ``f`` does not return Tensors, or one of ``xs`` is not of floating-point
         numbers.
     ValueError
-        If the shapes of ``vs`` are not those of ``xs``.
+        If the shapes of ``vs`` are not those of ``xs``, or the trees differ.
 
     Notes
     -----
@@ -234,17 +248,19 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     >>> import tinygrad_edu as te
     >>> te.jvp(lambda x: x * x, np.array([1.0, 2.0]), np.array([1.0, 10.0]))
     (array([1., 4.]), array([ 2., 40.]))
+    >>> x, v = {"a": [2.0], "b": [3.0]}, {"a": [1.0], "b": [0.0]}
+    >>> te.jvp(lambda p: {"y": p["a"] * p["b"]}, x, v)
+    ({'y': array([6.])}, {'y': array([3.])})
     """
     xs, vs = _tuple(xs), _tuple(vs)
-    _check_directions("jvp", xs, vs)
     with _transform((*xs, *vs), {}) as mode:
-        args, leaves = _with_leaves("jvp", xs, tuple(range(len(xs))))
-        result = f(*args)
-        ys = _tensors_from(result, "jvp")
+        args, leaves, forms = _with_leaves("jvp", f, xs, tuple(range(len(xs))))
+        along = _directions("jvp", f, forms, leaves, vs)
+        ys, results = _tensors_from(f(*args), "jvp")
         mode = mode.after(ys, leaves)
-        tangents = _pushed(ys, leaves, vs, mode.linked)
-        together = type(result)(tangents) if _plural(result) else tangents[0]
-        return _given(result, mode), _given(together, mode)
+        tangents = _pushed(ys, leaves, along, mode.linked)
+        value = results.filled(_given(y, mode) for y in ys)
+        return value, results.filled(_given(t, mode) for t in tangents)
 
 
 def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
@@ -253,21 +269,22 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     Parameters
     ----------
     f : callable
-        Returns a Tensor of any shape.
+        Returns a Tensor of any shape, or a tree of them.
     argnums : int or tuple of int, default 0
-        The arguments to differentiate by.
+        The arguments to differentiate by: arrays, or trees of them.
 
     Returns
     -------
     callable
         Takes the arguments of ``f``; returns an array of shape ``y.shape + x.shape``,
-        or a tuple of them: entry [i, j] is dyᵢ/dxⱼ. Tensors where :func:`grad` returns
-        Tensors.
+        or a tuple of them: entry [i, j] is dyᵢ/dxⱼ. Of trees it is a tree like that of
+        the results, with a tree like that of the arguments in place of each array.
+        Tensors where :func:`grad` returns Tensors.
 
     Raises
     ------
     TypeError, ValueError
-        As :func:`grad`; ``f`` may return any shape.
+        As :func:`grad`; ``f`` may return any shape, and trees.
 
     Notes
     -----
@@ -281,19 +298,24 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     >>> te.jacobian(lambda x: x[0] * x)(np.array([2.0, 3.0]))
     array([[4., 0.],
            [3., 2.]])
+    >>> te.jacobian(lambda p: {"y": p["a"] * p["b"]})({"a": [2.0], "b": [3.0]})
+    {'y': {'a': array([[3.]]), 'b': array([[2.]])}}
     """
 
     _check_argnums("jacobian", argnums)
 
     def whole(*args: Any, **kwargs: Any) -> Any:
         with _transform(args, kwargs) as mode:
-            moved, xs = _with_leaves("jacobian", args, argnums)
-            y = _tensor_from(f(*moved, **kwargs), "jacobian")
-            mode = mode.after([y], xs)
+            moved, xs, forms = _with_leaves("jacobian", f, args, argnums)
+            ys, results = _tensors_from(f(*moved, **kwargs), "jacobian")
+            mode = mode.after(ys, xs)
             columns = sum(x.size for x in xs)
-            build = _by_rows if y.size <= columns else _by_columns
-            found = _given(build(y, xs, mode.linked), mode)
-            return _one_or_all(found, argnums)
+            blocks = []
+            for y in ys:
+                build = _by_rows if y.size <= columns else _by_columns
+                found = build(y, xs, mode.linked)
+                blocks.append(_put_together(found, forms, mode, argnums))
+            return results.filled(blocks)
 
     return _named(whole, "jacobian", f)
 
@@ -306,14 +328,15 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     f : callable
         Returns a single number.
     argnums : int or tuple of int, default 0
-        The arguments to differentiate by.
+        The arguments to differentiate by: arrays, or trees of them.
 
     Returns
     -------
     callable
         Takes the arguments of ``f``; returns an array of shape ``x.shape + x.shape``;
         for a tuple of ``argnums`` a tuple of tuples, ``[i][j]`` of shape
-        ``x_i.shape + x_j.shape``. Tensors where :func:`grad` returns Tensors.
+        ``x_i.shape + x_j.shape``, and for a tree a tree of trees. Tensors where
+        :func:`grad` returns Tensors.
 
     Raises
     ------
@@ -331,17 +354,12 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     >>> te.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 3.0]))
     array([[6., 2.],
            [2., 0.]])
+    >>> H = te.hessian(lambda p: p["a"][0] ** 2 * p["b"])({"a": [1.0], "b": 3.0})
+    >>> H["a"]
+    {'a': array([[6.]]), 'b': array([2.])}
     """
     _check_argnums("hessian", argnums)
-    if isinstance(argnums, int):
-        return _named(jacobian(grad(f, argnums), argnums), "hessian", f)
-
-    def second(*args: Any, **kwargs: Any) -> Any:
-        return tuple(
-            jacobian(grad(f, first), argnums)(*args, **kwargs) for first in argnums
-        )
-
-    return _named(second, "hessian", f)
+    return _named(jacobian(grad(f, argnums), argnums), "hessian", f)
 
 
 def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> Any:
@@ -351,15 +369,15 @@ def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> Any:
     ----------
     f : callable
         Returns a single number.
-    xs : array_like or Tensor, or a tuple of them
-        The arguments of ``f``, of any shapes.
-    vs : array_like or Tensor, or a tuple of them
-        The vector, of the shapes of ``xs``.
+    xs : array_like or Tensor, or a tree of them, or a tuple of such
+        The argument of ``f``, or a tuple of its arguments; trees as for :func:`grad`.
+    vs : the same
+        The vector, of the forms and shapes of ``xs``.
 
     Returns
     -------
-    ndarray or Tensor, or a tuple of them
-        H v, of the shapes of ``xs``; a tuple if ``xs`` is one.
+    ndarray or Tensor, or a tree of them
+        H v, of the forms and shapes of ``xs``; a tuple if ``xs`` is one.
 
     Raises
     ------
@@ -367,8 +385,8 @@ def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> Any:
         If ``f`` does not return a Tensor, or one of ``xs`` is not of floating-point
         numbers.
     ValueError
-        If ``f`` does not return a single number, or the shapes of ``vs`` are not those
-        of ``xs``.
+        If ``f`` does not return a single number, the shapes of ``vs`` are not those of
+        ``xs``, or the trees differ.
 
     Notes
     -----
@@ -381,19 +399,23 @@ def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> Any:
     >>> import tinygrad_edu as te
     >>> te.hvp(lambda x: te.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
     array([ 6., 12.])
+    >>> x, v = {"a": [1.0], "b": [3.0]}, {"a": [1.0], "b": [1.0]}
+    >>> te.hvp(lambda p: te.sum(p["a"] ** 2 * p["b"]), x, v)
+    {'a': array([8.]), 'b': array([2.])}
     """
-    alone = not _plural(xs)
+    alone = not _is_arguments(xs)
     xs, vs = _tuple(xs), _tuple(vs)
-    _check_directions("hvp", xs, vs)
     with _transform((*xs, *vs), {}) as mode:
-        args, leaves = _with_leaves("hvp", xs, tuple(range(len(xs))))
+        argnums = 0 if alone else tuple(range(len(xs)))
+        args, leaves, forms = _with_leaves("hvp", f, xs, argnums)
+        along = _directions("hvp", f, forms, leaves, vs)
         y = _tensor_from(f(*args), "hvp")
         if y.size != 1:
             raise ValueError(f"hvp: f must return a single number, got shape {y.shape}")
         mode = mode.after([y], leaves)
         first = pulled([y], [np.ones(y.shape, y.dtype)], leaves, True)
-        found = _given(pulled(first, vs, leaves, mode.linked), mode)
-        return found[0] if alone else tuple(found)
+        found = pulled(first, along, leaves, mode.linked)
+        return _put_together(found, forms, mode, argnums)
 
 
 # ---------------------------------------------------------------- what they are made of
@@ -420,7 +442,7 @@ class _Mode(NamedTuple):
 def _transform(args: Sequence[Any], kwargs: dict[str, Any]) -> undone[_Mode]:
     """Record, also inside ``no_grad``; tell how the results are to be handed out."""
     around, recording = NESTING.get(), RECORDING.get()
-    handed = any(isinstance(x, Tensor) for x in (*args, *kwargs.values()))
+    handed = any(holds_a_tensor(x) for x in (*args, *kwargs.values()))
     tensors = around > 0 or handed
 
     def begin() -> _Mode:
@@ -454,25 +476,55 @@ def _check_argnums(who: str, argnums: Any) -> None:
 
 
 def _with_leaves(
-    who: str, args: Sequence[Any], argnums: Argnums
-) -> tuple[list[Any], list[Tensor]]:
-    """Put tensors of our own in the places to differentiate by."""
+    who: str, f: Callable[..., Any], args: Sequence[Any], argnums: Argnums
+) -> tuple[list[Any], list[Tensor], list[Form]]:
+    """Put tensors of our own in the places to differentiate by.
+
+    Returns all arguments, and of those at ``argnums`` the leaves and the forms.
+    """
     positions = (argnums,) if isinstance(argnums, int) else argnums
-    args, leaves = list(args), list[Tensor]()
+    args, leaves, forms = list(args), list[Tensor](), list[Form]()
+    taken: list[int] = []
     for n in positions:
         place = operators.index(n)
         if not -len(args) <= place < len(args):
             raise ValueError(
                 f"{who}: argnums {argnums} do not fit {len(args)} positional arguments"
             )
-        if place % len(args) in [p % len(args) for p in positions[: len(leaves)]]:
+        if place % len(args) in taken:
             raise ValueError(f"{who}: argnums {argnums} name an argument twice")
-        args[place] = _leaf(args[place], f"{who}: argument {n}")
-        leaves.append(args[place])
-    return args, leaves
+        taken.append(place % len(args))
+        x = args[place]
+        if inner_of(x) is None:
+            parts, form = [x], LEAF
+        else:
+            parts, form = flatten(x, f"{who}: argument {n}")
+        own: list[Tensor] = []
+        try:
+            for part in parts:
+                own.append(_leaf(part))
+        except (TypeError, ValueError) as error:
+            name = f"argument {n}"
+            if not form.is_leaf:
+                name = form.paths(_name_of(f, args, place))[len(own)]
+            raise type(error)(f"{who}: {name}: {error}") from None
+        if form is not LEAF:
+            form.check_full(who, _name_of(f, args, place))
+        args[place] = form.filled(own) if form is not LEAF else own[0]
+        leaves += own
+        forms.append(form)
+    return args, leaves, forms
 
 
-def _leaf(x: Any, who: str) -> Tensor:
+#: The form of an argument that is one array.
+LEAF = Form([None])
+
+
+def _name_of(f: Callable[..., Any], args: Sequence[Any], place: int) -> str:
+    return argument_names(f, len(args))[place]
+
+
+def _leaf(x: Any) -> Tensor:
     """Return a tensor through which alone ``x`` enters the function.
 
     Of a tensor that requires gradients it is a copy in the graph: the outer derivative
@@ -481,10 +533,7 @@ def _leaf(x: Any, who: str) -> Tensor:
     if isinstance(x, Tensor) and x.requires_grad:
         return x.astype(x.dtype)
     data = x._numbers if isinstance(x, Tensor) else x
-    try:
-        return tensor(data, requires_grad=True, name=getattr(x, "name", None))
-    except TypeError as error:
-        raise TypeError(f"{who}: {error}") from None
+    return tensor(data, requires_grad=True, name=getattr(x, "name", None))
 
 
 def _tensor_from(result: Any, who: str) -> Tensor:
@@ -493,26 +542,68 @@ def _tensor_from(result: Any, who: str) -> Tensor:
     return result
 
 
-def _tensors_from(result: Any, who: str) -> list[Tensor]:
-    return [_tensor_from(y, who) for y in (result if _plural(result) else [result])]
+def _tensors_from(result: Any, who: str) -> tuple[list[Tensor], Form]:
+    """Return the Tensors in what a function returned, and its form."""
+    if isinstance(result, Tensor):
+        return [result], LEAF
+    ys, form = flatten(result, f"{who}: what f returns")
+    for y, path in zip(ys, form.paths(""), strict=True):
+        if not isinstance(y, Tensor):
+            at = f" at {path}" if path else ""
+            raise errors.no_tensor(who, f"a Tensor{at}", y)
+    if not ys:
+        raise errors.no_tensor(who, "a Tensor", result)
+    return ys, form
 
 
-def _plural(what: Any) -> bool:
-    return isinstance(what, tuple | list)
+def _is_arguments(xs: Any) -> bool:
+    """Whether it is the tuple of a function's arguments: a named one is a tree."""
+    return isinstance(xs, tuple) and not hasattr(xs, "_fields")
 
 
 def _tuple(what: Any) -> tuple[Any, ...]:
-    """Return the arguments of a function as a tuple: a list is one array."""
-    return what if isinstance(what, tuple) else (what,)
+    """Return the arguments of a function as a tuple: a list is one of them."""
+    return what if _is_arguments(what) else (what,)
 
 
-def _check_directions(who: str, xs: Sequence[Any], vs: Sequence[Any]) -> None:
-    shapes = [[np.shape(x) for x in each] for each in (xs, vs)]
-    if shapes[0] != shapes[1]:
+def _directions(
+    who: str,
+    f: Callable[..., Any],
+    forms: Sequence[Form],
+    leaves: Sequence[Tensor],
+    vs: Sequence[Any],
+) -> list[Any]:
+    """Return the arrays of a direction in which the arguments may move."""
+    if len(vs) != len(forms):
         raise ValueError(
-            f"{who}: the directions must have the shapes of the arguments, "
-            f"{shapes[0]}, got {shapes[1]}"
+            f"{who}: expected a direction for each of {len(forms)} arguments, "
+            f"got {len(vs)}"
         )
+    found: list[Any] = []
+    for i, (form, v) in enumerate(zip(forms, vs, strict=True)):
+
+        def name(i: int = i) -> str:
+            return f"the direction for {argument_names(f, len(vs))[i]}"
+
+        own = leaves[len(found) : len(found) + form.count]
+        found += _along(who, name, form, own, v)
+    return found
+
+
+def _along(
+    who: str, name: Callable[[], str], form: Form, leaves: Sequence[Tensor], v: Any
+) -> list[Any]:
+    """Return the arrays in ``v``, a tree of the form and shapes of ``leaves``."""
+    if form is LEAF and isinstance(v, Tensor | np.ndarray):
+        if v.shape == leaves[0].shape:
+            return [v]
+    found = form.leaves_of(v, who, name())
+    for i, (x, part) in enumerate(zip(leaves, found, strict=True)):
+        shape = np.shape(part)
+        if shape != x.shape or part is None:
+            path, got = form.paths(name())[i], None if part is None else shape
+            raise ValueError(f"{who}: {path} must have the shape {x.shape}, got {got}")
+    return found
 
 
 def pulled(
@@ -585,13 +676,19 @@ def _stacked(rows: Sequence[Any]) -> Any:
     return np.concatenate([r.reshape((1, *r.shape)) for r in rows])
 
 
+def _put_together(
+    found: Iterable[Any], forms: Sequence[Form], mode: _Mode, argnums: Argnums
+) -> Any:
+    """Return one result for each leaf, in the trees that the arguments are."""
+    following = (_given(x, mode) for x in found)
+    trees = [
+        next(following) if form is LEAF else form.filled(following) for form in forms
+    ]
+    return trees[0] if isinstance(argnums, int) else tuple(trees)
+
+
 def _given(what: Any, mode: _Mode) -> Any:
-    """Return results as the user gets them."""
-    if isinstance(what, dict):
-        return {key: _given(x, mode) for key, x in what.items()}
-    if _plural(what):
-        parts = [_given(x, mode) for x in what]
-        return type(what)(*parts) if hasattr(what, "_fields") else type(what)(parts)
+    """Return a result as the user gets it."""
     if mode.linked and isinstance(what, Tensor):
         return what
     data = np.array(what.data) if isinstance(what, Tensor) else what
@@ -602,10 +699,6 @@ def _given(what: Any, mode: _Mode) -> Any:
 
 def _plain(what: Any) -> Any:
     return what[()] if isinstance(what, np.ndarray) else what
-
-
-def _one_or_all(found: list[Any], argnums: Argnums) -> Any:
-    return found[0] if isinstance(argnums, int) else tuple(found)
 
 
 def _named(

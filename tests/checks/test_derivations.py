@@ -1213,3 +1213,75 @@ def test_a_claim_report_draws_on_given_axes():
     report = te.check_derivation(square, {"x": A}, {"x": A})
 
     assert report.claims[0].plot(ax) is ax
+
+
+# -------------------------------------------------------------------------------- trees
+
+
+def weighted(params):
+    return te.sum(params["a"] ** 2 * params["b"][0])
+
+
+TREE = {"a": A, "b": [B]}
+RIGHT = {"a": 2 * A * B, "b": [A * A]}
+
+
+@pytest.mark.parametrize("inputs", [TREE, [TREE], {"params": TREE}, {"p": TREE}])
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        RIGHT,
+        [RIGHT],
+        {"a": None, "b": [A * A]},
+        lambda p: {"a": 2 * p["a"] * p["b"][0], "b": [p["a"] ** 2]},
+    ],
+    ids=["tree", "list of it", "some", "function"],
+)
+def test_a_tree_of_inputs_and_its_claim(inputs, claimed):
+    report = te.check_derivation(weighted, inputs, claimed)
+
+    assert report.correct, report.text
+    assert report.claims[-1].name.endswith("['b'][0]")
+
+
+def test_a_wrong_claim_in_a_tree_is_named_by_its_path():
+    report = te.check_derivation(weighted, TREE, {"a": A * B, "b": [A * A]})
+
+    assert report.causes == ("factor",)
+    assert report.text.startswith("params['a'] (2,): wrong in 2 of 2 entries")
+    assert "params['b'][0] (2,): right" in report.text
+
+
+def test_trees_beside_arrays_by_name(rng):
+    x = rng.standard_normal(2)
+    report = te.check_derivation(
+        lambda x, params: te.sum(x * params["w"]),
+        {"params": {"w": A}, "x": x},
+        {"params": {"w": x}, "x": A},
+    )
+
+    assert report.correct, report.text
+
+
+@pytest.mark.parametrize(
+    ("claimed", "says"),
+    [
+        ({"a": A}, "params must be a dict of 'a', 'b', got a dict of 'a'"),
+        ({"a": A, "b": B}, r"params['b'] must be a list of 1, got ndarray"),
+        ({"a": None, "b": [None]}, "holds no gradient"),
+    ],
+)
+def test_a_claim_of_another_form_says_where(claimed, says):
+    report = te.check_derivation(weighted, TREE, claimed)
+
+    assert report.causes == ("error",)
+    assert says in report.text
+
+
+def test_what_is_no_float_in_a_tree_is_named():
+    whole = {"a": A, "b": [B.astype(int)]}
+    report = te.check_derivation(weighted, whole, RIGHT)
+
+    assert "params['b'][0] holds int64, which has no gradient" in report.text
+    with pytest.raises(TypeError, match=r"inputs\['b'\]\[0\] is a masked array"):
+        te.check_derivation(weighted, {"a": A, "b": [np.ma.masked_array(B)]}, RIGHT)

@@ -17,15 +17,17 @@ from tinygrad_edu.checks.causes import NO_RELATION, Cause, likely_cause
 from tinygrad_edu.checks.comparison import Entry, compare
 from tinygrad_edu.checks.culprits import kink_of, reduced_by, sizes_of
 from tinygrad_edu.checks.differences import derivative_along, steps_of
-from tinygrad_edu.checks.functions import argument_names, outputs_of
+from tinygrad_edu.checks.functions import outputs_of
 from tinygrad_edu.checks.leaving import left_as_found
 from tinygrad_edu.checks.problems import Problem
 from tinygrad_edu.checks.slips import of_functions, of_labels
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.core import Tensor, gradients, tensor
+from tinygrad_edu.engine.names import argument_names
 from tinygrad_edu.engine.observation import shares_of
 from tinygrad_edu.engine.operands import is_masked, unmasked
 from tinygrad_edu.engine.traversal import nodes_of
+from tinygrad_edu.engine.trees import flatten
 from tinygrad_edu.randomness import Random, RandomSource, generator
 
 if TYPE_CHECKING:
@@ -134,10 +136,11 @@ def check_derivation(
         The function as code: takes Tensors, returns a single number as a Tensor.
     inputs : mapping of str to array_like, sequence of array_like, or array_like
         Where to check; arrays of any shape. Handed to ``f`` by name, if these are the
-        names of its parameters, else in this order.
+        names of its parameters, else in this order. Each may be a tree of arrays, as
+        for :func:`tinygrad_edu.grad`; for an ``f`` of one argument all may be.
     claimed : mapping, sequence, array_like or callable
         The gradients by the inputs, in the same form; those of a mapping may be some
-        of the inputs', None stands for an input without claim. A function is called
+        of the inputs', None stands for an array without claim. A function is called
         with the inputs as arrays, as ``f`` is, and returns all this.
     rtol : float, default 1e-6
         Relative error that a claim may have, dimensionless; 1e-4 for claims in float32.
@@ -178,6 +181,11 @@ def check_derivation(
     ... )
     >>> report.correct, report.causes
     (False, ('missing-mean',))
+    >>> report = te.check_derivation(
+    ...     lambda p: te.sum(p["w"] ** 2), {"p": {"w": x}}, {"p": {"w": x}}
+    ... )
+    >>> print(report.text.splitlines()[0])
+    p['w'] (3, 2): wrong in 5 of 6 entries
     """
     for what, x in [*_parts("inputs", inputs), *_parts("claimed", claimed)]:
         if is_masked(x):
@@ -197,9 +205,12 @@ def check_derivation(
 
 def _parts(what: str, given: Any) -> list[tuple[str, Any]]:
     """Return each array of what is given, with what it is called."""
-    if isinstance(given, Mapping):
-        return [(f"{what}[{name!r}]", x) for name, x in given.items()]
-    return [(what, given)]
+    given = dict(given) if isinstance(given, Mapping) else given
+    try:
+        arrays, form = flatten(given)
+    except ValueError:  # it holds itself: the check says so
+        return []
+    return list(zip(form.paths(what), arrays, strict=True))
 
 
 def _said(error: Exception) -> str:
@@ -218,11 +229,20 @@ def _checked(
         raise TypeError(f"f must be a function of the inputs, got {type(f).__name__}")
     given = _inputs_of(f, inputs)
     if callable(claimed) and not isinstance(claimed, Tensor):
-        arrays = {name: _array(x).copy() for name, x in given.items()}
+        arrays = {}
+        for name, x in given.items():
+            parts, form = flatten(x)
+            arrays[name] = form.filled(_array(part).copy() for part in parts)
         claimed = _call_of(claimed, arrays, "the function of the claim")()
-    claims = _claims_of(claimed, given)
-    args = {name: _leaf(name, x) for name, x in given.items()}
-    leaves = {name: args[name] for name in claims}
+    claims = _by_path(_claims_of(claimed, given), given)
+    args, held = dict[str, Any](), dict[str, Any]()
+    for name, x in given.items():
+        parts, form = flatten(x)
+        paths = form.paths(str(name))
+        own = [_leaf(path, part) for path, part in zip(paths, parts, strict=True)]
+        args[name] = form.filled(own)
+        held |= zip(paths, own, strict=True)
+    leaves = {name: held[name] for name in claims}
     for name, x in leaves.items():
         kind = _array(x).dtype
         if kind.kind != "f":
@@ -274,6 +294,8 @@ def _can_plot(report: ClaimReport) -> bool:
 
 def _inputs_of(f: Callable[..., Any], inputs: Any) -> dict[str, Any]:
     """Return the inputs by name, from whatever form they were given in."""
+    if _is_one_tree(f, inputs):
+        return {argument_names(f, 1)[0]: inputs}
     if isinstance(inputs, Mapping):
         return dict(inputs)
     if not _is_several(inputs):
@@ -285,8 +307,32 @@ def _inputs_of(f: Callable[..., Any], inputs: Any) -> dict[str, Any]:
     return dict(zip(names, inputs, strict=True))
 
 
+def _is_one_tree(f: Callable[..., Any], inputs: Any) -> bool:
+    """Whether several arrays are the one argument that a function takes."""
+    if not isinstance(inputs, Mapping) and not _is_several(inputs):
+        return False
+    if len(inputs) < 2 or set(_parameters(f)) == set(map(str, inputs)):
+        return False
+    arrays = inputs.values() if isinstance(inputs, Mapping) else inputs
+    numbers = not isinstance(inputs, Mapping) and _shape(inputs) is not None
+    if numbers and not any(isinstance(x, Tensor | np.ndarray) for x in arrays):
+        return False
+    return _takes(f, 1) and not _takes(f, len(inputs))
+
+
+def _takes(f: Callable[..., Any], count: int) -> bool:
+    """Whether a function may be called with so many arguments."""
+    try:
+        inspect.signature(f).bind(*range(count))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def _claims_of(claimed: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the claims by name of the input, from whatever form they were given in."""
+    if _is_whole(claimed, given):
+        return dict.fromkeys(given, claimed)
     if isinstance(claimed, Mapping):
         unknown = [str(name) for name in claimed if name not in given]
         if unknown:
@@ -304,16 +350,44 @@ def _claims_of(claimed: Any, given: Mapping[str, Any]) -> dict[str, Any]:
                 f"{', '.join(map(str, given))}. Write np.array([...]) for one array"
             )
         claims = dict(zip(given, parts, strict=False))
-    claims = {name: x for name, x in claims.items() if x is not None}
-    for name, x in claims.items():
-        if is_masked(x):
-            raise errors.masked(f"the claim for {name}")
-    if not claims:
+    return {name: x for name, x in claims.items() if x is not None}
+
+
+def _is_whole(claimed: Any, given: Mapping[str, Any]) -> bool:
+    """Whether it is the claim for the only input there is, a tree."""
+    if len(given) != 1:
+        return False
+    ((name, x),) = given.items()
+    form = flatten(x)[1]
+    if form.is_leaf:
+        return False
+    try:
+        form.leaves_of(claimed, "", "")
+    except ValueError:
+        return isinstance(claimed, Mapping) and name not in claimed
+    return True
+
+
+def _by_path(claims: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the claims for each array in the inputs, by its path."""
+    found: dict[str, Any] = {}
+    for name, claim in claims.items():
+        form = flatten(given[name])[1]
+        if form.is_leaf:
+            found[str(name)] = claim
+            continue
+        parts = form.leaves_of(claim, "claimed", str(name))
+        found |= zip(form.paths(str(name)), parts, strict=True)
+    found = {path: claim for path, claim in found.items() if claim is not None}
+    for path, claim in found.items():
+        if is_masked(claim):
+            raise errors.masked(f"the claim for {path}")
+    if not found:
         raise ValueError(
             "claimed holds no gradient. Pass an array for each input, or a mapping "
             f"with some of {', '.join(map(str, given))}"
         )
-    return claims
+    return found
 
 
 def _is_several(what: Any) -> bool:
@@ -360,7 +434,10 @@ def _call_of(
         try:
             return f(**args) if by_name else f(*args.values())
         except Exception as error:
-            handed = ", ".join(f"{name} {np.shape(x)}" for name, x in args.items())
+            arrays = [_parts(str(name), x) for name, x in args.items()]
+            handed = ", ".join(
+                f"{n} {np.shape(x)}" for n, x in itertools.chain(*arrays)
+            )
             raise RuntimeError(
                 f"{who} stopped with {_said(error)}. It was handed {handed}"
             ) from error

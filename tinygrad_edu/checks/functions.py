@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,10 +30,12 @@ from tinygrad_edu.checks.leaving import left_as_found
 from tinygrad_edu.checks.linearity import NOT_LINEAR
 from tinygrad_edu.checks.problems import Problem, is_tracked
 from tinygrad_edu.engine import errors
-from tinygrad_edu.engine.core import Op, Tensor, tensor
+from tinygrad_edu.engine.core import Tensor, tensor
 from tinygrad_edu.engine.creation import next_index
+from tinygrad_edu.engine.names import argument_names
 from tinygrad_edu.engine.taken import INSTEAD, taken
 from tinygrad_edu.engine.traversal import nodes_of, sources_of
+from tinygrad_edu.engine.trees import flatten
 from tinygrad_edu.randomness import Random, RandomSource, generator
 
 __all__ = ["GradcheckReport", "GradientCheckError", "gradcheck"]
@@ -147,12 +148,13 @@ def gradcheck(
     Parameters
     ----------
     f : callable or Layer
-        Takes Tensors, returns one or several. Of a layer, every parameter is checked
-        too, in place and put back.
-    *inputs : array_like or Tensor
+        Takes Tensors, returns one or several, also in trees. Of a layer, every
+        parameter is checked too, in place and put back.
+    *inputs : array_like or Tensor, or trees of them
         Where to check, of any shapes. By every array of floats, and every Tensor
         that requires gradients, the derivatives are taken, in float64; the others are
-        handed on.
+        handed on. Trees are as for :func:`tinygrad_edu.grad`; what is in them is called
+        by its path, ``params['W'][0]``.
     order : int, default 1
         Up to which order of derivatives.
     loss : callable, optional
@@ -202,6 +204,9 @@ def gradcheck(
     >>> report = te.gradcheck(lambda x, w: te.tanh(x @ w), np.ones((2, 3)), np.ones(3))
     >>> report.compared, report.worst < 1e-6
     (18, True)
+    >>> report = te.gradcheck(lambda p: p["w"] * p["x"], {"w": 2.0, "x": np.ones(2)})
+    >>> [r.name for r in report.inputs]
+    ["p['w']", "p['x']"]
     """
     __tracebackhide__ = True
     if not isinstance(order, int | np.integer) or order < 1:
@@ -246,9 +251,14 @@ def _problem_of(
     if loss is not None and not inputs:
         raise ValueError("gradcheck: with loss=, pass the inputs and the targets")
     targets = inputs[-1:] if loss is not None else ()
-    args = [_leaf(x) for x in inputs[: len(inputs) - len(targets)]]
-    names = argument_names(f, len(args))
-    by_name = {n: x for n, x in zip(names, args, strict=True) if is_tracked(x)}
+    given = inputs[: len(inputs) - len(targets)]
+    args, held = list[Any](), dict[str, Any]()
+    for name, x in zip(argument_names(f, len(given)), given, strict=True):
+        parts, form = flatten(x, f"gradcheck: {name}")
+        own = [_leaf(part) for part in parts]
+        args.append(form.filled(own))
+        held |= zip(form.paths(name), own, strict=True)
+    by_name = {name: x for name, x in held.items() if is_tracked(x)}
     if hasattr(f, "named_parameters"):
         for name, x in f.named_parameters():
             if x.requires_grad:
@@ -269,7 +279,7 @@ def _problem_of(
     for name, x in by_name.items():
         if not np.all(np.isfinite(x.data)):
             raise ValueError(f"gradcheck: {name} holds nan or infinity")
-    held = dict(zip(names, args, strict=True)) | by_name
+    held |= by_name
     held.update({"the targets": targets[0]} if targets else {})
     before = {name: _copy(x) for name, x in held.items()}
     begun = next_index()
@@ -332,37 +342,21 @@ def _leaf(x: Any) -> Any:
         if not x.requires_grad:
             return x
         return tensor(x.detach(), requires_grad=True, name=x.name, dtype=np.float64)
-    array = x if isinstance(x, np.ndarray | np.floating | float) else None
-    if isinstance(x, list) and not any(isinstance(part, Tensor) for part in x):
-        array = np.array(x)
-    if array is None or np.asarray(array).dtype.kind != "f":
+    if not isinstance(x, np.ndarray | np.floating | float | list):
         return x
-    return tensor(array, requires_grad=True, dtype=np.float64)
-
-
-def argument_names(f: Callable[..., Any], count: int) -> list[str]:
-    """What the inputs are called: as in the signature of ``f``."""
-    if isinstance(f, Op):
-        return [f.argument(i) for i in range(count)]
-    function = getattr(f, "forward", f)
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    kinds = inspect.Parameter
-    in_front = (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
-    named = [p.name for p in parameters if p.kind in in_front]
-    return [named[i] if i < len(named) else f"input {i}" for i in range(count)]
+    array = np.asarray(x)
+    return tensor(x, requires_grad=True, dtype=float) if array.dtype.kind == "f" else x
 
 
 def outputs_of(result: Any, who: str) -> list[Tensor]:
     """Return the Tensors that a function gave, or say what else it gave."""
-    outputs = list(result) if isinstance(result, tuple | list) else [result]
-    for y in outputs:
-        if not isinstance(y, Tensor):
-            raise errors.no_tensor(who, "a Tensor or several", y)
-    if not outputs:
+    outputs, form = flatten(result, f"{who}: what f returns")
+    if not outputs or (isinstance(result, list | tuple) and not result):
         raise TypeError(f"{who}: f must return a Tensor or several, got none")
+    for y, path in zip(outputs, form.paths(""), strict=True):
+        if not isinstance(y, Tensor):
+            at = f" at {path}" if path else ""
+            raise errors.no_tensor(who, f"a Tensor or several{at}", y)
     return outputs
 
 

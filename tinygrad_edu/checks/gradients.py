@@ -19,9 +19,9 @@ from tinygrad_edu.checks.derivations import (
     partly,
 )
 from tinygrad_edu.checks.differences import steps_of
-from tinygrad_edu.checks.functions import argument_names
 from tinygrad_edu.checks.problems import Problem
 from tinygrad_edu.engine.core import tensor
+from tinygrad_edu.engine.names import argument_names
 from tinygrad_edu.engine.operands import real
 from tinygrad_edu.randomness import RandomSource, generator
 

@@ -6,18 +6,20 @@ operation that failed. What is written is text of one line each.
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.core import Op, Tensor
 from tinygrad_edu.engine.recording import Failed
 
 __all__ = [
     "Names",
+    "argument_names",
     "behind",
     "data_of",
     "is_inline",
@@ -30,6 +32,21 @@ __all__ = [
 
 _SHOWN = 6  # entries of a list
 _WIDTH = 60  # characters
+
+
+def argument_names(f: Callable[..., Any], count: int) -> list[str]:
+    """What the inputs are called: as in the signature of ``f``."""
+    if isinstance(f, Op):
+        return [f.argument(i) for i in range(count)]
+    function = getattr(f, "forward", f)
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    kinds = inspect.Parameter
+    in_front = (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
+    named = [p.name for p in parameters if p.kind in in_front]
+    return [named[i] if i < len(named) else f"input {i}" for i in range(count)]
 
 
 def is_operation(x: Any) -> bool:
