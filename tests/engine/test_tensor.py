@@ -49,7 +49,7 @@ def test_tensor_of_a_recorded_tensor_would_leave_the_graph():
 
     with pytest.raises(TypeError, match=r"\.detach\(\)\.numpy\(\)"):
         te.tensor(y)
-    with pytest.raises(TypeError, match=r"te\.stack and te\.concatenate join"):
+    with pytest.raises(TypeError, match=r"np\.stack\(\[\.\.\.\]\) or te\.array"):
         te.tensor([y, y])
 
 
@@ -688,9 +688,7 @@ def test_unknown_attributes_are_refused():
 def test_item_assignment_names_the_way_that_works(statement):
     t = leaf([1.0, 2.0])
 
-    with pytest.raises(
-        TypeError, match=r"t\.at\[i\]\.set\(v\) or t\.at\[i\]\.add\(v\)"
-    ):
+    with pytest.raises(TypeError, match=r"t\.at\[i\]\.set\(v\), or \.add\(v\)"):
         exec(statement, {"t": t})
 
     np.testing.assert_array_equal(t.data, [1.0, 2.0])

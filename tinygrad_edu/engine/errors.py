@@ -131,17 +131,18 @@ def not_floating(dtype: np.dtype[Any]) -> TypeError:
 def leaves_the_graph(x: Any) -> TypeError:
     return TypeError(
         f"{called(x)} requires gradients, and a plain array would leave the graph "
-        "without notice. Use .detach().numpy() for the numbers; te.stack and "
-        "te.concatenate join tensors"
+        "without notice. For an array made of tensors write np.stack([...]) or "
+        "te.array([...]) in place of np.array([...]), and np.concatenate in place of "
+        "np.r_; for the numbers alone, .detach().numpy()"
     )
 
 
 def stored_in_array(x: Any) -> TypeError:
     return TypeError(
         f"{called(x)} requires gradients, and an array that it is written into holds "
-        "its number alone, without the graph. For gradients: z = te.tensor(array), "
-        "then z = z.at[i].set(x); or te.stack of a list. For the number alone: "
-        "array[i] = float(x)"
+        "its number alone, without the graph. For gradients append to a list, and "
+        "te.stack the list; or z = te.tensor(array), then z = z.at[i].set(x). For the "
+        "number alone: array[i] = float(x)"
     )
 
 
@@ -168,7 +169,8 @@ def no_format(x: Any, spec: str) -> ValueError:
 def item_assignment() -> TypeError:
     return TypeError(
         "tensors do not support item assignment, which would change a recorded graph. "
-        "Use t.at[i].set(v) or t.at[i].add(v): both return a new tensor"
+        "Write t = t.at[i].set(v), or .add(v), which return a new tensor; to fill an "
+        "array in a loop, append to a list, and te.stack the list"
     )
 
 

@@ -62,6 +62,7 @@ from tinygrad_edu.ops.convolution import (
     max_unpool,
     windows,
 )
+from tinygrad_edu.ops.creation import arange, array, eye, full, linspace, ones, zeros
 from tinygrad_edu.ops.diagonals import diag, diagonal, trace, tril, triu
 from tinygrad_edu.ops.differences import diff, ediff1d, trapezoid, unwrap
 from tinygrad_edu.ops.differences import gradient as gradient
@@ -190,6 +191,7 @@ from tinygrad_edu.ops.trigonometry import (
 __all__ = [
     "absolute",
     "add",
+    "arange",
     "arccos",
     "arccosh",
     "arcsin",
@@ -200,6 +202,7 @@ __all__ = [
     "argmax",
     "argmin",
     "argsort",
+    "array",
     "array_split",
     "astype",
     "atleast_1d",
@@ -250,12 +253,14 @@ __all__ = [
     "exp2",
     "expand_dims",
     "expm1",
+    "eye",
     "flatten",
     "flip",
     "floor_divide",
     "fmax",
     "fmin",
     "fold",
+    "full",
     "gelu",
     "getitem",
     "hard_tanh",
@@ -267,6 +272,7 @@ __all__ = [
     "kron",
     "leaky_relu",
     "linear",
+    "linspace",
     "log",
     "log10",
     "log1p",
@@ -308,6 +314,7 @@ __all__ = [
     "negative",
     "norm",
     "one_hot",
+    "ones",
     "outer",
     "pad",
     "percentile",
@@ -376,4 +383,5 @@ __all__ = [
     "vstack",
     "where",
     "windows",
+    "zeros",
 ]
