@@ -22,6 +22,11 @@ CONVENTIONS = {
         [-2.0, -1.0, 0.0, 1.0, 2.0],
         [0.0, 1.0, 1.0, 1.0, 0.0],
     ),
+    "hard_tanh at and in the bounds": (
+        te.hard_tanh,
+        [-2.0, -1.0, 0.0, 1.0, 2.0],
+        [0.0, 1.0, 1.0, 1.0, 0.0],
+    ),
     "norm at 0": (te.norm, [0.0, 0.0], [0.0, 0.0]),
     "norm of order 1": (lambda x: te.norm(x, 1), [0.0, -2.0], [0.0, -1.0]),
     "largest norm with a tie": (lambda x: te.norm(x, np.inf), [2.0, -2.0], [0.5, -0.5]),
