@@ -175,7 +175,7 @@ def gradcheck(
     GradientCheckError
         If a derivative is wrong, the differences cannot tell, or a rule stops with an
         error. The message names the input, the worst entries, the likely cause and the
-        operation to blame.
+        operation to blame, or the line where ``float(x)`` took a number out.
     TypeError
         If ``f`` does not return Tensors.
     ValueError

@@ -125,6 +125,9 @@ def explain(tensor: Tensor, loss: Tensor | None = None) -> Explanation:
           that ``where`` does not take;
         - "zero", "nan": ``.grad`` is, and more cannot be seen without a loss.
 
+        Its text also tells of numbers that ``float(x)`` or ``math.exp(x)`` took out of
+        the graph, where their part of a gradient may be missing.
+
     Raises
     ------
     TypeError
