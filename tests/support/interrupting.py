@@ -27,6 +27,8 @@ class Moments:
     ----------
     at : int, optional
         At which of them, from 0; without it, at none: they are only counted.
+    handler : callable, optional
+        In place of the one that there is then.
 
     Attributes
     ----------
@@ -36,8 +38,9 @@ class Moments:
         Where the handler was called.
     """
 
-    def __init__(self, at: int | None = None) -> None:
+    def __init__(self, at: int | None = None, handler=None) -> None:
         self.at, self.count, self.place = at, 0, ""
+        self.handler = handler
         self._last: dict[object, int] = {}  # instruction of a frame
 
     def run(self, work):
@@ -76,7 +79,7 @@ class Moments:
         if number == self.at:
             file = Path(frame.f_code.co_filename).name
             self.place = f"{file}:{frame.f_lineno} in {frame.f_code.co_name}"
-            handler = signal.getsignal(signal.SIGINT)
+            handler = self.handler or signal.getsignal(signal.SIGINT)
             handler(signal.SIGINT, frame)
 
 
@@ -103,7 +106,7 @@ def _moments_in(code):
     return turns - {x.offset for x in instructions if "NO_INTERRUPT" in x.opname}, after
 
 
-def each_moment(work, begin, most=None):
+def each_moment(work, begin, most=None, handler=None):
     """Yield each interrupted run of some work, as (moment, KeyboardInterrupt or None).
 
     Parameters
@@ -114,6 +117,8 @@ def each_moment(work, begin, most=None):
         Makes everything as it was, before each run.
     most : int, optional
         About how many moments to take, spread evenly over all.
+    handler : callable, optional
+        As for :class:`Moments`.
     """
     begin()
     counting = Moments()
@@ -122,5 +127,5 @@ def each_moment(work, begin, most=None):
     stride = 1 if most is None else -(-counting.count // most)
     for at in range(0, counting.count, stride):
         begin()
-        moment = Moments(at)
+        moment = Moments(at, handler)
         yield moment, moment.run(work)

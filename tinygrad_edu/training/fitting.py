@@ -14,7 +14,7 @@ from tinygrad_edu.nn.borrowing import in_training_mode
 from tinygrad_edu.randomness import RandomSource
 from tinygrad_edu.training.history import History
 from tinygrad_edu.training.moments import Training
-from tinygrad_edu.training.run import Run
+from tinygrad_edu.training.run import Run, interruptible
 from tinygrad_edu.training.steps import step_for
 
 __all__ = ["fit"]
@@ -135,7 +135,8 @@ def fit(
     -----
     Ctrl-C ends training after the current step, with the history of the epochs so far
     and, if there is a folder, a checkpoint; ``history.stopped`` is then "interrupted".
-    A second Ctrl-C raises ``KeyboardInterrupt`` at once.
+    A second Ctrl-C raises ``KeyboardInterrupt`` at once; then, too, parameters and
+    optimiser are as after a whole step, and modes and recording as before.
 
     **Full batches.** A layer says by ``independent_rows`` that no row of its output
     depends on another row, and a loss by ``loss.mean_over_rows = True`` that it is a
@@ -206,10 +207,11 @@ def fit(
     keep_freed_memory()
     training = Training(model, optimizer, loss, int(epochs))
     step = step_for(training, client)
-    with in_training_mode(model), step.surroundings():
+    with interruptible() as interrupt, in_training_mode(model), step.surroundings():
         run = Run(
             training,
             step,
+            interrupt,
             metrics=metrics,
             callbacks=callbacks,
             progress=progress,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu import plots
+from tinygrad_edu.engine.interrupts import at_once
 from tinygrad_edu.files import csv_text, written_atomically
 from tinygrad_edu.metrics import Meter
 
@@ -98,9 +99,9 @@ class History:
         numbers = {name: _number(name, x) for name, x in figures.items()}
         for name in numbers:
             self.values.setdefault(name, [math.nan] * len(self.epochs))
-        self.epochs.append(int(epoch))
-        for name, column in self.values.items():
-            column.append(numbers.get(name, math.nan))
+        columns: tuple[list[Any], ...] = self.epochs, *self.values.values()
+        last_ones = int(epoch), *(numbers.get(name, math.nan) for name in self.values)
+        at_once(map(list.append, columns, last_ones))
 
     def __getitem__(self, name: str) -> list[float]:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -39,7 +39,7 @@ from tinygrad_edu.training.progress import Progress, warn
 from tinygrad_edu.training.recorder import Parts, Recorder
 from tinygrad_edu.training.steps import Loss, Step
 
-__all__ = ["Run"]
+__all__ = ["Interrupt", "Run", "interruptible"]
 
 
 class Run:
@@ -51,6 +51,8 @@ class Run:
         Where it is; callbacks are given no more.
     step : Step
         Where losses come from.
+    interrupt : Interrupt
+        That ends it after a step.
     metrics, callbacks, progress, checkpoint, rng
         As for ``fit``.
     """
@@ -59,6 +61,7 @@ class Run:
         self,
         training: Training,
         step: Step,
+        interrupt: Interrupt,
         *,
         metrics: Any,
         callbacks: Iterable[Any],
@@ -66,7 +69,7 @@ class Run:
         checkpoint: str | os.PathLike[str] | None,
         rng: RandomSource,
     ) -> None:
-        self.training, self._step = training, step
+        self.training, self._step, self._interrupt = training, step, interrupt
         self._figures = Figures(Meter(metrics, training.loss, who="fit"))
         self._callbacks = checked(callbacks, training.optimizer)
         self._calls = by_moment(self._callbacks)
@@ -76,7 +79,6 @@ class Run:
         if checkpoint is not None:
             parts = Parts(training, self._callbacks, self._rng, rng is not None)
             self._recorder = Recorder(checkpoint, parts)
-        self._interrupted = False
         self._validation: tuple[Any, Any] | None = None
         self._data: Pass
         self._faults: Faults
@@ -97,7 +99,7 @@ class Run:
             self._resume(found)
             if found.has_ended(self.training.epochs):
                 return self.training.history
-        with self._ending(), interruptible(self._interrupt):
+        with self._ending():
             self._go_through_epochs()
         return self.training.history
 
@@ -112,9 +114,9 @@ class Run:
             self._begin_epoch()
             if self._go_through_batches():
                 self._end_epoch()
-            elif self._interrupted:
-                self.training.history.stopped = "interrupted"
+            self._say_if_interrupted()
             self._record()
+        self._say_if_interrupted()  # before the first, maybe
 
     def _go_through_batches(self) -> bool:
         """Learn from the batches of an epoch; return whether that were all."""
@@ -185,8 +187,6 @@ class Run:
             callback(training)
         if not training._reason and self._done == training.epochs:
             history.stopped = "epochs"
-        elif not training._reason and self._interrupted:
-            history.stopped = "interrupted"
 
     def _validated(self) -> dict[str, float]:
         """Return the figures of the validation."""
@@ -212,9 +212,9 @@ class Run:
         try:
             yield
         except KeyboardInterrupt:
-            if self._interrupted:  # Ctrl-C for the second time
+            if self._interrupt.came:  # Ctrl-C for the second time
                 raise
-            self._interrupted = True  # raised by a callback or the like
+            self._interrupt.came = True  # raised by a callback or the like
             training.history.stopped = "interrupted"
         finally:
             self._progress.end()
@@ -223,11 +223,12 @@ class Run:
         if self._recorder is not None:
             self._recorder.say_what_is_missing()
 
-    def _interrupt(self) -> None:
-        self._interrupted = True
+    def _say_if_interrupted(self) -> None:
+        if self._interrupt.came and not self.training.history.stopped:
+            self.training.history.stopped = "interrupted"
 
     def _stops(self) -> bool:
-        return self._interrupted or bool(self.training._reason)
+        return self._interrupt.came or bool(self.training._reason)
 
     # -- before the first batch
     def _prepare(
@@ -336,23 +337,32 @@ class Run:
             history.stopped = ""
 
 
+class Interrupt:
+    """Whether Ctrl-C was pressed in a block of :func:`interruptible`."""
+
+    came = False
+
+
 @contextmanager
-def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
-    """Have the first Ctrl-C call ``interrupt``, so that no step is left half made."""
-    usual = signal.default_int_handler
+def interruptible() -> Iterator[Interrupt]:
+    """Have the first Ctrl-C only noted, so that no step is left half made.
+
+    The second raises ``KeyboardInterrupt``, as both do where others handle signals.
+    """
+    usual, interrupt = signal.default_int_handler, Interrupt()
     if (
         threading.current_thread() is not threading.main_thread()
         or signal.getsignal(signal.SIGINT) is not usual
     ):
-        yield
+        yield interrupt
         return
 
     def first(number: int, frame: Any) -> None:
+        interrupt.came = True
         signal.signal(signal.SIGINT, usual)
-        interrupt()
 
     signal.signal(signal.SIGINT, first)
     try:
-        yield
+        yield interrupt
     finally:
         signal.signal(signal.SIGINT, usual)
