@@ -322,10 +322,9 @@ IN_WORDS = set(
     """
     avg_pool1d.x avg_pool2d.x conv1d.weight conv1d.x conv2d.weight conv2d.x
     conv_input.weight conv_input.y conv_weight.x conv_weight.y cumprod.x cumsum.x
-    diagonal.x fold.x getitem.x kron.a kron.b max_gather.z max_pool1d.x max_pool2d.x
-    max_unpool.y median.x pinv.x prod.x repeat.x set_at.x sort.x standardize.x svd.x
-    take.x take_along_axis.x tile.x trace.x
-    windows.x
+    diagonal.x expm.x fold.x getitem.x kron.a kron.b max_gather.z max_pool1d.x
+    max_pool2d.x max_unpool.y median.x pinv.x prod.x repeat.x set_at.x sort.x
+    standardize.x svd.x take.x take_along_axis.x tile.x trace.x windows.x
     """.split()
 )
 

@@ -330,13 +330,56 @@ def test_a_function_of_the_matrix_is_refused_rather_than_wrong_at_equal_values()
     def f(a):
         return te.sum(exponential(a) * weights)
 
-    with pytest.raises(ValueError, match="two values are equal"):
+    with pytest.raises(ValueError, match=r"without its vectors, as te\.expm is"):
         te.grad(f)(x)
     apart = turned([1, 1.001, 3])
     direction = np.ones((3, 3))
     np.testing.assert_allclose(
         np.sum(te.grad(f)(apart) * direction), difference(f, apart, direction)
     )
+
+
+@pytest.mark.parametrize("values", [[1, 1, 3], [2, 2, 2], [0, 0, 0], [-1, 0.5, 4]])
+def test_the_exponential_of_a_matrix_has_derivatives_at_equal_values(values):
+    x, weights = turned(values), np.arange(9.0).reshape(3, 3)
+
+    def f(a):
+        return te.sum(te.expm(a) * weights)
+
+    with np.errstate(all="raise"):
+        np.testing.assert_allclose(te.expm(x), exponential(te.tensor(x)), atol=1e-13)
+        check_second_order(f, x)
+    direction = np.ones((3, 3))
+    np.testing.assert_allclose(
+        np.sum(te.grad(f)(x) * direction), difference(f, x, direction), atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-200, 1e200])
+def test_the_gradient_of_an_exponential_is_linear_in_gradients_of_any_size(size):
+    x, g = turned([1, 1, 3]), np.arange(9.0).reshape(3, 3)
+    a = te.tensor(x, requires_grad=True)
+    (one,) = te.gradients(te.expm(a), [a], gradient=g)
+
+    (scaled,) = te.gradients(te.expm(a), [a], gradient=size * g)
+
+    np.testing.assert_allclose(scaled, size * one, rtol=1e-14)
+
+
+def test_what_reaches_eigenvectors_does_not_tell_two_functions_apart():
+    # The identity, and the exponential of X - 1: the derivatives at X = 1 are 0 and w.
+    w = np.array([[0.0, 1.0], [1.0, 0.0]])
+    rules = []
+    for f in (np.ones_like, lambda values: np.exp(values - 1)):
+        values, v = (
+            te.tensor(y, requires_grad=True) for y in np.linalg.eigh(np.eye(2))
+        )
+        loss = te.sum((v * f(values)) @ v.T * w)
+        rules.append(te.gradients(loss, [values, v]))
+
+    for one, other in zip(*rules, strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(te.grad(lambda a: te.sum(te.expm(a) * w))(0 * w), w)
 
 
 # -------------------------------------------------------------------- qr and slogdet

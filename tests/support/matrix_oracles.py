@@ -338,6 +338,14 @@ def _mean(row: list[float]) -> float:
 
 
 #: What an operation without NumPy function, or that merely calls it, is compared with.
+def _exponential_series(x):
+    term = total = np.eye(len(x))
+    for k in range(1, 80):
+        term = term @ x / k
+        total = total + term
+    return total
+
+
 ORACLES: dict[str, Callable[..., Any]] = {
     "avg_pool1d": _pooling(_mean, 1, 0.0),
     "avg_pool2d": _pooling(_mean, 2, 0.0),
@@ -352,6 +360,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "eigh": _each(_eigh),
     "eigvalsh": _each(lambda x, UPLO: linalg.eigvalsh(x, lower=UPLO == "L")),
     "einsum": einstein,
+    "expm": _each(_exponential_series),
     "fold": _fold,
     "inner": _inner,
     "inv": _each(_inverse),

@@ -180,6 +180,8 @@ class Methods:
         """2 to the power of the number, elementwise."""
     def expand_dims(self, axis: Any) -> Self:
         """The same numbers with further axes of length 1."""
+    def expm(self) -> Self:
+        """Exponential of a square matrix, or of each in a stack."""
     def expm1(self) -> Self:
         """The exponential function less 1, elementwise: exact near 0."""
     def flatten(self, order: Any = "C") -> Self:

@@ -11,8 +11,9 @@ from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.broadcasting import sum_to
-from tinygrad_edu.ops.conversion import cast, promoted
+from tinygrad_edu.ops.conversion import cast, promoted, wide
 from tinygrad_edu.ops.products import matmul, transposed
+from tinygrad_edu.ops.reductions import floating
 from tinygrad_edu.ops.spectra import (
     equal_pairs,
     of_values_alone,
@@ -25,6 +26,7 @@ __all__ = [
     "det",
     "eigh",
     "eigvalsh",
+    "expm",
     "inv",
     "matrix_power",
     "multi_dot",
@@ -222,6 +224,62 @@ def _pinv_rule(g: Any, out: Any, x: Any, *, rcond: Any) -> Any:
 
 
 pinv.vjp(x=_pinv_rule)
+
+
+@op(
+    symbol="expm",
+    texts={"x": "the change of expm({x}ᵀ) along {g}"},
+    cases=[Case((2, 3, 3)), Case(np.eye(2)), Case([[0.5]])],
+)
+def expm(x: Any) -> Any:
+    """Exponential of a square matrix, or of each in a stack.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, shape (..., n, n)
+
+    Returns
+    -------
+    Tensor or ndarray, shape (..., n, n)
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a matrix is not square.
+
+    Notes
+    -----
+    1 + X + X²/2! + X³/3! + ...; dL/dX = the upper right block of expm([[Xᵀ, g],
+    [0, Xᵀ]]). It holds whatever the eigenvalues are, equal ones, too, where a gradient
+    through the vectors of :func:`eigh` is refused. Source: N. J. Higham, "Functions of
+    Matrices: Theory and Computation", SIAM 2008, equation 3.16.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> te.expm([[0.0, -np.pi / 2], [np.pi / 2, 0.0]]).round(6) + 0.0  # a quarter turn
+    array([[ 0., -1.],
+           [ 1.,  0.]])
+    """
+    from scipy.linalg import expm as function
+
+    _check_square(x, "expm")
+    x = floating(x)
+    return function(wide(x)).astype(x.dtype)
+
+
+def _expm_rule(g: Any, out: Any, x: Any) -> Any:
+    g, turned, n = wide(g), transposed(wide(x)), x.shape[-1]
+    # It is linear in g; a large one would cost the other blocks their digits.
+    size = np.max(np.abs(_numbers(g)), axis=(-2, -1), keepdims=True, initial=0.0)
+    size = np.where((size > 0) & (size < np.inf), size, 1).astype(g.dtype)
+    above = np.concatenate([turned, g / size], axis=-1)
+    below = np.concatenate([np.zeros(x.shape, g.dtype), turned], axis=-1)
+    return expm(np.concatenate([above, below], axis=-2))[..., :n, n:] * size
+
+
+expm.vjp(x=_expm_rule)
 
 
 @op(
@@ -672,7 +730,8 @@ def _refuse_equal(equal: Any, *gradients: Any, what: str) -> None:
     if np.any([equal & columns for columns in reached]):
         raise ValueError(
             f"{what}: two values are equal, so their vectors have no derivative; a "
-            "gradient reaches them. The values alone can be differentiated here"
+            "gradient reaches them. The values alone can be differentiated here; write "
+            "a function of the whole matrix without its vectors, as te.expm is"
         )
 
 
@@ -728,8 +787,8 @@ def eigh(x: Any, *, UPLO: str = "L") -> Any:
         If a matrix is not square.
     ValueError
         On the way back, if a gradient reaches the eigenvectors of equal eigenvalues,
-        which have no derivative. A function of them and the values may have one, as
-        the matrix exponential has: the rule cannot see it.
+        which have no derivative. A function f(X) = V f(λ) Vᵀ may have one all the same,
+        but nothing that reaches the rule tells it: see the notes.
 
     Notes
     -----
@@ -740,6 +799,14 @@ def eigh(x: Any, *, UPLO: str = "L") -> Any:
     Source: M. B. Giles, "Collected matrix derivative results for forward and reverse
     mode algorithmic differentiation", Advances in Automatic Differentiation, Springer
     2008, section 3.1.
+
+    At equal eigenvalues λ, the part of dL/dX between their vectors is f'(λ) times that
+    of dL/df(X). But 1 and e^(X - λ), as V f(λ) Vᵀ, have the same f(λ) there, so that
+    both hand the rule the same V, λ and gV; and the same gλ, 0, if L is made of the
+    products of two different ones of these vectors alone. Their derivatives differ: 0
+    and 1 times that. So it is refused. Write such a function without eigenvectors:
+    :func:`expm`, :func:`inv`, :func:`matrix_power`, :func:`solve`, or, of the values
+    alone, :func:`eigvalsh`.
 
     Examples
     --------

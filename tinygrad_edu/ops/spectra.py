@@ -5,6 +5,11 @@ df/dλ. The derivative of that has (gⱼ - gᵢ) / (λⱼ - λᵢ) in it; at equ
 is fᵢᵢ - fᵢⱼ if f does not tell them apart: second derivatives of f, which are those of
 g by λ, if g was recorded. Source: A. S. Lewis and H. S. Sendov, "Twice differentiable
 spectral functions", SIAM Journal on Matrix Analysis and Applications 23, 2001.
+
+Of a function of the vectors, the first derivative at equal values has a limit, too, if
+it is smooth, as the matrix exponential is. But that is made of f'(λ), and what reaches
+the rule, the gradients by V and λ, is the same for functions of different f': the notes
+of ``eigh`` say why. So those gradients are refused.
 """
 
 from __future__ import annotations
