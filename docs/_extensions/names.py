@@ -22,7 +22,9 @@ NAMESPACES = [
     "tinygrad_edu.course.lecture",
     "tinygrad_edu.course.exercises",
     "tinygrad_edu.ops.differences",
+    "tinygrad_edu.ops.blocks",
     "tinygrad_edu.ops.ranges",
+    "tinygrad_edu.ops.selection",
 ]
 
 

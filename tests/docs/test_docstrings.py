@@ -23,7 +23,7 @@ MODULES = [
     *[".course.exercises", ".diagnosis.explanations", ".course.lecture", ".nn"],
     *[".nn.initializers", ".optim"],
     *[".optim.schedules", ".plots", ".profiling", ".training", ".transforms"],
-    *[".ops.differences", ".ops.ranges"],
+    *[".ops.blocks", ".ops.differences", ".ops.ranges", ".ops.selection"],
 ]
 HEADING = re.compile(r"^(\w[\w ]*)\n-+$", flags=re.MULTILINE)
 ARRAY = re.compile(r"\b(array_like|ndarray|array|Tensor)\b")

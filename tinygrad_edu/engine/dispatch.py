@@ -33,26 +33,19 @@ _ANSWERS_PLAINLY: set[Callable[..., Any]] = set()
 
 #: What is near to a function without operation, by the function's name.
 NEAR: dict[str, str] = {
-    "block": "te.concatenate",
-    "choose": "te.where",
     "diagflat": "te.diag",
-    "dsplit": "te.split",
     "eig": "te.eigh",
     "eigvals": "te.eigvalsh",
     "exp10": "te.exp",
     "float_power": "te.power",
     "fmod": "te.remainder",
-    "hsplit": "te.split",
     "lstsq": "te.pinv",
     "matvec": "te.matmul",
-    "rollaxis": "te.moveaxis",
-    "select": "te.where",
     "tensorinv": "te.inv",
     "tensorsolve": "te.solve",
     "vecdot": "te.einsum",
     "vecmat": "te.matmul",
     "vector_norm": "te.norm",
-    "vsplit": "te.split",
 }
 
 Adapter = Callable[..., tuple[Sequence[Any], dict[str, Any]]]

@@ -46,6 +46,18 @@ from tinygrad_edu.ops.arithmetic import (
     square,
     subtract,
 )
+from tinygrad_edu.ops.blocks import (
+    apply_along_axis,
+    apply_over_axes,
+    broadcast_arrays,
+    dsplit,
+    hsplit,
+    rollaxis,
+    unstack,
+    vsplit,
+)
+from tinygrad_edu.ops.blocks import block as block
+from tinygrad_edu.ops.blocks import resize as resize
 from tinygrad_edu.ops.broadcasting import broadcast_to, sum_to
 from tinygrad_edu.ops.conversion import astype
 from tinygrad_edu.ops.convolution import (
@@ -153,6 +165,15 @@ from tinygrad_edu.ops.ranges import logspace as logspace
 from tinygrad_edu.ops.ranges import meshgrid as meshgrid
 from tinygrad_edu.ops.rearranging import flip, pad, repeat, roll, rot90, tile
 from tinygrad_edu.ops.reductions import logsumexp, max, mean, min, std, sum, var
+from tinygrad_edu.ops.selection import bincount as bincount
+from tinygrad_edu.ops.selection import choose as choose
+from tinygrad_edu.ops.selection import compress as compress
+from tinygrad_edu.ops.selection import delete as delete
+from tinygrad_edu.ops.selection import extract as extract
+from tinygrad_edu.ops.selection import histogram as histogram
+from tinygrad_edu.ops.selection import insert as insert
+from tinygrad_edu.ops.selection import partition as partition
+from tinygrad_edu.ops.selection import select as select
 from tinygrad_edu.ops.shape import (
     atleast_1d,
     atleast_2d,
@@ -193,6 +214,8 @@ __all__ = [
     "absolute",
     "add",
     "arange",
+    "apply_along_axis",
+    "apply_over_axes",
     "arccos",
     "arccosh",
     "arcsin",
@@ -212,6 +235,7 @@ __all__ = [
     "average",
     "avg_pool1d",
     "avg_pool2d",
+    "broadcast_arrays",
     "broadcast_to",
     "cbrt",
     "cholesky",
@@ -242,6 +266,7 @@ __all__ = [
     "diff",
     "divide",
     "dot",
+    "dsplit",
     "dstack",
     "ediff1d",
     "eigh",
@@ -266,6 +291,7 @@ __all__ = [
     "gelu",
     "getitem",
     "hard_tanh",
+    "hsplit",
     "hstack",
     "hypot",
     "inner",
@@ -338,6 +364,7 @@ __all__ = [
     "repeat",
     "reshape",
     "roll",
+    "rollaxis",
     "rot90",
     "selu",
     "set_at",
@@ -378,10 +405,12 @@ __all__ = [
     "trapezoid",
     "tril",
     "triu",
+    "unstack",
     "unwrap",
     "vander",
     "var",
     "vdot",
+    "vsplit",
     "vstack",
     "where",
     "windows",
