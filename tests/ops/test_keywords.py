@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
 import tinygrad_edu as te
+from tinygrad_edu.engine.dispatch import FROM_NUMPY
+from tinygrad_edu.engine.traversal import nodes_of
 
 MASK = np.array([[True, False, True], [False, True, True]])
 ROW = np.array([True, False, True])
@@ -464,3 +468,167 @@ def test_python_numbers_beside_a_small_dtype_keep_it(x):
     y = np.clip(leaf(x.astype("f4")), 0.8, 1.2, casting="same_kind")
 
     assert y.dtype == np.float32
+
+
+# -------------------------------------------------------------- the methods of ufuncs
+
+#: Every ufunc of two numbers that has a rule.
+OF_TWO = [
+    *(np.add, np.subtract, np.multiply, np.divide, np.power, np.remainder),
+    *(np.maximum, np.minimum, np.fmax, np.fmin, np.hypot, np.copysign),
+    *(np.arctan2, np.logaddexp, np.logaddexp2),
+]
+every_ufunc = pytest.mark.parametrize("ufunc", OF_TWO, ids=lambda f: f.__name__)
+
+
+def test_these_are_all_ufuncs_of_two_numbers_that_have_a_rule():
+    found = {
+        f
+        for f, call in FROM_NUMPY.items()
+        if isinstance(f, np.ufunc) and f.nin == 2 and f.nout == 1 and not f.signature
+        if getattr(call, "__wrapped__", None) in [op.forward for op in te.OPS.values()]
+    }
+
+    assert found == set(OF_TWO)
+
+
+class Defined:
+    """A ufunc whose reduce is what NumPy says that it is: one number after another.
+
+    On processors with AVX-512, NumPy 2.4 gives the first and the last alone where
+    these reduce what lies side by side in memory: np.power.reduce([2, 3, 2]) is 4.
+    """
+
+    def __init__(self, ufunc):
+        self.ufunc = ufunc
+
+    def reduce(self, a, axis=0, *nothing, keepdims=False, initial=None):
+        if isinstance(a, te.Tensor):
+            further = {} if initial is None else {"initial": initial}
+            return self.ufunc.reduce(a, axis, *nothing, keepdims=keepdims, **further)
+        rows = [*np.moveaxis(a, axis or 0, 0)]
+        rows = rows if initial is None else [np.full_like(rows[0], initial), *rows]
+        y = functools.reduce(self.ufunc, rows)
+        return np.expand_dims(y, axis) if keepdims else y
+
+
+@every_ufunc
+def test_reduce(ufunc, x):
+    x = np.concatenate([x, x * 0.7, x[:1] + 0.3])  # (5, 3)
+    of = Defined(ufunc) if ufunc in (np.power, np.arctan2) else ufunc
+    for f in (
+        of.reduce,
+        lambda a: of.reduce(a, 1, None, None, keepdims=True),
+        lambda a: of.reduce(a, axis=-1, keepdims=True, initial=1.7),
+        lambda a: of.reduce(a[:1]),
+        lambda a: of.reduce(a[0], axis=None),
+    ):
+        check(f, x, order=2 if f == of.reduce else 1)
+
+
+@every_ufunc
+def test_accumulate(ufunc, x):
+    x = np.concatenate([x, x * 0.7, x[:1] + 0.3])
+    check(ufunc.accumulate, x)
+    check(lambda a: ufunc.accumulate(a, axis=1, out=None), x, order=1)
+    check(lambda a: ufunc.accumulate(a[:, :1], -1), x, order=1)
+
+
+@every_ufunc
+def test_outer(ufunc, x):
+    check(lambda a: ufunc.outer(a, [0.5, 1.5]), x)
+    check(lambda a: ufunc.outer(np.array([0.5, 1.5]), a, casting="no"), x, order=1)
+    check(lambda a: ufunc.outer(2.5, a[0]), x, order=1)
+    check(lambda a: ufunc.outer(a, a, dtype=np.float32), x)
+
+
+@every_ufunc
+def test_methods_keep_the_dtype_and_take_another(ufunc, x):
+    t = leaf(x.astype(np.float32))
+
+    for f in (ufunc.reduce, ufunc.accumulate, lambda a, **k: ufunc.outer(a, a[0], **k)):
+        assert f(t).dtype == np.float32
+        y = f(t, dtype=np.float64)
+        assert y.dtype == np.float64
+        np.testing.assert_allclose(y.data, f(t.data, dtype=np.float64), rtol=1e-6)
+    assert ufunc.outer(t, 1.0).dtype == ufunc.outer(t.data, 1.0).dtype  # as NumPy
+
+
+@every_ufunc
+def test_methods_of_nothing_and_of_a_single_number(ufunc):
+    nothing, number = np.ones((0, 2)), np.array(1.5)
+
+    assert ufunc.accumulate(leaf(nothing)).shape == (0, 2)
+    assert ufunc.outer(leaf(nothing), leaf(nothing)).shape == (0, 2, 0, 2)
+    assert ufunc.reduce(leaf(number)).data == ufunc.reduce(number)
+    with pytest.raises(TypeError, match="accumulate"):
+        ufunc.accumulate(leaf(number))
+    if ufunc.identity is None:
+        with pytest.raises(ValueError, match=r"empty|zero-size"):
+            ufunc.reduce(leaf(nothing))
+    else:
+        np.testing.assert_array_equal(
+            ufunc.reduce(leaf(nothing)).data, ufunc.reduce(nothing)
+        )
+    y = ufunc.reduce(leaf(nothing), initial=2.0)
+    np.testing.assert_array_equal(y.data, ufunc.reduce(nothing, initial=2.0))
+
+
+@pytest.mark.parametrize("ufunc", [np.hypot, np.fmax, np.logaddexp, np.logaddexp2])
+def test_those_in_which_the_order_is_free_reduce_several_axes(ufunc, x):
+    check(lambda a: ufunc.reduce(a, axis=None), x)
+    check(lambda a: ufunc.reduce(a[..., None] * [1.0, 2.0], axis=(0, -1)), x)
+
+
+@pytest.mark.parametrize(
+    "ufunc", [np.add, np.multiply, np.maximum, np.minimum, np.logaddexp]
+)
+def test_those_that_are_reductions_take_a_mask(ufunc, x):
+    check(lambda a: ufunc.reduce(a, axis=1, where=MASK, initial=0.5), x)
+
+
+def test_divmod_has_an_outer_product(x):
+    quotient, rest = np.divmod.outer(leaf(x), [0.7, 0.9])
+
+    np.testing.assert_array_equal(quotient, np.divmod.outer(x, [0.7, 0.9])[0])
+    np.testing.assert_array_equal(rest.data, np.divmod.outer(x, [0.7, 0.9])[1])
+
+
+def test_accumulate_takes_few_nodes_where_the_order_is_free(x):
+    y = np.maximum.accumulate(leaf(np.arange(1000.0)))
+
+    assert len(nodes_of([y])) < 60
+
+
+@pytest.mark.parametrize(
+    ("f", "error", "told"),
+    [
+        (lambda x: np.subtract.reduce(x, axis=None), ValueError, "at most one axis"),
+        (lambda x: np.divide.reduce(x, axis=2), ValueError, "axis 2 is out of bounds"),
+        (
+            lambda x: np.fmax.reduce(x, where=MASK),
+            TypeError,
+            r"fmax\.reduce: .*'where'",
+        ),
+        (lambda x: np.add.reduce(x, out=np.ones(3)), TypeError, r"add\.reduce: out="),
+        (lambda x: np.add.reduce(x, dtype=int), TypeError, "add.reduce: dtype must be"),
+        (lambda x: np.add.accumulate(x, axis=None), ValueError, "axis must be an int"),
+        (lambda x: np.subtract.outer(x, x, where=MASK), TypeError, "'where'"),
+        (lambda x: np.matmul.outer(x, x), (TypeError, ValueError), "matmul|outer"),
+        (lambda x: np.divmod.reduce(x), ValueError, "reduce"),
+        (lambda x: np.exp.reduce(x), ValueError, "reduce"),
+        (
+            lambda x: np.add.at(np.ones(3), [0], x[0, 0]),
+            TypeError,
+            r"numpy\.add\.at is not supported.*t\.at\[indices\]\.add\(b\)",
+        ),
+        (
+            lambda x: np.add.reduceat(x, [0, 1]),
+            TypeError,
+            r"numpy\.add\.reduceat is not supported.*numpy\.add\.reduce\(x\[i:j\]\)",
+        ),
+    ],
+)
+def test_of_methods_what_is_not_taken_is_told(f, error, told, x):
+    with pytest.raises(error, match=told):
+        f(leaf(x))

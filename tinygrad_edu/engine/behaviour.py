@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.caller import stores_into_an_array
-from tinygrad_edu.engine.dispatch import FROM_REDUCE, dispatch, unsupported
+from tinygrad_edu.engine.dispatch import dispatch, of_method
 from tinygrad_edu.engine.recording import RECORDING
 from tinygrad_edu.engine.taken import take
 
@@ -156,11 +156,9 @@ class ArrayBehaviour(Methods):
     def __array_ufunc__(
         self, ufunc: Any, method: str, *args: Any, **kwargs: Any
     ) -> Any:
-        if method == "reduce" and ufunc in FROM_REDUCE:
-            return FROM_REDUCE[ufunc](*args, **kwargs)
-        if method != "__call__":
-            raise unsupported(ufunc, f".{method}")
-        return dispatch(ufunc, args, kwargs)
+        if method == "__call__":
+            return dispatch(ufunc, args, kwargs)
+        return of_method(ufunc, method, args, kwargs)
 
     def __array_function__(
         self, function: Any, types: Any, args: Any, kwargs: Any

@@ -12,19 +12,23 @@ import numpy as np
 from tinygrad_edu.engine.keywords import call_ufunc, refused
 
 __all__ = [
+    "FROM_METHOD",
     "FROM_NUMPY",
     "FROM_REDUCE",
     "FROM_SCIPY",
     "as_written",
     "dispatch",
     "numpy_order",
+    "of_method",
     "plain",
     "unsupported",
 ]
 
 #: NumPy function -> what answers in its place when it is handed a Tensor.
 FROM_NUMPY: dict[Callable[..., Any], Callable[..., Any]] = {}
-#: The same for ``ufunc.reduce``, whose axis is 0 unless given.
+#: What answers for a method of ufuncs, by its name; it is told which ufunc.
+FROM_METHOD: dict[str, Callable[..., Any]] = {}
+#: For ``ufunc.reduce``, of those that have an operation for it.
 FROM_REDUCE: dict[Callable[..., Any], Callable[..., Any]] = {}
 #: The same for the ufuncs of scipy.special, by name: it takes long to import.
 FROM_SCIPY: dict[str, Callable[..., Any]] = {}
@@ -63,10 +67,30 @@ def dispatch(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) ->
     return call(*args, **kwargs)
 
 
-def _cannot_receive(function: Callable[..., Any]) -> TypeError:
+def of_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Call what answers for a method of a ufunc, such as ``np.subtract.outer``."""
+    call = FROM_NUMPY.get(ufunc)
+    if call is None or call in _ANSWERS_PLAINLY:
+        raise unsupported(ufunc, f".{method}")
+    if kwargs.get("out") is not None:
+        raise _cannot_receive(ufunc, f".{method}")
+    if method not in FROM_METHOD:
+        instead = _INSTEAD[method].format(_full_name(ufunc))
+        raise TypeError(f"{_full_name(ufunc)}.{method} is not supported. {instead}")
+    return FROM_METHOD[method](ufunc, *args, **kwargs)
+
+
+_INSTEAD = {
+    "at": "A tensor is never written into, nor into an array: y = t.at[indices].set("
+    "{0}(t[indices], b)), for repeated indices t.at[indices].add(b)",
+    "reduceat": "Write te.stack([{0}.reduce(x[i:j]) for i, j in zip(starts, ends)])",
+}
+
+
+def _cannot_receive(function: Callable[..., Any], method: str = "") -> TypeError:
     return TypeError(
-        f"{_full_name(function)}: out= (or an in-place operator such as += on an "
-        "array) cannot receive a Tensor; write array = array + tensor"
+        f"{_full_name(function)}{method}: out= (or an in-place operator such as += on "
+        "an array) cannot receive a Tensor; write array = array + tensor"
     )
 
 

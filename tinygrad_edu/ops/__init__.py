@@ -1,5 +1,6 @@
 """The functional namespace: every operation, one declaration each."""
 
+from tinygrad_edu.ops import ufuncs as _ufuncs  # noqa: F401 (they answer to NumPy)
 from tinygrad_edu.ops.accumulations import (
     cumprod,
     cumsum,

@@ -648,6 +648,25 @@ def _logsumexp_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> 
 
 
 logsumexp.vjp(x=_logsumexp_rule)
-FROM_REDUCE[np.logaddexp] = lambda x, axis=0, **named: logsumexp.call(
-    x, axis=axis, **named
-)
+
+
+def _logaddexp_reduce(
+    x: Any,
+    axis: Axis = 0,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
+    if x.dtype.kind != "f":
+        x = x * 1.0
+    x = selected(x, where, x.dtype.type(-np.inf), "logaddexp.reduce")
+    if 0 in [x.shape[a] for a in _axes(x, axis)]:
+        y = sum.call(x, axis=axis, keepdims=keepdims) - np.inf
+    else:
+        y = logsumexp.call(x, axis=axis, keepdims=keepdims)
+    if initial is None:
+        return y
+    return np.logaddexp(y, single(initial, y.dtype, "logaddexp.reduce"))
+
+
+FROM_REDUCE[np.logaddexp] = _logaddexp_reduce
