@@ -162,8 +162,7 @@ def test_functions_without_derivative_give_plain_numbers(f, x):
         (lambda x: np.fmod(x, 2.0), "numpy.fmod", "te.remainder"),
         (lambda x: np.fmod.reduce(x), "numpy.fmod.reduce", "te.remainder"),
         (lambda x: np.equal.outer(x, x), "numpy.equal.outer", ""),  # no derivative
-        (lambda x: np.linalg.cond(x), "numpy.linalg.cond", ""),
-        (lambda x: np.linalg.lstsq(x, x), "numpy.linalg.lstsq", "te.pinv"),
+        (lambda x: np.linalg.eigvals(x[:, :2]), "numpy.linalg.eigvals", "te.eigvalsh"),
         (lambda x: np.fft.fft(x), "numpy.fft.fft", ""),
         (lambda x: np.copyto(np.ones((2, 3)), x), "numpy.copyto", ""),
         (lambda x: special.exp10(x), "exp10", "te.exp"),

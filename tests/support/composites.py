@@ -63,7 +63,9 @@ def numbers(out: Any, raw: bool = True) -> list[Any]:
     """Return every array of a result, as numbers or as they are."""
     if isinstance(out, list | tuple):
         return [y for part in out for y in numbers(part, raw)]
-    return [np.asarray(out.data) if raw and isinstance(out, te.Tensor) else out]
+    if raw:
+        return [np.asarray(out.data if isinstance(out, te.Tensor) else out)]
+    return [out]
 
 
 def recorded(out: Any) -> tuple[te.Tensor, ...]:

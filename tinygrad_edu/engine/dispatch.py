@@ -43,13 +43,6 @@ NEAR: dict[str, str] = {
     "exp10": "te.exp",
     "float_power": "te.power",
     "fmod": "te.remainder",
-    "lstsq": "te.pinv",
-    "matvec": "te.matmul",
-    "tensorinv": "te.inv",
-    "tensorsolve": "te.solve",
-    "vecdot": "te.einsum",
-    "vecmat": "te.matmul",
-    "vector_norm": "te.norm",
 }
 
 Adapter = Callable[..., tuple[Sequence[Any], dict[str, Any]]]

@@ -131,6 +131,16 @@ from tinygrad_edu.ops.linalg import (
     svd,
     svdvals,
 )
+from tinygrad_edu.ops.matrices import cond as cond
+from tinygrad_edu.ops.matrices import (
+    lstsq,
+    matvec,
+    tensorinv,
+    tensorsolve,
+    vecdot,
+    vecmat,
+    vector_norm,
+)
 from tinygrad_edu.ops.nans import (
     nanmax,
     nanmean,
@@ -311,8 +321,10 @@ __all__ = [
     "logaddexp2",
     "logit",
     "logsumexp",
+    "lstsq",
     "matmul",
     "matrix_power",
+    "matvec",
     "max",
     "max_gather",
     "max_pool1d",
@@ -400,6 +412,8 @@ __all__ = [
     "tan",
     "tanh",
     "tensordot",
+    "tensorinv",
+    "tensorsolve",
     "tile",
     "trace",
     "transpose",
@@ -411,6 +425,9 @@ __all__ = [
     "vander",
     "var",
     "vdot",
+    "vecdot",
+    "vecmat",
+    "vector_norm",
     "vsplit",
     "vstack",
     "where",

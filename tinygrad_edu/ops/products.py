@@ -787,6 +787,7 @@ cross.vjp(a=_cross_rule_a, b=_cross_rule_b)
 # -------------------------------------------------------------------------- einsum
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_IN_ORDER = "".join(sorted(_LETTERS))  # as letters are put in a result without "->"
 
 
 _OF_EINSUM = ("optimize", "dtype", "casting", "order")
@@ -808,12 +809,17 @@ def _einsum_with(
 def _subscripts_first(
     *args: Any, **metadata: Any
 ) -> tuple[Sequence[Any], dict[str, Any]]:
-    """Accept ``einsum("ij,jk->ik", a, b)``, and the arrays as one sequence."""
+    """Accept ``einsum("ij,jk->ik", a, b)``, and the arrays as one sequence.
+
+    Also ``einsum(a, [0, 1], b, [1, 2], [0, 2])``, with numbers for letters.
+    """
     if "subscripts" not in metadata:
-        if not args or not isinstance(args[0], str):
+        if args and not isinstance(args[0], str):
+            args = _lettered(*args)
+        if not args:
             raise TypeError(
                 "einsum: the first argument must be the subscripts, such as "
-                "'ij,jk->ik'; lists of numbers in their place are not supported"
+                "'ij,jk->ik', or an array, and a list of numbers behind each"
             )
         metadata["subscripts"], *args = args  # type: ignore[assignment]
     if metadata.get("out", 0) is None:
@@ -825,6 +831,27 @@ def _subscripts_first(
         if any(isinstance(x, Tensor | np.ndarray) for x in args[0]):
             args = tuple(args[0])
     return args, metadata
+
+
+def _lettered(*args: Any) -> tuple[Any, ...]:
+    """Return subscripts, then arrays, of what has a list of numbers for each array."""
+    lists = [*args[1::2], *(args[-1:] if len(args) % 2 else ())]
+    arrays = args[: len(args) - len(args) % 2 : 2]
+    terms = []
+    for numbers in lists:
+        if not isinstance(numbers, list | tuple) or not all(
+            x is ... or (isinstance(x, int | np.integer) and 0 <= x < len(_LETTERS))
+            for x in numbers
+        ):
+            raise TypeError(
+                "einsum: the first argument must be the subscripts, such as "
+                "'ij,jk->ik'; or behind each array stands a list of numbers from 0 to "
+                f"{len(_LETTERS) - 1}, such as a, [0, 1], b, [1, 2], [0, 2]; got "
+                f"{numbers!r:.80}"
+            )
+        terms.append("".join("..." if x is ... else _IN_ORDER[x] for x in numbers))
+    ends = "->" + terms.pop() if len(args) % 2 else ""
+    return (",".join(terms) + ends, *arrays)
 
 
 @op(
@@ -864,7 +891,8 @@ def einsum(*arrays: Any, subscripts: str, optimize: Any = False) -> Any:
     Parameters
     ----------
     arrays : Tensor or array_like
-        After the subscripts: ``te.einsum("ij,jk->ik", a, b)``.
+        After the subscripts: ``te.einsum("ij,jk->ik", a, b)``. Or first, with lists of
+        numbers for the letters: ``te.einsum(a, [0, 1], b, [1, 2], [0, 2])``.
     subscripts : str
         A letter for each axis of each array, commas between; after "->" those of the
         result. Letters that the result lacks are summed over. Without "->", the result

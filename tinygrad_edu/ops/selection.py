@@ -202,7 +202,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         )
     y = default
     for condition, choice in zip(reversed(conditions), reversed(choices), strict=True):
-        if (dtype := np.asarray(condition).dtype) != bool:
+        if (dtype := np.asarray(condition).dtype).kind != "b":
             raise TypeError(f"select: conditions must be booleans, got {dtype}")
         y = np.where(condition, choice, y)
     return y
