@@ -12,7 +12,7 @@ from functools import partial
 from types import MappingProxyType, NoneType
 from typing import Any, NoReturn
 
-from numpy import ndarray, ufunc
+from numpy import _NoValue, ndarray, ufunc
 
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.behaviour import ArrayBehaviour
@@ -83,6 +83,8 @@ class Declaration:
         if keywords is None and isinstance(numpy, ufunc):
             call: Any = self  # an Op
             self.keywords, self.further = of_ufunc(numpy, call), OF_UFUNCS
+            if numpy.signature:  # matmul: of more than numbers
+                self.further = {**OF_UFUNCS, "axes": None}
         defaults = {p.name: p.default for p in arrays}
         named = {**self.metadata, **self.further}
         self.adapter = adapter or (
@@ -209,6 +211,8 @@ class Declaration:
                 continue
             if isinstance(value, ArrayBehaviour):
                 raise errors.tensor_as_metadata(self, name)
+            if value is _NoValue:  # NumPy's default, written out
+                kwargs = {**kwargs, name: self.metadata[name]}
             if is_masked(value):
                 raise errors.masked(f"{self.name}: {name}")
             if type(value) in _CHANGEABLE and self.reads_as_written:  # adapters copy

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.keywords import call_ufunc, refused
+from tinygrad_edu.engine.keywords import call_ufunc, check_where, refused
 
 __all__ = [
     "FROM_METHOD",
@@ -55,8 +55,10 @@ def dispatch(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) ->
         raise unsupported(function)
     if kwargs.get("out") is not None:
         raise _cannot_receive(function)
-    if kwargs and isinstance(function, np.ufunc) and call not in _ANSWERS_PLAINLY:
-        return call_ufunc(function, call, args, kwargs)
+    if kwargs and isinstance(function, np.ufunc):
+        if call not in _ANSWERS_PLAINLY:
+            return call_ufunc(function, call, args, kwargs)
+        check_where(function, kwargs.get("where", True))
     return call(*args, **kwargs)
 
 

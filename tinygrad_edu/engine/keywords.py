@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["OF_UFUNCS", "call_ufunc", "of_ufunc", "refused", "resolved"]
+__all__ = ["OF_UFUNCS", "call_ufunc", "check_where", "of_ufunc", "refused", "resolved"]
 
 #: Each with the value that says nothing.
 OF_UFUNCS: dict[str, Any] = {
@@ -72,9 +72,7 @@ def call_ufunc(
         keywords["signature"] = keywords.pop("sig")
     given = OF_UFUNCS | keywords
     takes = ", ".join(OF_UFUNCS)
-    where = given["where"]
-    if where is not True and not (isinstance(where, np.bool) and where):
-        raise refused(name, "where", "where=True alone")
+    check_where(ufunc, given["where"])
     if any(x is not None for x in _each(given["out"])):
         raise refused(name, "out", "out=None alone")
     if given["order"] not in tuple("KACF"):
@@ -87,6 +85,12 @@ def call_ufunc(
     if given.get("axes") is not None:
         return _along_axes(call, arrays, given["axes"])
     return call(*arrays)
+
+
+def check_where(ufunc: np.ufunc, where: Any) -> None:
+    """Refuse a mask: without ``out``, numbers outside of it would be undefined."""
+    if where is not True and not (isinstance(where, np.bool) and where):
+        raise refused(ufunc.__name__, "where", "where=True alone")
 
 
 def _each(out: Any) -> Sequence[Any]:

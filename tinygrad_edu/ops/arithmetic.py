@@ -1006,6 +1006,7 @@ _clip_in_order = numpy_order(
 
 def _min_and_max(*args: Any, **named: Any) -> tuple[Sequence[Any], dict[str, Any]]:
     """Accept ``min=`` for ``a_min=``, as NumPy's function and an array's method do."""
+    named = {key: x for key, x in named.items() if x is not np._NoValue}
     for name in ("min", "max"):
         if name in named:
             if f"a_{name}" in named:
