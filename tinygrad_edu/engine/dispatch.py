@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.keywords import call_ufunc, check_where, refused
+from tinygrad_edu.engine.refusals import REFUSED, Refusal
 
 __all__ = [
     "FROM_METHOD",
@@ -34,16 +35,6 @@ FROM_REDUCE: dict[Callable[..., Any], Callable[..., Any]] = {}
 FROM_SCIPY: dict[str, Callable[..., Any]] = {}
 #: Those among the answers that are no operation.
 _ANSWERS_PLAINLY: set[Callable[..., Any]] = set()
-
-#: What is near to a function without operation, by the function's name.
-NEAR: dict[str, str] = {
-    "diagflat": "te.diag",
-    "eig": "te.eigh",
-    "eigvals": "te.eigvalsh",
-    "exp10": "te.exp",
-    "float_power": "te.power",
-    "fmod": "te.remainder",
-}
 
 Adapter = Callable[..., tuple[Sequence[Any], dict[str, Any]]]
 
@@ -97,18 +88,24 @@ def _from_scipy(function: Callable[..., Any]) -> Callable[..., Any] | None:
 
 def unsupported(function: Callable[..., Any], method: str = "") -> TypeError:
     """Return the error for a NumPy function that has no operation behind it."""
-    call = FROM_NUMPY.get(function)
-    near = NEAR.get(function.__name__)
-    if call is not None and call not in _ANSWERS_PLAINLY:  # but its method has none
-        near = _full_name(function)
-    name = f"{_full_name(function)}{method}"
+    name = _full_name(function)
+    refusal = REFUSED.get(name.removeprefix("numpy."), _UNKNOWN)
+    if method:
+        refusal, name = _UNKNOWN, name + method
+    plainly = f"{name}(t.detach().numpy())"
+    if not refusal.smooth:
+        write = f"Write {refusal.instead}. " if refusal.instead else ""
+        return TypeError(f"{name} {refusal.why}. {write}For plain numbers: {plainly}")
+    example = f", for example {refusal.instead}," if refusal.instead else ""
     return TypeError(
-        f"{name} has no operation behind it, so it cannot be differentiated. For "
-        "gradients write its formula with the operations in te.OPS"
-        f"{f' ({near} is near)' if near else ''}, or declare one of your own with "
-        "@te.op: docs/adding-an-operation.md. For the plain numbers alone: "
-        f"{name}(t.detach().numpy())"
+        f"{name} {refusal.why}, so it cannot be differentiated. For gradients write "
+        f"its formula with the operations in te.OPS{example} or declare one of your "
+        "own with @te.op: docs/adding-an-operation.md. For the plain numbers alone: "
+        f"{plainly}"
     )
+
+
+_UNKNOWN = Refusal("has no operation behind it", "", smooth=True)
 
 
 def _full_name(function: Callable[..., Any]) -> str:
