@@ -109,7 +109,7 @@ def test_a_step_after_one_that_was_interrupted_is_like_any_other(run):
         assert equal(run.state(), after), moment.place
 
 
-def test_only_a_step_that_was_made_makes_graphs_old():
+def test_no_graph_takes_the_numbers_of_a_step_that_was_made_for_its_own():
     w = te.tensor(2.0, requires_grad=True)
     optimizer, losses = SGD([w], lr=0.5), []
 
@@ -119,12 +119,13 @@ def test_only_a_step_that_was_made_makes_graphs_old():
         w.grad = 1.0
 
     for moment, _ in each_moment(optimizer.step, begin):
-        if w.item() == 2.0:
+        try:
             losses[-1].backward()
-            assert w.grad == 1.0 + 4.0, moment.place
-        else:
-            with pytest.raises(RuntimeError, match="assigned"):
-                losses[-1].backward()
+        except RuntimeError:  # maybe without need, where no step was made
+            continue
+        assert (w.item(), w.grad) == (2.0, 1.0 + 4.0), moment.place
+    with pytest.raises(RuntimeError, match="assigned"):
+        losses[-1].backward()
 
 
 def test_a_state_that_is_loaded_is_taken_over_whole_or_not_at_all(run):

@@ -33,7 +33,6 @@ __all__ = [
     "guarded",
     "is_own",
     "lent_by_others",
-    "newer",
     "print_of",
     "prints_of",
 ]
@@ -155,31 +154,12 @@ def check_since(x: Any, node: Any) -> None:
 # -------------------------------------------- assignment, in calls of functions in C
 
 
-def newer(leaves: Sequence[Any]) -> Iterator[Any]:
-    """Mark leaves as newer than every graph that used them, as ``p.data -= ...`` does.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as te
-    >>> w = te.tensor(3.0, requires_grad=True)
-    >>> loss = w * w
-    >>> from tinygrad_edu.engine.interrupts import at_once
-    >>> at_once(newer([w]))
-    >>> loss.backward()
-    Traceback (most recent call last):
-    RuntimeError: ...
-    """
-    return chain(
-        map(setattr, leaves, repeat("_index"), INDICES),
-        map(setattr, leaves, repeat("_changed"), INDICES),
-    )
-
-
 def assigned(leaves: Sequence[Any], arrays: Iterable[Any]) -> Iterator[Any]:
     """Do what ``p.data = array`` does, with arrays that are as they should be."""
     return chain(
         map(setattr, leaves, repeat("_numbers"), arrays),
         map(setattr, leaves, repeat("_cut"), repeat(None)),
         map(setattr, leaves, repeat("_prints"), repeat(None)),
-        newer(leaves),
+        map(setattr, leaves, repeat("_index"), INDICES),
+        map(setattr, leaves, repeat("_changed"), INDICES),
     )

@@ -17,8 +17,8 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Tensor, tensor
 from tinygrad_edu.engine.interrupts import at_once
-from tinygrad_edu.engine.lending import newer
 from tinygrad_edu.engine.memory import keep_freed_memory
+from tinygrad_edu.engine.traversal import next_index
 from tinygrad_edu.optim.options import number
 
 __all__ = ["Call", "Group", "Optimizer", "State"]
@@ -285,7 +285,6 @@ class Optimizer(_OptionsByName):
         subtract, calls_of = np.subtract, self._calls
         with self._alone:
             calls: list[Call] = []
-            moved: list[Tensor] = []
             for group in self.param_groups:
                 names = ("scratch", *self.keeps(group))
                 for p in group["params"]:
@@ -294,7 +293,7 @@ class Optimizer(_OptionsByName):
                         continue
                     state = self._state_of(p, names)
                     x = numbers = p._numbers
-                    if not x.flags.writeable:
+                    if p._prints is not None and not x.flags.writeable:  # it was lent
                         raise self._not_writeable(p)
                     if x.dtype.char == "e":  # eps = 1e-8 is 0 in float16; 1e-4² too
                         x, gradient = x.astype(np.float32), gradient.astype(np.float32)
@@ -307,9 +306,10 @@ class Optimizer(_OptionsByName):
                         (subtract, x, state["scratch"], numbers),
                         (setitem, state, "step", state["step"] + 1),
                     )
-                    moved.append(p)
-            at_once(chain(starmap(call, calls), newer(moved)))
-        if not moved and not self.has_gradients():
+                    # from here on newer than every graph that used it
+                    p._index = p._changed = next_index()
+            at_once(starmap(call, calls))
+        if not calls and not self.has_gradients():
             warnings.warn(
                 f"{type(self).__name__}.step: no parameter has a gradient; call "
                 "loss.backward() first",
