@@ -70,7 +70,10 @@ def test_numpys_functions_record_what_they_compute(f, op, rng):
 @pytest.mark.parametrize(
     ("f", "told"),
     [
-        (lambda x: np.einsum(x, [0, 1.5], [1, 0]), "einsum: the first argument must be"),
+        (
+            lambda x: np.einsum(x, [0, 1.5], [1, 0]),
+            "einsum: the first argument must be",
+        ),
         (lambda x: x.einsum("ij->ji"), "einsum: the first argument must be"),
         (lambda x: np.dot(x, x.T, out=np.ones((2, 2))), "dot: out="),
         (lambda x: te.tensordot(x, x, axes=None), "tensordot: axes must be an int or"),

@@ -16,9 +16,9 @@ from typing import Any, Self
 import numpy as np
 
 from tinygrad_edu.engine.core import Tensor, tensor
+from tinygrad_edu.engine.creation import next_index
 from tinygrad_edu.engine.interrupts import at_once
 from tinygrad_edu.engine.memory import keep_freed_memory
-from tinygrad_edu.engine.traversal import next_index
 from tinygrad_edu.optim.options import number
 
 __all__ = ["Call", "Group", "Optimizer", "State"]
