@@ -94,7 +94,10 @@ def _call_of_three(op: Op) -> Callable[..., Any]:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs or len(args) != 3 or not as_written:
-            args = tuple(adapter(*args, **kwargs)[0])
+            arrays, kwargs = adapter(*args, **kwargs)
+            if kwargs:  # further ones
+                return op.keywords(*arrays, **kwargs)
+            args = tuple(arrays)
         a, b, c = x, y, z = args
         tracked, tensors, lent = False, False, NONE
         if type(a) is Tensor:
@@ -139,16 +142,15 @@ def _call_of_three(op: Op) -> Callable[..., Any]:
 
 def _call_of_one_and_metadata(op: Op) -> Callable[..., Any]:
     """The same for an operation of one array and metadata."""
-    forward, (name,), names = op.forward, op.arguments, set(op.metadata)
-    as_written, adapter, filled_in = op.reads_as_written, op.adapter, op._filled_in
+    forward, (name,), known = op.forward, op.arguments, set(op.metadata).issuperset
+    as_written, adapter, further = op.reads_as_written, op.adapter, op.further
+    filled_in = op._filled_in
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if (
-            not as_written
-            or len(args) != 1
-            or (kwargs and not names.issuperset(kwargs))
-        ):
+        if not (as_written and len(args) == 1 and (not kwargs or known(kwargs))):
             arrays, kwargs = adapter(*args, **kwargs)
+            if kwargs and not further.keys().isdisjoint(kwargs):
+                return op.keywords(*arrays, **kwargs)
             args = tuple(arrays)
         (x,), kwargs = args, filled_in(kwargs)
         if type(x) is Tensor:
