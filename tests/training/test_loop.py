@@ -13,6 +13,7 @@ import threading
 import time
 import tracemalloc
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,9 @@ from tinygrad_edu.training import (
     BeforeStep,
     EveryBatch,
     NonFiniteError,
+    faults,
     feed,
+    progress,
     recorder,
 )
 from tinygrad_edu.training.feed import Selected
@@ -613,6 +616,31 @@ def other_schedule():
 def test_what_is_no_callback_is_refused(callback, error, message, data):
     with pytest.raises(error, match=message):
         fit(classifier(), *data, callbacks=[callback])
+
+
+def test_each_batch_asks_only_what_a_batch_may_change(data, monkeypatch):
+    asked = Counter()
+    for kind, name in (
+        (te.optim.Optimizer, "has_gradients"),
+        (faults.Faults, "look"),
+        (faults.Faults, "remember"),
+        (progress.Progress, "batch"),
+        (feed.Feed, "begins_step"),
+        (feed.Feed, "ends_step"),
+    ):
+        asks = getattr(kind, name)
+
+        def count(*args, name=name, asks=asks):
+            asked[name] += 1
+            return asks(*args)
+
+        monkeypatch.setattr(kind, name, count)
+
+    fit(classifier(), *data, batch_size=1, epochs=2)
+
+    assert asked["remember"] <= 10  # rows, of which the mean loss is taken
+    del asked["remember"]
+    assert asked == {"look": 1, "has_gradients": 1}
 
 
 # --------------------------------------------------------------------------- Ctrl-C

@@ -43,20 +43,21 @@ class Faults:
     ----------
     has_looked : bool
         Whether the first batch has been looked at for common mistakes.
+    remembers : bool
+        Whether the loss that training began with is still to be remembered.
     """
 
     def __init__(self, training: Training, data: Pass) -> None:
         self._training, self._data = training, data
         self._watched = watched([p for _, p in self._trained()])
         self.has_looked = False
+        self.remembers = True
         self._hint = ""  # how y would have the shape of the output
         self._first_loss: float | None = None  # that training began with
 
     # -- common mistakes
     def look(self, output: Any, X: Any, y: Any) -> None:
         """Look at the first batch for common mistakes."""
-        if self.has_looked:
-            return
         self.has_looked = True
         run = self._training
         self._hint = as_the_output(output, y)
@@ -69,12 +70,12 @@ class Faults:
 
     def remember(self, figures: Figures) -> None:
         """Remember the loss that training began with; of few rows it is chance."""
-        if figures.in_parts:  # the first of all rows is that of an epoch
-            return
         known = self._first_loss is not None
-        if known and (figures.rows > _FEW or self._training.history.epochs):
-            return
-        self._first_loss = figures.loss()
+        enough = figures.rows > _FEW or self._training.history.epochs
+        # of parts, the first of all rows is that of an epoch
+        self.remembers = not (figures.in_parts or (known and enough))
+        if self.remembers:
+            self._first_loss = figures.loss()
 
     def look_at_growth(self, loss: float) -> None:
         """Warn, once, if the loss of an epoch is far above that of the beginning."""

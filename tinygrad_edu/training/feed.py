@@ -76,12 +76,12 @@ class Feed:
         raise NotImplementedError
 
     def begins_step(self, batch: int) -> bool:
-        """Whether a batch, counted from 0, is the first part of a step."""
-        return not self.in_parts or batch == 0
+        """Whether a part of a full batch, counted from 0, is the first."""
+        return batch == 0
 
     def ends_step(self, batch: int) -> bool:
-        """Whether a batch, counted from 0, is the last part of a step."""
-        return not self.in_parts or batch + 1 == self.steps
+        """Whether a part of a full batch, counted from 0, is the last."""
+        return batch + 1 == self.steps
 
     def numbers(self, rows: Any) -> Any:
         """Return which rows of what the user gave these rows are."""

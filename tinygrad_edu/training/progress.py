@@ -85,10 +85,13 @@ class Progress:
             total = steps * self.epochs if steps else None
         self._bar = tqdm(initial=initial, total=total, unit=unit)
 
+    @property
+    def shows_batches(self) -> bool:
+        """Whether batches are to be counted, from :meth:`begin` on."""
+        return self._bar is not None and not self._by_epochs
+
     def batch(self, epoch: int, loss: Callable[[], float]) -> None:
         """Count a batch; ``loss`` returns the mean so far."""
-        if self._bar is None or self._by_epochs:
-            return
         self._waiting += 1
         if self._is_due():
             self._show(epoch, f"loss {loss():.4g}{self._figures}")

@@ -79,6 +79,7 @@ class Run:
         if checkpoint is not None:
             parts = Parts(training, self._callbacks, self._rng, rng is not None)
             self._recorder = Recorder(checkpoint, parts)
+        self._has_moved = False
         self._validation: tuple[Any, Any] | None = None
         self._data: Pass
         self._faults: Faults
@@ -120,17 +121,19 @@ class Run:
 
     def _go_through_batches(self) -> bool:
         """Learn from the batches of an epoch; return whether that were all."""
-        training = self.training
+        training, recorder, interrupt = self.training, self._recorder, self._interrupt
+        callbacks, shows = self._calls.every_batch, self._progress.shows_batches
         for X, y in self._data:
             self._learn(X, y)
             training.batch += 1
-            for callback in self._calls.every_batch:
+            for callback in callbacks:
                 callback(training)
-            self._progress.batch(training.epoch, self._figures.loss)
-            if self._stops():
+            if shows:
+                self._progress.batch(training.epoch, self._figures.loss)
+            if interrupt.came or training._reason:
                 # at the last one, maybe; if nobody knows, the next would have told
                 return training.batch == self._data.feed.steps
-            if self._recorder is not None and self._recorder.is_due:
+            if recorder is not None and recorder.is_due:
                 self._record()
         return True
 
@@ -139,16 +142,17 @@ class Run:
         training, feed = self.training, self._data.feed
         try:
             loss = self._step.loss(X, y)
-            if feed.begins_step(training.batch):
+            if not feed.in_parts or feed.begins_step(training.batch):
                 training.optimizer.zero_grad()
             loss.backward()
-            if feed.ends_step(training.batch):
+            if not feed.in_parts or feed.ends_step(training.batch):
                 self._move(loss)
             loss.add_to(self._figures)
         except Exception as error:
             self._faults.say_where(error)
             raise
-        self._faults.remember(self._figures)
+        if self._faults.remembers:
+            self._faults.remember(self._figures)
 
     def _move(self, loss: Loss) -> None:
         """Move the parameters, unless a gradient is not finite."""
@@ -157,7 +161,9 @@ class Run:
         for callback in self._calls.before_step:
             callback(training)
         self._figures.learning_rate = optimizer.param_groups[0]["lr"]
-        if optimizer.has_gradients():  # else the look at the first batch has told
+        if not self._has_moved:  # without gradients, the first look has told
+            self._has_moved = optimizer.has_gradients()
+        if self._has_moved:
             optimizer.step()
 
     def _begin_epoch(self) -> None:
