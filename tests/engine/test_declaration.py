@@ -842,6 +842,36 @@ def test_a_case_takes_any_source_of_random_numbers(rng):
         te.Case((2,)).sample("seed")
 
 
+def test_further_keywords_call_a_function_of_operations():
+    def with_factor(x, *, axis=None, factor=1.0):
+        return factor * total(x, axis=axis)
+
+    @te.op(keywords=with_factor)
+    def total(x, *, axis=None):
+        return np.sum(x, axis=axis)
+
+    total.vjp(x=lambda g, out, x, *, axis: te.broadcast_to(g, x.shape))
+    x = te.tensor([1.0, 2.0], requires_grad=True)
+
+    assert total(x).op is total
+    assert x.total(axis=0).op is total
+    y = x.total(factor=3.0)
+    assert (y.data, y.op) == (9.0, te.multiply)
+    assert te.gradients(y, [x])[0].tolist() == [3.0, 3.0]
+    assert total([1.0, 2.0], 0, factor=2) == 6.0
+    assert str(inspect.signature(total)) == "(x, *, axis=None, factor=1.0)"
+    with pytest.raises(TypeError, match="'foo' is not supported; it takes x, axis, fa"):
+        total(x, foo=1)
+
+
+def test_a_function_for_further_keywords_must_take_the_metadata():
+    with pytest.raises(TypeError, match=r"total: keywords= must take .*lacks 'axis'"):
+
+        @te.op(keywords=lambda x, *, factor=1.0: x)
+        def total(x, *, axis=None):
+            return np.sum(x, axis=axis)
+
+
 def test_kwargs_that_all_plain_nodes_share_cannot_be_written_to():
     x = te.tensor([1.0, 2.0], requires_grad=True)
 

@@ -23,10 +23,9 @@ OF_UFUNCS: dict[str, Any] = {
 #: What to write instead, by the keyword; {0} is the function.
 INSTEAD: dict[str, str] = {
     "out": "A tensor is never written into: y = {0}(...)",
-    "where": "Write np.where(mask, {0}(x), other); where x outside of the mask is "
-    "nothing that {0} should see: te.piecewise(x, [mask], [{0}])",
+    "where": "Write {0}(np.where(mask, x, other)), where other counts for nothing",
     "dtype": "Write {0}(x.astype(dtype))",
-    "dim": "It is called axis",
+    "dim": "It is called axis, or axes",
     "keepdim": "It is called keepdims",
     "input": "It is called x",
     "inplace": "A tensor is never written into: y = {0}(...)",
@@ -90,7 +89,13 @@ def call_ufunc(
 def check_where(ufunc: np.ufunc, where: Any) -> None:
     """Refuse a mask: without ``out``, numbers outside of it would be undefined."""
     if where is not True and not (isinstance(where, np.bool) and where):
-        raise refused(ufunc.__name__, "where", "where=True alone")
+        raise refused(ufunc.__name__, "where", "where=True alone", _OF_WHERE)
+
+
+_OF_WHERE = (
+    "Write np.where(mask, {0}(x), other); where x outside of the mask is nothing that "
+    "{0} should see: te.piecewise(x, [mask], [{0}])"
+)
 
 
 def _each(out: Any) -> Sequence[Any]:
