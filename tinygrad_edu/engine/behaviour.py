@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.caller import stores_into_an_array
-from tinygrad_edu.engine.dispatch import dispatch, of_method
+from tinygrad_edu.engine.dispatch import dispatch, of_method, with_keywords
 from tinygrad_edu.engine.recording import RECORDING
 from tinygrad_edu.engine.taken import take
 
@@ -156,9 +156,11 @@ class ArrayBehaviour(Methods):
     def __array_ufunc__(
         self, ufunc: Any, method: str, *args: Any, **kwargs: Any
     ) -> Any:
-        if method == "__call__":
-            return dispatch(ufunc, args, kwargs)
-        return of_method(ufunc, method, args, kwargs)
+        if method != "__call__":
+            return of_method(ufunc, method, args, kwargs)
+        if kwargs:
+            return with_keywords(ufunc, args, kwargs)
+        return dispatch(ufunc, args, kwargs)
 
     def __array_function__(
         self, function: Any, types: Any, args: Any, kwargs: Any

@@ -23,6 +23,7 @@ __all__ = [
     "of_method",
     "plain",
     "unsupported",
+    "with_keywords",
 ]
 
 #: NumPy function -> what answers in its place when it is handed a Tensor.
@@ -46,15 +47,23 @@ def dispatch(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) ->
         raise unsupported(function)
     if kwargs.get("out") is not None:
         raise _cannot_receive(function)
-    if kwargs and isinstance(function, np.ufunc):
-        if call not in _ANSWERS_PLAINLY:
-            return call_ufunc(function, call, args, kwargs)
-        check_where(function, kwargs.get("where", True))
     return call(*args, **kwargs)
+
+
+def with_keywords(ufunc: np.ufunc, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Call what answers for a ufunc that is given keywords."""
+    call = FROM_NUMPY.get(ufunc) or _from_scipy(ufunc)
+    if call in _ANSWERS_PLAINLY:
+        check_where(ufunc, kwargs.get("where", True))
+    if call is None or call in _ANSWERS_PLAINLY or kwargs.get("out") is not None:
+        return dispatch(ufunc, args, kwargs)
+    return call_ufunc(ufunc, call, args, kwargs)
 
 
 def of_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
     """Call what answers for a method of a ufunc, such as ``np.subtract.outer``."""
+    if method == "reduce" and ufunc in FROM_REDUCE and _USUAL.issuperset(kwargs):
+        return FROM_REDUCE[ufunc](*args, **kwargs)
     call = FROM_NUMPY.get(ufunc)
     if call is None or call in _ANSWERS_PLAINLY:
         raise unsupported(ufunc, f".{method}")
@@ -66,6 +75,7 @@ def of_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any]) -
     return FROM_METHOD[method](ufunc, *args, **kwargs)
 
 
+_USUAL = frozenset({"axis", "keepdims"})
 _INSTEAD = {
     "at": "A tensor is never written into, nor into an array: y = t.at[indices].set("
     "{0}(t[indices], b)), for repeated indices t.at[indices].add(b)",

@@ -28,6 +28,8 @@ INSTEAD: dict[str, str] = {
     "dim": "It is called axis, or axes",
     "keepdim": "It is called keepdims",
     "input": "It is called x",
+    "stat_length": "Write te.concatenate([te.mean(x, 0, keepdims=True), x]), and so on",
+    "end_values": "Write te.concatenate of x and of what shall stand in the margin",
     "inplace": "A tensor is never written into: y = {0}(...)",
     "order": "Write {0}(x.T) for another order of the numbers",
     "axes": "Write {0}(te.moveaxis(x, ...))",

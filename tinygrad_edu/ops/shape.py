@@ -31,7 +31,7 @@ Axes = int | Sequence[int]
 
 def _integers_or_tuple(op: str, name: str, *further: str) -> Any:
     """Accept ``x.reshape(2, 3)`` beside ``x.reshape((2, 3))``."""
-    takes = ", ".join(["x", name, *further])
+    known, takes = {name, *further}, ", ".join(["x", name, *further])
 
     def adapter(*numbers: Any, **metadata: Any) -> tuple[list[Any], dict[str, Any]]:
         for first in ("x", "a"):  # NumPy calls it a
@@ -39,10 +39,10 @@ def _integers_or_tuple(op: str, name: str, *further: str) -> Any:
                 numbers = (metadata.pop(first),)
         if not numbers:
             raise TypeError(f"{op}: missing x; it takes {takes}")
-        x, *rest = numbers
-        if rest and isinstance(rest[-1], str) and "order" in further:
-            metadata["order"] = rest.pop()  # np.reshape(x, shape, "F")
-        numbers = tuple(rest)
+        x, numbers = numbers[0], numbers[1:]
+        if numbers and type(numbers[-1]) is str and "order" in known:
+            metadata["order"] = numbers[-1]  # np.reshape(x, shape, "F")
+            numbers = numbers[:-1]
         if numbers:
             if name in metadata:
                 raise TypeError(f"{op}: got two values for {name}")
@@ -52,8 +52,8 @@ def _integers_or_tuple(op: str, name: str, *further: str) -> Any:
             metadata[name] = numbers[0] if together else numbers
         if isinstance(metadata.get(name), list):  # the user's own, who may change it
             metadata[name] = tuple(metadata[name])
-        if unknown := metadata.keys() - {name, *further}:
-            raise refused(op, min(unknown), takes)
+        if not known.issuperset(metadata):
+            raise refused(op, min(metadata.keys() - known), takes)
         return [x], metadata
 
     return adapter

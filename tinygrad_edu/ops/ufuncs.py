@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.engine.dispatch import FROM_METHOD, FROM_NUMPY, FROM_REDUCE, dispatch
+from tinygrad_edu.engine.dispatch import (
+    FROM_METHOD,
+    FROM_NUMPY,
+    FROM_REDUCE,
+    with_keywords,
+)
 from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.accumulations import cumprod, cumsum
 from tinygrad_edu.ops.joining import concatenate, split, stack
@@ -195,7 +200,7 @@ def outer(ufunc: np.ufunc, a: Any, b: Any, **keywords: Any) -> Any:
     _checked(ufunc, "outer")
     a, b = (x if hasattr(x, "ndim") else np.asarray(x) for x in (a, b))
     a = np.reshape(a, (*a.shape, *(1,) * b.ndim))
-    return dispatch(ufunc, (a, b), keywords)
+    return with_keywords(ufunc, (a, b), keywords)
 
 
 def _checked(ufunc: np.ufunc, method: str) -> str:
