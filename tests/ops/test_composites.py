@@ -160,7 +160,8 @@ def test_has_a_case_a_docstring_and_answers_for_numpys(made):
     assert made.cases
     assert function.__wrapped__ is made.function
     assert made.numpy is None or FROM_NUMPY[made.numpy] is function
-    assert made.name not in te.__all__ or getattr(te, made.name) is function
+    if made.name != "linspace":  # te.linspace makes Tensors, of numbers, too
+        assert made.name not in te.__all__ or getattr(te, made.name) is function
     assert done.attempted > 0
     assert done.failed == 0
     assert not hasattr(te.Tensor, made.name) or hasattr(np.ndarray, made.name)

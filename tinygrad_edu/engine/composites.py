@@ -18,7 +18,13 @@ from numpy.exceptions import AxisError
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.cases import Case
 from tinygrad_edu.engine.core import Tensor, unrecorded
-from tinygrad_edu.engine.dispatch import FROM_NUMPY, Adapter, as_written, numpy_order
+from tinygrad_edu.engine.dispatch import (
+    FROM_NUMPY,
+    OWN_KEYWORDS,
+    Adapter,
+    as_written,
+    numpy_order,
+)
 from tinygrad_edu.engine.operands import is_masked, real
 
 __all__ = ["COMPOSITES", "Composite", "composite", "tensors_in"]
@@ -63,6 +69,7 @@ def composite(
             return declared(*args, **kwargs)
 
         COMPOSITES[declared.name] = declared
+        OWN_KEYWORDS.add(call)
         for each in numpy:
             FROM_NUMPY[each] = call
         return call

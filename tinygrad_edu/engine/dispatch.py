@@ -17,6 +17,7 @@ __all__ = [
     "FROM_NUMPY",
     "FROM_REDUCE",
     "FROM_SCIPY",
+    "OWN_KEYWORDS",
     "as_written",
     "dispatch",
     "numpy_order",
@@ -34,6 +35,8 @@ FROM_METHOD: dict[str, Callable[..., Any]] = {}
 FROM_REDUCE: dict[Callable[..., Any], Callable[..., Any]] = {}
 #: The same for the ufuncs of scipy.special, by name: it takes long to import.
 FROM_SCIPY: dict[str, Callable[..., Any]] = {}
+#: Those among the answers that see to a ufunc's keywords themselves.
+OWN_KEYWORDS: set[Callable[..., Any]] = set()
 #: Those among the answers that are no operation.
 _ANSWERS_PLAINLY: set[Callable[..., Any]] = set()
 
@@ -57,6 +60,8 @@ def with_keywords(ufunc: np.ufunc, args: Any, kwargs: dict[str, Any]) -> Any:
         check_where(ufunc, kwargs.get("where", True))
     if call is None or call in _ANSWERS_PLAINLY or kwargs.get("out") is not None:
         return dispatch(ufunc, args, kwargs)
+    if call in OWN_KEYWORDS:
+        return call(*args, **kwargs)
     return call_ufunc(ufunc, call, args, kwargs)
 
 

@@ -274,11 +274,11 @@ def linspace(
     endpoint: bool = True,
     dtype: DTypeLike | None = None,
 ) -> Tensor:
-    """Make a constant Tensor of evenly spaced numbers between two.
+    """Make a Tensor of evenly spaced numbers between two.
 
     Parameters
     ----------
-    start, stop : number or array_like, of any shapes that broadcast
+    start, stop : number, Tensor or array_like, of any shapes that broadcast
         The first number, and the last.
     num : int, default 50
         How many.
@@ -290,7 +290,8 @@ def linspace(
     Returns
     -------
     Tensor
-        Of shape (num,), followed by the shape of ``start`` and ``stop``.
+        Of shape (num,), followed by the shape of ``start`` and ``stop``; a constant,
+        unless one of these is a Tensor that requires gradients.
 
     Examples
     --------
@@ -298,4 +299,5 @@ def linspace(
     >>> te.linspace(0, 1, 3)
     tensor([0. , 0.5, 1. ])
     """
-    return tensor(np.linspace(start, stop, num, endpoint, dtype=dtype))
+    made: Any = np.linspace(start, stop, num, endpoint, dtype=dtype)
+    return made if isinstance(made, Tensor) else tensor(made)

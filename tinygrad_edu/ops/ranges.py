@@ -1,6 +1,6 @@
 """Numbers from one end to another, and grids of them, as functions of the ends.
 
-They record as NumPy's functions: ``te.linspace`` would seem to make a leaf.
+They record as NumPy's functions; ``te.linspace`` makes a Tensor of numbers, too.
 """
 
 from __future__ import annotations

@@ -244,7 +244,25 @@ def _deviations(
     return selected(off, where, 0.0, name), np.maximum(n - ddof, 0).astype(off.dtype)
 
 
-@op(numpy=np.var, symbol="var", keywords=_var_with, cases=_SPREAD_CASES)
+def _var_text(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> str:
+    return f"2 {_deviation_text(x, axis)} / {_count(x, axis) - ddof:g}"
+
+
+def _deviation_text(x: Any, axis: Axis) -> str:
+    axes = _axes(x, axis)
+    if len(axes) == x.ndim:
+        return "{g} · ({x} − mean({x}))"
+    along = axes[0] if len(axes) == 1 else axes
+    return f"{{g}} ⊙ ({{x}} − mean({{x}}, axis={along}))"
+
+
+@op(
+    numpy=np.var,
+    symbol="var",
+    keywords=_var_with,
+    texts={"x": _var_text},
+    cases=_SPREAD_CASES,
+)
 def var(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """Variance along an axis, several, or all.
 
@@ -301,11 +319,7 @@ var.vjp(x=_var_rule)
 
 
 def _std_text(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> str:
-    axes, n = _axes(x, axis), f"{_count(x, axis) - ddof:g}"
-    if len(axes) == x.ndim:
-        return f"{{g}} · ({{x}} − mean({{x}})) / ({n} {{out}})"
-    along = axes[0] if len(axes) == 1 else axes
-    return f"{{g}} ⊙ ({{x}} − mean({{x}}, axis={along})) / ({n} {{out}})"
+    return f"{_deviation_text(x, axis)} / ({_count(x, axis) - ddof:g} {{out}})"
 
 
 def _std_with(
