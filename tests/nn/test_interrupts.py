@@ -15,6 +15,7 @@ from interrupting import each_moment
 
 import tinygrad_edu as te
 from tinygrad_edu import nn
+from tinygrad_edu.checks.leaving import left_as_found
 from tinygrad_edu.engine.recording import NESTING, RECORDING, RUN
 from tinygrad_edu.nn.borrowing import all_layers, left_as_it_is, recorded
 
@@ -101,6 +102,18 @@ def test_recording_paths_and_modes_are_as_before(name, most, model):
     assert came > 20
 
 
+def test_all_layers_go_into_a_mode_or_none():
+    model = nn.Sequential(nn.Linear(4, 3), nn.Sequential(nn.Tanh(), nn.Dropout()))
+    found = set()
+
+    for moment, _ in each_moment(model.eval, model.train):
+        modes = {layer.training for layer in all_layers(model)}
+        assert len(modes) == 1, moment.place
+        found |= modes
+
+    assert found == {True, False}
+
+
 def test_recording_goes_on_when_the_error_of_a_block_of_ones_own_is_dropped():
     @contextlib.contextmanager
     def block():
@@ -117,13 +130,16 @@ def test_recording_goes_on_when_the_error_of_a_block_of_ones_own_is_dropped():
 
 
 @pytest.mark.parametrize("most", MOMENTS)
-def test_what_a_borrowed_model_had_is_put_back(most):
+@pytest.mark.parametrize(
+    "block", [left_as_it_is, lambda model, _: left_as_found(model)]
+)
+def test_what_a_borrowed_model_had_is_put_back(block, most):
     model = nn.Sequential(nn.Linear(4, 8, rng=0), nn.BatchNorm1d(8), nn.Dropout(rng=0))
     frozen = model.parameters()[:1]
     frozen[0].requires_grad = False
 
     def work():
-        with left_as_it_is(model, frozen):
+        with block(model, frozen):
             model(X)
 
     def state():

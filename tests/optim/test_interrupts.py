@@ -146,6 +146,18 @@ def test_a_state_that_is_loaded_is_taken_over_whole_or_not_at_all(run):
         assert interrupt is not None
 
 
+def test_a_schedule_and_its_learning_rates_make_a_step_together():
+    params = [te.tensor(1.0, requires_grad=True) for _ in range(2)]
+    optimizer = SGD([{"params": [p]} for p in params], lr=0.5)
+    schedule = te.optim.schedules.Schedule(optimizer, lambda t: 0.5**t)
+
+    def begin():
+        schedule.load_state_dict({"t": 0, "initial_lr": [0.5, 0.5]})
+
+    for moment, _ in each_moment(schedule.step, begin):
+        assert (schedule.t, optimizer.lr) in ((0, 0.5), (1, 0.25)), moment.place
+
+
 # ---------------------------------------------------------------------- errors half-way
 
 

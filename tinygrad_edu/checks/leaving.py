@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
+from itertools import chain, starmap
+from operator import call
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine.core import Tensor
-from tinygrad_edu.engine.recording import recording
-from tinygrad_edu.randomness import set_state, state_of
+from tinygrad_edu.engine.interrupts import undone
+from tinygrad_edu.engine.recording import RECORDING
+from tinygrad_edu.randomness import setter, state_of
 
 __all__ = ["layers_used_by", "left_as_found"]
 
@@ -22,8 +24,7 @@ _RANDOM = (np.random.Generator, np.random.RandomState)
 _CLOSED = (Tensor, np.ndarray, ModuleType, type, str, bytes, int, float)
 
 
-@contextmanager
-def left_as_found(*functions: Any) -> Iterator[None]:
+def left_as_found(*functions: Any) -> undone[Any]:
     """Record, whatever surrounds it; then put back what the layers in use hold.
 
     That is the arrays and numbers among their attributes, such as running means and
@@ -35,21 +36,17 @@ def left_as_found(*functions: Any) -> Iterator[None]:
             if isinstance(x, _PLAIN):
                 held.append((layer, name, x))
             if isinstance(x, _RANDOM):
-                states[id(x)] = x, state_of(x)
+                states[id(x)] = setter(x), state_of(x)
         for _, x in layer.named_buffers():  # in lists, too
             if x.flags.writeable:
-                arrays[id(x)] = x, x.copy()
-    try:
-        with recording(True):
-            yield
-    finally:
-        for layer, name, x in held:
-            if getattr(layer, name, None) is not x:
-                setattr(layer, name, x)
-        for x, before in arrays.values():
-            x[...] = before
-        for x, state in states.values():
-            set_state(x, state)
+                arrays[id(x)] = x, ..., x.copy()
+    before = (
+        starmap(setattr, held),
+        starmap(np.ndarray.__setitem__, arrays.values()),
+        starmap(call, states.values()),
+        map(RECORDING.set, (RECORDING.get(),)),
+    )
+    return undone(partial(RECORDING.set, True), chain(*before))
 
 
 def layers_used_by(*functions: Any) -> list[Any]:

@@ -255,9 +255,8 @@ class Layer:
         Layer
             This one.
         """
-        self.training = mode
-        for _, layer in self.named_layers():
-            layer.training = mode
+        layers = [self, *(layer for _, layer in self.named_layers())]
+        at_once(map(setattr, layers, repeat("training"), repeat(mode)))
         return self
 
     def eval(self: Self) -> Self:

@@ -19,6 +19,7 @@ from functools import partial
 from operator import index
 from typing import Any
 
+from tinygrad_edu.engine.interrupts import at_once
 from tinygrad_edu.optim.optimizer import Optimizer
 from tinygrad_edu.optim.options import count, number
 
@@ -141,18 +142,21 @@ class Schedule:
         CosineAnnealing(steps=4, minimum=0.0)
         """
         if self.is_open:
-            self.factor = _lasting(self.factor, count("Schedule", "steps", steps))
-            self._set(0, self.initial_lr)
+            factor = _lasting(self.factor, count("Schedule", "steps", steps))
+            self._set(0, self.initial_lr, factor)
 
     def step(self) -> None:
         """Set the learning rates of the next step, after ``optimizer.step()``."""
         self._set(self.t + 1, self.initial_lr)
 
-    def _set(self, t: int, initial_lr: list[float]) -> None:
-        factor = number("Schedule", f"factor({t})", self.factor(t))
-        self.t, self.initial_lr = t, initial_lr
-        for group, lr in zip(self.optimizer.param_groups, initial_lr, strict=True):
-            group["lr"] = lr * factor
+    def _set(self, t: int, initial_lr: list[float], factor: Any = None) -> None:
+        """Take over a step and what it makes of the learning rates, all at once."""
+        factor = self.factor if factor is None else factor
+        share = number("Schedule", f"factor({t})", factor(t))
+        own = {"t": t, "initial_lr": initial_lr, "factor": factor}
+        groups = self.optimizer.param_groups
+        rates = [{"lr": lr * share} for _, lr in zip(groups, initial_lr, strict=True)]
+        at_once(map(dict.update, [vars(self), *groups], [own, *rates]))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the steps made so far and the learning rates at first, for JSON.
@@ -187,8 +191,7 @@ class Schedule:
                 "Schedule.load_state_dict: expected t, a count, and initial_lr, a list "
                 f"of {len(self.initial_lr)} learning rates, got {state!r}"
             )
-        self.factor = factor
-        self._set(t, rates)
+        self._set(t, rates, factor)
 
     def __repr__(self) -> str:
         return f"Schedule({self.factor!r}, t={self.t}, initial_lr={self.initial_lr})"

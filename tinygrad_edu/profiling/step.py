@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import repeat
 from time import perf_counter
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.declaration import NOTHING
+from tinygrad_edu.engine.interrupts import undone
 from tinygrad_edu.engine.memory import keep_freed_memory
 from tinygrad_edu.engine.observation import observe, shares_of
 from tinygrad_edu.engine.traversal import leading_to, nodes_of
@@ -142,16 +144,10 @@ def _given(step: Step, trained: Sequence[Tensor]) -> list[Any]:
     return [x.data if isinstance(x, Tensor) else x for x in parts]
 
 
-@contextmanager
-def _set_aside(leaves: Sequence[Tensor]) -> Iterator[None]:
+def _set_aside(leaves: Sequence[Tensor]) -> undone[None]:
     """Take away every ``.grad``, and put it back."""
-    before = [(x, x._grad) for x in dict.fromkeys(leaves)]
-    _forget(leaves)
-    try:
-        yield
-    finally:
-        for x, grad in before:
-            x._grad = grad
+    before = map(setattr, leaves, repeat("_grad"), [x._grad for x in leaves])
+    return undone(lambda: _forget(leaves), before)
 
 
 def _forget(leaves: Sequence[Tensor]) -> None:
