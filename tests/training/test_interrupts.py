@@ -17,7 +17,7 @@ from tinygrad_edu.nn.borrowing import all_layers
 from tinygrad_edu.training import EveryBatch
 
 #: Of all moments, those that are tried: a few in the fast tests.
-MOMENTS = [40, pytest.param(400, marks=pytest.mark.slow)]
+MOMENTS = [16, pytest.param(400, marks=pytest.mark.slow)]
 X = np.linspace(-1, 1, 32).reshape(8, 4)
 Y = np.arange(8) % 3
 
@@ -126,7 +126,7 @@ def test_a_second_ctrl_c_does_so_too_but_for_draws(most):
     assert raised > 0
 
 
-@pytest.mark.parametrize("most", [12, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("most", [5, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_training_that_was_interrupted_goes_on_from_its_checkpoint(most, tmp_path):
     def folder():
         return tmp_path / str(len(trainings))
@@ -144,7 +144,7 @@ def test_a_training_that_was_interrupted_goes_on_from_its_checkpoint(most, tmp_p
         assert again.history.stopped == "epochs"
 
 
-@pytest.mark.parametrize("most", [12, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("most", [5, pytest.param(100, marks=pytest.mark.slow)])
 def test_ctrl_c_while_a_training_goes_on_leaves_it_before_or_after(most, tmp_path):
     first = Training(tmp_path)
     first.run(callbacks=[EveryBatch(lambda t: t.batch == 1 and t.stop("enough"))])
