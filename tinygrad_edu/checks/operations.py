@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_edu.checks.comparison import compare, counted, resolved_by, table
 from tinygrad_edu.checks.culprits import culprit_cause, stopped_rule
+from tinygrad_edu.checks.elsewhere import Elsewhere, other_inputs
 from tinygrad_edu.checks.functions import GradientCheckError
 from tinygrad_edu.checks.linearity import kept
 from tinygrad_edu.checks.problems import as_called, has_rules, of_operation
@@ -93,8 +94,9 @@ def check_op(
     ------
     GradientCheckError
         If anything is wrong. The message lists all of it: values that differ from the
-        reference, on Tensors or in float32; derivatives of first and second order;
-        forward mode that differs from reverse mode;
+        reference, on Tensors or in float32; derivatives of first and second order, also
+        in the tails, at kinks and at numbers that are round or equal; forward mode that
+        differs from reverse mode;
         shapes under broadcasting; arrays that are written to, or handed out again by
         the next call; residuals that differ from their expressions; a missing label,
         docstring, rule or case.
@@ -133,7 +135,7 @@ def check_op(
             if has_rules(op):
                 asked.append(_derivatives(op, case, order, rng, compared))
                 asked.append(_forward_mode(op, case, rng))
-                asked.append(_elsewhere(op, case, rng, compared))
+                asked.append(_elsewhere(op, case, order, rng, compared))
             for findings in asked:
                 wrong += _all_of(op, case, rng, findings)
     for name in op.arguments if cases and has_rules(op) else ():
@@ -486,37 +488,43 @@ def _derivatives(
 
 
 def _elsewhere(
-    op: Op, case: Case, rng: RandomSource, compared: _Compared
+    op: Op, case: Case, order: int, rng: RandomSource, compared: _Compared
 ) -> Iterator[str]:
-    """Compare first derivatives at other inputs: drawn anew, in the tails, negated.
+    """Compare derivatives at other inputs, where a fault may hide.
 
-    So that each side of a kink is seen at each entry, and what only large numbers show.
-    Where these happen to meet a kink, or more than steps resolve, nothing is said.
+    In the tails, on each side of a kink, at numbers that are round or repeat.
     """
     if compared.causes:  # what is wrong is told already
         return
     rng = generator(rng)
     named = {**op.metadata, **case.kwargs}
-    normal = [isinstance(x, tuple) for x in case.inputs]
-    if not (any(normal) or any(map(callable, case.inputs))):
-        return  # the same numbers each time
     case.sample(rng)  # those that were checked
-    first, second = case.sample(rng), case.sample(rng)
-    for factor, sample in ((1.0, first), (4.0, second), (-4.0, second)):
-        inputs = [
-            x * factor if drawn and op.elementwise else x
-            for x, drawn in zip(sample, normal, strict=True)
-        ]
-        problem = of_operation(op, inputs, named)
-        if not problem.leaves:
-            return
-        for r in compare(problem, rng, case.tolerance):
-            cause = culprit_cause(r, problem, problem, 1) if r.wrong else None
-            if cause is not None and cause.name != "kink":
-                compared.causes.append(cause.name)
-                text = f"derivative by {r.name}, elsewhere: {cause.text}"
-                yield f"{text}\n{table(r.wrong)}"
+    for inputs, enough in other_inputs(op, case, rng):
+        problem = first = of_operation(op, inputs, named)
+        for level in range(1, min(order, enough) + 1) if problem.leaves else ():
+            try:
+                problem = problem if level == 1 else problem.differentiated(rng)
+                there = Elsewhere(problem, rng, case.tolerance)
+            except Exception:  # an error is no silently wrong number, and such inputs
+                break  # may not be allowed
+            which = "derivative" if level == 1 else f"order-{level} derivative"
+            for r in there.reports:
+                if r.wrong:
+                    cause = culprit_cause(r, problem, first, level)
+                    compared.causes.append(cause.name)
+                    text = f"{which} by {r.name}, elsewhere: {cause.text}"
+                    yield f"{text}\n{table(r.wrong)}"
+                    return
+            for number, analytic, numeric in there.unshared() if level == 1 else ():
+                compared.causes.append("ties")
+                yield (
+                    f"where numbers are equal, {number:.4g}, the derivatives by them "
+                    f"add up to {analytic:.9g}, but as all of them grow the slope is "
+                    f"{numeric:.9g}: what ties has to share"
+                )
                 return
+            if there.excused:
+                break
 
 
 def _forward_mode(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:
