@@ -1,16 +1,20 @@
 """Make the pictures of the documentation: run by hand, after a change of the drawings.
 
-    python tools/docs_pictures.py              # ours
+    python tools/docs_pictures.py              # ours, and those of the three programs
     python tools/docs_pictures.py --training   # also those of training, half a minute
     python tools/docs_pictures.py --compare    # also those of torchviz and torchview
 
-The third needs PyTorch, torchviz, torchview and Graphviz, which the project does not.
+The last needs PyTorch, torchviz, torchview and Graphviz, which the project does not.
 """
 
 from __future__ import annotations
 
+import io
+import re
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -49,6 +53,53 @@ def ours() -> None:
     (gradient,) = te.gradients(te.sum(te.sigmoid(w)), [w], create_graph=True)
     gradient.name = "gradient"
     te.draw(gradient).save(HERE / "gradient.svg")
+
+
+def programs() -> None:
+    """The three programs in the guide to derivatives, as they stand there."""
+    guide = (HERE.parent / "guides" / "derivatives.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    with redirect_stdout(io.StringIO()):
+        for code in re.findall(
+            r"^```python\n(.*?)^```", guide, re.DOTALL | re.MULTILINE
+        ):
+            exec(code, names)
+
+    ax = Figure(figsize=(6.4, 3.2), layout="constrained").add_subplot()
+    *before, last = names["flights"]
+    for i, flight in enumerate(before):
+        ax.plot(*flight[:, :2].T, "--", color="black", linewidth=0.8)
+        if np.linalg.norm(flight[-1, :2] - names["target"]) > 0.1:  # the others hide it
+            ax.annotate(f"throw {i + 1}", flight[-1, :2], (-8, -4), **_BESIDE)
+    ax.plot(*last[:, :2].T, color="black", label=f"throw {len(before) + 1}")
+    ax.plot(*names["target"], "o", color=_COLOUR, label="target")
+    ax.set(xlabel="metres forward", ylabel="metres up")
+    ax.legend()
+    te.plots.save(ax, HERE / "programs-flight.svg")
+
+    ax = Figure(figsize=(6.4, 3.2), layout="constrained").add_subplot()
+    fine, band = names["fine"], names["band"]
+    curve = names["decay"](names["best"], fine)
+    ax.fill_between(fine, curve - 2 * band, curve + 2 * band, color="0.8")
+    ax.plot(fine, curve, color="black", label="fit, ± two errors")
+    ax.plot(names["t"], names["measured"], ".", color=_COLOUR, label="measured")
+    ax.set(xlabel="time", ylim=0)
+    ax.legend()
+    te.plots.save(ax, HERE / "programs-fit.svg")
+
+    axes = Figure(figsize=(6.4, 2.4), layout="constrained").subplots(1, 3)
+    for ax, name in zip(axes, ("sharp", "seen", "restored"), strict=True):
+        ax.imshow(names[name], cmap="gray", vmin=0, vmax=1)
+        ax.set(title=name, xticks=(), yticks=())
+    te.plots.save(axes[0], HERE / "programs-image.svg")
+
+
+_COLOUR = "#b84a00"
+_BESIDE: Any = {
+    "textcoords": "offset points",
+    "fontsize": 8,
+    "horizontalalignment": "right",
+}
 
 
 def trained(lr: float, *, one_cycle: bool, seed: int, epochs: int) -> te.History:
@@ -176,6 +227,7 @@ def _written(graph: object, name: str) -> None:
 
 if __name__ == "__main__":
     ours()
+    programs()
     if "--training" in sys.argv:
         learning_curves()
         schedules()
