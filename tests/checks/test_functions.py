@@ -394,7 +394,9 @@ def test_a_wrong_second_derivative_fails_only_at_second_order(factor, size, rng)
     ],
     ids=["of the output", "of the input", "of the upstream gradient"],
 )
-@pytest.mark.parametrize("size", [(3,), (1500,)], ids=str)
+@pytest.mark.parametrize(
+    "size", [(3,), pytest.param((1500,), marks=pytest.mark.slow)], ids=str
+)
 def test_a_rule_that_reads_numbers_is_found_at_second_order(rule, size, rng):
     tanh = own_op(lambda x: np.tanh(x), {"x": rule})
     x = rng.standard_normal(size)
@@ -435,13 +437,15 @@ def test_third_order(rng):
 @pytest.mark.parametrize(
     ("where", "factor"),
     [
-        (0, SLIGHT),
         (12_345, SLIGHT),
-        (49_999, SLIGHT),
-        (12_345, -1.0),
-        (12_345, 0.0),
-        (12_345, np.nan),
-        (12_345, np.inf),
+        *(
+            pytest.param(where, factor, marks=pytest.mark.slow)
+            for where, factor in [(0, SLIGHT), (49_999, SLIGHT), (12_345, -1.0)]
+        ),
+        *(
+            pytest.param(12_345, factor, marks=pytest.mark.slow)
+            for factor in (0.0, np.nan, np.inf)
+        ),
     ],
 )
 def test_one_wrong_entry_among_50_000_is_found(factor, where, rng):
@@ -1160,7 +1164,9 @@ class RandomGraph(nn.Layer):
         return x
 
 
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize(
+    "seed", [*range(8), *(pytest.param(i, marks=pytest.mark.slow) for i in range(8, 50))]
+)
 def test_in_fifty_random_graphs_the_sabotaged_operation_is_blamed(seed):
     rng = np.random.default_rng(seed)
     model = RandomGraph(rng)
@@ -1171,6 +1177,7 @@ def test_in_fifty_random_graphs_the_sabotaged_operation_is_blamed(seed):
     assert blamed == {(model.planted, f"steps.{model.place}", model.argument)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_in_random_graphs_a_wrong_second_derivative_is_blamed(seed):
     rng = np.random.default_rng(1000 + seed)

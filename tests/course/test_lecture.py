@@ -509,6 +509,7 @@ def matrix_of(name):
     )
 
 
+@pytest.mark.slow
 def test_mnist_gives_the_published_losses_of_epochs_0_and_10(mnist):
     for result in run(THREE, mnist, epochs=11):
         expected = LOSSES[result.system.name][:2]

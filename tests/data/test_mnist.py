@@ -694,6 +694,7 @@ def test_real_mnist_has_the_md5_sums_that_downloads_are_held_to(file):
     assert hashlib.md5(content).hexdigest() == file.md5
 
 
+@pytest.mark.slow
 @needs_mnist
 def test_real_mnist_passes_as_download_and_as_cache(monkeypatch, real):
     X_train, y_train, X_test, y_test = real

@@ -843,6 +843,7 @@ def run_python(code):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_million_operations_record_walk_back_and_die():
     out = run_python(
         """

@@ -50,6 +50,7 @@ def test_without_them_every_operation_takes_the_long_way():
     assert done.stdout == "{True}\n", done.stderr
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_core_pass_without_them():
     done = python("-m", "pytest", "-q", "-p", "without_fast", "-x", *map(str, CORE))
 

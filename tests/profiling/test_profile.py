@@ -404,6 +404,7 @@ def test_nan_is_no_obstacle(data):
     assert found.step.time > 0
 
 
+@pytest.mark.slow
 def test_a_chain_of_20_000_operations_is_profiled():
     def chain(x):
         for _ in range(20_000):

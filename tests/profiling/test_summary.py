@@ -314,6 +314,7 @@ MODELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_memory_is_what_the_interpreter_measures(name):
     make, shape = MODELS[name]

@@ -17,6 +17,7 @@ def outputs(notebook, kind):
     return [out for cell in cells for out in cell.outputs if out.output_type == kind]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda path: path.stem)
 def test_the_notebook_of_an_example_runs(script, monkeypatch, tmp_path):
     monkeypatch.delenv("TINYGRAD_EDU_DATA", raising=False)

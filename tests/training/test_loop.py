@@ -1322,6 +1322,7 @@ def growth(weigh, steps):
     return after - before
 
 
+@pytest.mark.slow
 def test_memory_stays_where_it_was():
     tracemalloc.start()
     try:
