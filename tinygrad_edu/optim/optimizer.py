@@ -26,6 +26,7 @@ __all__ = ["Call", "Group", "Optimizer", "State"]
 Group = dict[str, Any]  #: "params", a list, and the options that hold for them
 State = dict[str, Any]  #: of one parameter: "step", "scratch" and the arrays kept
 Call = tuple[Any, ...]  #: a function in C and its arguments
+_NEW: State = {}
 
 
 class _OptionsByName:
@@ -287,11 +288,14 @@ class Optimizer(_OptionsByName):
             calls: list[Call] = []
             for group in self.param_groups:
                 names = ("scratch", *self.keeps(group))
+                lacks = frozenset(names).difference
                 for p in group["params"]:
                     gradient = p._grad  # of a leaf; the attribute asks if it is one
                     if gradient is None or not p._tracked:
                         continue
-                    state = self._state_of(p, names)
+                    state = self.state.get(p, _NEW)
+                    if lacks(state):
+                        state = self._state_of(p, names)
                     x = numbers = p._numbers
                     if p._prints is not None and not x.flags.writeable:  # it was lent
                         raise self._not_writeable(p)
