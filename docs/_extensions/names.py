@@ -23,6 +23,7 @@ NAMESPACES = [
     "tinygrad_edu.course.exercises",
     "tinygrad_edu.ops.differences",
     "tinygrad_edu.ops.blocks",
+    "tinygrad_edu.ops.floats",
     "tinygrad_edu.ops.matrices",
     "tinygrad_edu.ops.ranges",
     "tinygrad_edu.ops.selection",

@@ -68,6 +68,12 @@ SLOPES = {
     "copy": np.ones_like,
     "cos": lambda x: -np.sin(x),
     "cosh": np.sinh,
+    "csch": lambda x: (
+        -2
+        * np.exp(-np.abs(x))
+        * (1 + np.exp(-2 * np.abs(x)))
+        / np.expm1(-2 * np.abs(x)) ** 2
+    ),
     "deg2rad": lambda x: np.full_like(x, math.pi / 180),
     "elu": lambda x: np.where(x > 0, 1, np.exp(np.minimum(x, 0))),
     "erf": lambda x: 2 / ROOT_PI * bell(x),
@@ -92,6 +98,7 @@ SLOPES = {
     "rad2deg": lambda x: np.full_like(x, 180 / math.pi),
     "reciprocal": lambda x: -1 / x / x,
     "relu": lambda x: 1.0 * (x > 0),
+    "sech": lambda x: -sech(x) * np.tanh(x),
     "selu": selu_slope,
     "sigmoid": lambda x: sigmoid(x) * sigmoid(-x),
     "sign": np.zeros_like,

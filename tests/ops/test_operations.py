@@ -200,7 +200,9 @@ def _tiled(x: np.ndarray, *, reps: Any) -> np.ndarray:
 ORACLES: dict[str, Callable[..., Any]] = {
     **OF_MATRICES,
     "astype": lambda x, dtype: x.astype(dtype),
+    "bessel_i": lambda x, order: special.iv(order, x),
     "copy": lambda x: np.array(x.tolist()),
+    "csch": lambda x: 1 / np.sinh(x),
     "elu": lambda x, alpha: np.where(x > 0, x, alpha * (np.exp(x) - 1)),
     "erf": np.vectorize(math.erf),
     "erfc": np.vectorize(math.erfc),
@@ -217,6 +219,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
     "put": _added_at,
     "relu": lambda x: np.where(x > 0, x, 0),
+    "sech": lambda x: 1 / np.cosh(x),
     "selu": lambda x: (
         1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1))
     ),

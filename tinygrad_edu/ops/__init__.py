@@ -47,6 +47,7 @@ from tinygrad_edu.ops.arithmetic import (
     square,
     subtract,
 )
+from tinygrad_edu.ops.bessel import bessel_i, i0
 from tinygrad_edu.ops.blocks import (
     apply_along_axis,
     apply_over_axes,
@@ -76,7 +77,7 @@ from tinygrad_edu.ops.convolution import (
     windows,
 )
 from tinygrad_edu.ops.creation import arange, array, eye, full, linspace, ones, zeros
-from tinygrad_edu.ops.diagonals import diag, diagonal, trace, tril, triu
+from tinygrad_edu.ops.diagonals import diag, diagflat, diagonal, trace, tril, triu
 from tinygrad_edu.ops.differences import diff, ediff1d, trapezoid, unwrap
 from tinygrad_edu.ops.differences import gradient as gradient
 from tinygrad_edu.ops.exponentials import (
@@ -95,6 +96,11 @@ from tinygrad_edu.ops.exponentials import (
     sigmoid,
     softplus,
 )
+from tinygrad_edu.ops.floats import float_power as float_power
+from tinygrad_edu.ops.floats import fmod, ldexp
+from tinygrad_edu.ops.floats import frexp as frexp
+from tinygrad_edu.ops.floats import heaviside as heaviside
+from tinygrad_edu.ops.floats import modf as modf
 from tinygrad_edu.ops.indexing import (
     getitem,
     one_hot,
@@ -175,6 +181,20 @@ from tinygrad_edu.ops.ranges import geomspace as geomspace
 from tinygrad_edu.ops.ranges import logspace as logspace
 from tinygrad_edu.ops.ranges import meshgrid as meshgrid
 from tinygrad_edu.ops.rearranging import flip, pad, repeat, roll, rot90, tile
+from tinygrad_edu.ops.reciprocals import (
+    arccot,
+    arccoth,
+    arccsc,
+    arccsch,
+    arcsec,
+    arcsech,
+    cot,
+    coth,
+    csc,
+    csch,
+    sec,
+    sech,
+)
 from tinygrad_edu.ops.reductions import logsumexp, max, mean, min, std, sum, var
 from tinygrad_edu.ops.selection import bincount as bincount
 from tinygrad_edu.ops.selection import choose as choose
@@ -229,6 +249,12 @@ __all__ = [
     "apply_over_axes",
     "arccos",
     "arccosh",
+    "arccot",
+    "arccoth",
+    "arccsc",
+    "arccsch",
+    "arcsec",
+    "arcsech",
     "arcsin",
     "arcsinh",
     "arctan",
@@ -246,6 +272,7 @@ __all__ = [
     "average",
     "avg_pool1d",
     "avg_pool2d",
+    "bessel_i",
     "broadcast_arrays",
     "broadcast_to",
     "cbrt",
@@ -264,8 +291,12 @@ __all__ = [
     "correlate",
     "cos",
     "cosh",
+    "cot",
+    "coth",
     "cov",
     "cross",
+    "csc",
+    "csch",
     "cumprod",
     "cumsum",
     "cumulative_prod",
@@ -273,6 +304,7 @@ __all__ = [
     "deg2rad",
     "det",
     "diag",
+    "diagflat",
     "diagonal",
     "diff",
     "divide",
@@ -297,6 +329,7 @@ __all__ = [
     "floor_divide",
     "fmax",
     "fmin",
+    "fmod",
     "fold",
     "full",
     "gelu",
@@ -305,10 +338,12 @@ __all__ = [
     "hsplit",
     "hstack",
     "hypot",
+    "i0",
     "inner",
     "interp",
     "inv",
     "kron",
+    "ldexp",
     "leaky_relu",
     "linear",
     "linspace",
@@ -379,6 +414,8 @@ __all__ = [
     "roll",
     "rollaxis",
     "rot90",
+    "sec",
+    "sech",
     "selu",
     "set_at",
     "sigmoid",

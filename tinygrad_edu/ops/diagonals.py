@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.engine.composites import composite
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.ops.broadcasting import broadcast_to, sum_to
 from tinygrad_edu.ops.indexing import put
 from tinygrad_edu.ops.keywords import in_dtype
 
-__all__ = ["diag", "diagonal", "trace", "tril", "triu"]
+__all__ = ["diag", "diagflat", "diagonal", "trace", "tril", "triu"]
 
 _DIAGONALS = [
     Case((3, 3)),
@@ -193,6 +194,35 @@ diag.vjp(
         diagonal(g, offset=k) if x.ndim == 1 else _on_diagonal(g, x, k, 0, 1)
     )
 )
+
+
+@composite(np.diagflat, cases=[Case((2, 2)), Case((), k=-1), Case((2,), k=1)])
+def diagflat(x: Any, k: int = 0) -> Any:
+    """A matrix with all numbers of an array on its diagonal.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, any shape
+    k : int, default 0
+        Which diagonal: above the main one if positive, below it if negative.
+
+    Returns
+    -------
+    Tensor or ndarray, shape (n + |k|, n + |k|)
+
+    Notes
+    -----
+    As :func:`diag` of the flattened ``x``.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as te
+    >>> te.diagflat([[1.0], [2.0]])
+    array([[1., 0.],
+           [0., 2.]])
+    """
+    return diag(np.ravel(x), k=k)
+
 
 _TRIANGLES = [
     Case((3, 3)),
