@@ -694,8 +694,9 @@ def cholesky(x: Any, *, upper: bool = False) -> Any:
     L Lᵀ = X; dL/dX = 2 Φ(S), where S is the symmetric part of L⁻ᵀ Φ(Lᵀ g) L⁻¹ and Φ
     takes the lower triangle and half the diagonal; its transpose for the upper one. The
     triangle that is not read has derivative 0, and an entry of the other stands for two
-    of the symmetric matrix. Source: I. Murray, "Differentiation of the Cholesky
-    decomposition", arXiv:1602.07527, 2016, section 3.
+    of the symmetric matrix. Of (x + xᵀ) / 2 instead of x it is symmetric. Source:
+    I. Murray, "Differentiation of the Cholesky decomposition", arXiv:1602.07527, 2016,
+    section 3.
 
     Examples
     --------
@@ -795,10 +796,10 @@ def eigh(x: Any, *, UPLO: str = "L") -> Any:
     X = V diag(λ) Vᵀ; dL/dX = 2 Φ(S), where S is the symmetric part of
     V (diag(gλ) + F ∘ Vᵀ gV) Vᵀ, Fᵢⱼ = 1 / (λⱼ - λᵢ), 0 on the diagonal, and Φ takes the
     triangle that is read and half the diagonal. The triangle that is not read has
-    derivative 0, and an entry of the other stands for two of the symmetric matrix.
-    Source: M. B. Giles, "Collected matrix derivative results for forward and reverse
-    mode algorithmic differentiation", Advances in Automatic Differentiation, Springer
-    2008, section 3.1.
+    derivative 0, and an entry of the other stands for two of the symmetric matrix. Of
+    (x + xᵀ) / 2 instead of x it is symmetric. Source: M. B. Giles, "Collected matrix
+    derivative results for forward and reverse mode algorithmic differentiation",
+    Advances in Automatic Differentiation, Springer 2008, section 3.1.
 
     At equal eigenvalues λ, the part of dL/dX between their vectors is f'(λ) times that
     of dL/df(X). But 1 and e^(X - λ), as V f(λ) Vᵀ, have the same f(λ) there, so that
