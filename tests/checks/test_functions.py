@@ -1165,7 +1165,8 @@ class RandomGraph(nn.Layer):
 
 
 @pytest.mark.parametrize(
-    "seed", [*range(8), *(pytest.param(i, marks=pytest.mark.slow) for i in range(8, 50))]
+    "seed",
+    [*range(8), *(pytest.param(i, marks=pytest.mark.slow) for i in range(8, 50))],
 )
 def test_in_fifty_random_graphs_the_sabotaged_operation_is_blamed(seed):
     rng = np.random.default_rng(seed)

@@ -69,6 +69,8 @@ class Methods:
         self, kernel_size: Any, stride: Any = None, padding: Any = 0
     ) -> Self:
         """The mean of each window of images."""
+    def bessel_i(self, order: Any) -> Self:
+        """The modified Bessel function of the first kind, elementwise."""
     def broadcast_to(self, shape: Any, subok: Any = False) -> Self:
         """Repeat ``x`` along new axes and axes of length 1 until it has ``shape``."""
     def cbrt(self) -> Self:
@@ -145,6 +147,8 @@ class Methods:
         axis: Any = None,
     ) -> Self:
         """Cross product of vectors in space; the other axes broadcast."""
+    def csch(self) -> Self:
+        """The hyperbolic cosecant, elementwise: one over the hyperbolic sine."""
     def cumprod(self, axis: Any = None, dtype: Any = None) -> Self:
         """Products so far: of each number and all before it."""
     def cumsum(self, axis: Any = None, dtype: Any = None) -> Self:
@@ -192,6 +196,9 @@ class Methods:
         """The larger of two numbers, or the one that is not nan, elementwise."""
     def fmin(self, b: Any) -> Self:
         """The smaller of two numbers, or the one that is not nan, elementwise."""
+    def fmod(self, b: Any) -> Self:
+        """What is left of ``a`` after taking away whole ``b``, with the sign of
+        ``a``."""
     def fold(
         self, shape: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1
     ) -> Self:
@@ -212,6 +219,8 @@ class Methods:
     def kron(self, b: Any) -> Self:
         """Kronecker product: b, as often as a has entries, multiplied with each of
         them."""
+    def ldexp(self, n: Any) -> Self:
+        """The number times a power of two, elementwise with broadcasting."""
     def leaky_relu(self, negative_slope: Any = 0.01) -> Self:
         """The rectifier with a small slope for negative numbers, elementwise."""
     def linear(self, weight: Any, bias: Any = None) -> Self:
@@ -378,6 +387,8 @@ class Methods:
         front."""
     def rot90(self, k: Any = 1, axes: Any = (0, 1)) -> Self:
         """A matrix, or each in a stack, turned by 90 degrees."""
+    def sech(self) -> Self:
+        """The hyperbolic secant, elementwise: one over the hyperbolic cosine."""
     def selu(self) -> Self:
         """The self-normalizing exponential linear unit, elementwise."""
     def set_at(self, value: Any, index: Any) -> Self:
