@@ -31,20 +31,25 @@ def at_once(calls: Iterable[Any]) -> None:
     calls : iterable
         Such as ``map(setattr, objects, repeat("name"), values)``. What they call must
         have done its work when it raises an error: NumPy looks for an overflow, and
-        warns, when all entries are written. The rest follows, then the error is raised.
+        warns, when all entries are written. The rest follows, then the error is raised;
+        of several the first, but a Ctrl-C before all.
     """
     rest = iter(calls)
     try:
         deque(rest, maxlen=0)
-    except BaseException:
-        is_done = False
+    except BaseException as error:
+        first, is_done = error, False
         while not is_done:
             try:
                 deque(rest, maxlen=0)
                 is_done = True
-            except BaseException:  # another one: of the next parameter, say
-                pass
-        raise
+            except BaseException as another:  # of the next parameter, say
+                if not isinstance(another, Exception):
+                    first = another
+        try:
+            raise first from None
+        finally:
+            del first  # which holds this frame
 
 
 # ------------------------------------------------------------------- at a block's end
