@@ -22,6 +22,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.operands import unmasked
+from tinygrad_edu.ops.conversion import narrow, wide
 from tinygrad_edu.ops.softmaxes import meant_labels
 
 __all__ = [
@@ -131,7 +132,9 @@ def mse_loss(predictions: Any, targets: Any, *, reduction: str = "mean") -> Any:
     """
     predictions, targets = _paired("mse_loss", predictions, targets)
     difference = predictions - targets
-    return _reduced(difference * difference, reduction)
+    off = wide(difference)
+    loss = _reduced(off * off, reduction)
+    return loss if off is difference else narrow(loss, difference)
 
 
 @_mean_over_rows
@@ -216,8 +219,9 @@ def huber_loss(
         raise ValueError(f"huber_loss: delta must be positive, got {delta!r}")
     delta = float(delta)  # NumPy's would make float64 of float32
     difference = predictions - targets
-    near = ops.clip(difference, -delta, delta)
-    return _reduced(near * (difference - 0.5 * near), reduction)
+    off = wide(difference)
+    near = ops.clip(off, -delta, delta)
+    return narrow(_reduced(near * (off - 0.5 * near), reduction), difference)
 
 
 @_mean_over_rows
@@ -558,6 +562,16 @@ def softmax_cross_entropy(
         return entropy(logits, labels, reduction=reduction)
 
     z = _floats(logits, f"{name}: logits")
+    if z.dtype.char == "e":
+        loss = softmax_cross_entropy(
+            wide(z),
+            labels,
+            weight=weight,
+            ignore_index=ignore_index,
+            label_smoothing=label_smoothing,
+            reduction=reduction,
+        )
+        return narrow(loss, z)
     label_smoothing = float(label_smoothing)  # NumPy's would make float64 of float32
     if not 0 <= label_smoothing <= 1:
         raise ValueError(
@@ -672,6 +686,10 @@ def nll_loss(
     """
     name = "nll_loss"
     scores = _floats(log_probabilities, f"{name}: log_probabilities")
+    if scores.dtype.char == "e":
+        options = {"weight": weight, "ignore_index": ignore_index}
+        loss = nll_loss(wide(scores), labels, reduction=reduction, **options)
+        return narrow(loss, scores)
     labels = _classes(name, labels, scores, ignore_index)
     if ignore_index is not None:
         return _of_the_others(

@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_edu.engine.composites import composite
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_REDUCE
+from tinygrad_edu.ops.conversion import narrow, wide
 from tinygrad_edu.ops.keywords import in_dtype, selected, single
 
 __all__ = [
@@ -79,11 +80,12 @@ def cumsum(x: Any, *, axis: int | None = None) -> Any:
     >>> te.cumsum([1.0, 2.0, 3.0])
     array([1., 3., 6.])
     """
-    return np.cumsum(x, axis=axis)
+    x = np.asarray(x)
+    return narrow(np.cumsum(wide(x), axis=axis), x)
 
 
 def _cumsum_rule(g: Any, out: Any, x: Any, *, axis: int | None) -> Any:
-    along = 0 if axis is None else axis
+    g, along = wide(g), 0 if axis is None else axis
     from_the_end = np.flip(np.cumsum(np.flip(g, along), axis=along), along)
     return np.reshape(from_the_end, x.shape)
 

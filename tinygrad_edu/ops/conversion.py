@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.ops.keywords import cannot_cast, check_layout
 
-__all__ = ["arrays", "astype", "cast", "of_value", "promoted", "wide"]
+__all__ = ["arrays", "astype", "cast", "narrow", "of_value", "promoted", "wide"]
 
 
 def _astype_with(
@@ -90,7 +90,8 @@ def promoted(arrays: Sequence[Any]) -> list[np.ndarray]:
 def wide(x: Any) -> Any:
     """Return float16 as float32, else ``x`` itself: for counts, sums and squares.
 
-    float16 ends at 65,504: a count of 70,000 is infinite in it, and so is 300².
+    float16 ends at 65,504: a count of 70,000 is infinite in it, and so is 300². And it
+    has 11 bits: 2048 + 1 is 2048, so that a sum of ones, one by one, stops there.
     """
     return astype.call(x, dtype=np.float32) if x.dtype.char == "e" else x
 
@@ -105,3 +106,8 @@ def of_value(x: Tensor, value: Any) -> Any:
     with np.errstate(invalid="ignore"):
         off = value - x._numbers
     return x + np.where(np.isfinite(off), off, 0.0).astype(x.dtype)
+
+
+def narrow(y: Any, x: Any) -> Any:
+    """Return ``y``, computed of the :func:`wide` ``x``, as float16 if ``x`` is."""
+    return astype.call(y, dtype=x.dtype) if x.dtype.char == "e" else y

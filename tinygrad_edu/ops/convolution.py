@@ -547,7 +547,8 @@ def _convolution_rules() -> dict[str, Callable[..., Any]]:
 
     def of_bias(g: Any, out: Any, x: Any, weight: Any, bias: Any, **_: Any) -> Any:
         # image by image first: twice as fast
-        return np.add.reduce(np.add.reduce(g, axis=0), axis=tuple(range(1, g.ndim - 1)))
+        g = np.add.reduce(wide(g), axis=0)
+        return np.add.reduce(g, axis=tuple(range(1, g.ndim)))
 
     return {"x": of_x, "weight": of_weight, "bias": of_bias}
 

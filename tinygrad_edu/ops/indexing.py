@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, plain
 from tinygrad_edu.ops.broadcasting import sum_to
-from tinygrad_edu.ops.conversion import astype
+from tinygrad_edu.ops.conversion import astype, narrow, wide
 
 __all__ = [
     "getitem",
@@ -137,7 +137,9 @@ def put(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
     if all(isinstance(part, _BASIC) or _is_mask(part) for part in parts):
         result[index] = x
     else:
-        np.add.at(result, index, x)  # an entry may be picked twice
+        sums = wide(result)
+        np.add.at(sums, index, x)  # an entry may be picked twice
+        result = sums if sums is result else narrow(sums, result)
     return result
 
 

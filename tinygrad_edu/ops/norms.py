@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
+from tinygrad_edu.ops.conversion import narrow, wide
 from tinygrad_edu.ops.kinks import lies_between, numbers, with_curvature, with_kink
 from tinygrad_edu.ops.linalg import svd
 from tinygrad_edu.ops.products import matmul
@@ -128,6 +129,10 @@ def norm(
     (5.0, 7.0)
     """
     x = floating(x)
+    return narrow(_norm_of_any_size(wide(x), ord, axis, keepdims), x)
+
+
+def _norm_of_any_size(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     axes = _norm_axes(x, ord, axis)
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
         out = _norm(x, ord, axis, keepdims)

@@ -13,7 +13,7 @@ from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, numpy_order
 from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.broadcasting import sum_to
-from tinygrad_edu.ops.conversion import promoted
+from tinygrad_edu.ops.conversion import promoted, wide
 from tinygrad_edu.ops.keywords import check_layout, in_dtypes
 
 __all__ = [
@@ -206,7 +206,7 @@ def _linear_rule_weight(g: Any, out: Any, x: Any, weight: Any, bias: Any) -> Any
 linear.vjp(
     x=lambda g, out, x, weight, bias: g.dot(weight) if g.ndim <= 2 else g @ weight,
     weight=_linear_rule_weight,
-    bias=lambda g, out, x, weight, bias: np.add.reduce(_as_rows(g), axis=0),
+    bias=lambda g, out, x, weight, bias: np.add.reduce(wide(_as_rows(g)), axis=0),
 )
 
 
@@ -932,7 +932,11 @@ def einsum(*arrays: Any, subscripts: str, optimize: Any = False) -> Any:
     """
     if optimize is not False:  # else two at a time, which is not to overflow
         arrays = tuple(promoted(arrays))
-    return np.einsum(subscripts, *arrays, optimize=optimize)[()]
+    dtype = np.result_type(*arrays)
+    if dtype.char == "e":  # its sums stop at 2048
+        arrays = tuple(np.asarray(x, np.float32) for x in arrays)
+    out = np.einsum(subscripts, *arrays, optimize=optimize)
+    return (out.astype(dtype) if dtype.char == "e" else out)[()]
 
 
 def einsum_letters(subscripts: str, axes: Sequence[int]) -> tuple[list[str], str]:

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.engine.keywords import refused
+from tinygrad_edu.ops.conversion import wide
 from tinygrad_edu.ops.indexing import put
 
 # NumPy's stubs want a literal for the mode, and a tuple for the axes.
@@ -207,7 +208,7 @@ def _tile_rule(g: Any, out: Any, x: Any, *, reps: Any) -> Any:
     times = [1] * (len(sizes) - len(times)) + times
     split = [n for pair in zip(times, sizes, strict=True) for n in pair]
     copies = tuple(range(0, len(split), 2))
-    return np.reshape(np.sum(np.reshape(g, split), axis=copies), x.shape)
+    return np.reshape(np.sum(np.reshape(wide(g), split), axis=copies), x.shape)
 
 
 tile.vjp(x=_tile_rule)
@@ -265,7 +266,7 @@ def _repeat_rule(g: Any, out: Any, x: Any, *, repeats: Any, axis: int | None) ->
     times = np.asarray(repeats)
     if times.size == 1:  # equal groups, which one sum takes
         groups = (*shape[: at + 1], times.item(), *shape[at + 1 :])
-        return np.reshape(np.sum(np.reshape(g, groups), axis=at + 1), x.shape)
+        return np.reshape(np.sum(np.reshape(wide(g), groups), axis=at + 1), x.shape)
     index = (*(slice(None),) * at, np.repeat(np.arange(shape[at]), times))
     return np.reshape(put(g, index=index, shape=shape), x.shape)
 

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_REDUCE
 from tinygrad_edu.ops.broadcasting import broadcast_to
-from tinygrad_edu.ops.conversion import wide
+from tinygrad_edu.ops.conversion import narrow, wide
 from tinygrad_edu.ops.keywords import counted, in_dtype, selected, single
 from tinygrad_edu.ops.kinks import lies_between, with_kink
 
@@ -110,6 +110,8 @@ def sum(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> te.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([4., 6.])
     """
+    if x.dtype.char == "e":  # which ends at 2048, one by one
+        return narrow(_add.reduce(wide(x), axis=axis, keepdims=keepdims), x)
     return _add.reduce(x, axis=axis, keepdims=keepdims)
 
 
@@ -637,7 +639,8 @@ def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> float(te.logsumexp([1e4, 1e4]))
     10000.69314718056
     """
-    x = floating(x)
+    given = floating(x)
+    x = wide(given)
     largest = _maximum.reduce(x, axis=axis, keepdims=True)
     if lies_between(largest, -np.inf, np.inf):
         total = np.log(_add.reduce(np.exp(x - largest), axis=axis, keepdims=True))
@@ -646,13 +649,13 @@ def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
         with np.errstate(divide="ignore"):  # the logarithm of 0, of rows of -inf alone
             total = np.log(_add.reduce(np.exp(x - largest), axis=axis, keepdims=True))
     total = total + largest
-    return total if keepdims else np.squeeze(total, axis=axis)[()]
+    return narrow(total if keepdims else np.squeeze(total, axis=axis)[()], given)
 
 
 def _logsumexp_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
     # Where out is large, the rounding of it shifts all exponents: by 4e-4 in float32 at
     # 1e4. Dividing by the sum, which should be 1, takes that out.
-    total = _kept(out, x, axis)
+    g, x, total = wide(g), wide(x), _kept(wide(out), x, axis)
     if not lies_between(total, -np.inf, np.inf):  # ±inf - ±inf would be nan
         total = broadcast_to(total, x.shape)
         same = (x == total) & np.isinf(total)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.core import Case, op
-from tinygrad_edu.ops.conversion import wide
+from tinygrad_edu.ops.conversion import narrow, wide
 from tinygrad_edu.ops.kinks import lies_between, numbers
 from tinygrad_edu.ops.reductions import floating
 
@@ -49,9 +49,9 @@ def softmax(x: Any, *, axis: int = -1) -> Any:
     array([0.5, 0.5, 0. ])
     """
     x = floating(x)
-    e = np.exp(_less_largest(x, axis))
+    e = np.exp(_less_largest(wide(x), axis))
     e /= np.add.reduce(e, axis=axis, keepdims=True)
-    return e
+    return narrow(e, x)
 
 
 def _less_largest(x: Any, axis: int) -> Any:
@@ -69,6 +69,7 @@ def _is_above(p: Any, bound: float) -> bool:
 
 
 def _softmax_rule(g: Any, out: Any, x: Any, *, axis: int) -> Any:
+    g, out = wide(g), wide(out)
     p = numbers(out)
     if _is_above(p, 15 / 16):  # the same number off all of g keeps digits of the rest
         g = g - np.sum(g * (p > 15 / 16), axis=axis, keepdims=True)
@@ -109,11 +110,12 @@ def log_softmax(x: Any, *, axis: int = -1) -> Any:
     array([     0., -10000.])
     """
     x = floating(x)
-    z = _less_largest(x, axis)
-    return z - np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True))
+    z = _less_largest(wide(x), axis)
+    return narrow(z - np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True)), x)
 
 
 def _log_softmax_rule(g: Any, out: Any, x: Any, *, axis: int) -> Any:
+    g, out = wide(g), wide(out)
     if not _is_above(numbers(out), math.log(15 / 16)):
         return g - np.exp(out) * np.sum(g, axis=axis, keepdims=True)
     p = np.exp(out)
