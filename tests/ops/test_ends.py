@@ -501,6 +501,75 @@ def test_nothing_is_reduced_as_in_numpy_or_refused(op, shape, axis):
     assert slope.shape == shape
 
 
+#: What these operations take besides the array.
+BESIDES = {"repeat": {"repeats": 2}, "roll": {"shift": 1}}
+INDICES = {"take": [0, 0], "take_along_axis": []}
+#: They refuse more than NumPy does, in words that say why.
+OWN_ERRORS = {"svd", "qr", "cross"}
+EMPTY = [(0,), (0, 3), (2, 0), (0, 0), (2, 0, 3), (0, 3, 3), ()]
+
+
+def outcome(f, arrays, **named):
+    """The shapes of the results, or the error."""
+    try:
+        with np.errstate(all="ignore"):
+            y = f(*arrays, **named)
+    except Exception as error:
+        return None, str(error)
+    return (list(y) if isinstance(y, tuple | list) else [y]), None
+
+
+def check_nothing(op, shapes, **named):
+    """Hold results of such arrays to NumPy's, and gradients to the arrays' shapes."""
+    named = {**BESIDES.get(op.name, {}), **named}
+    arrays = [np.zeros(shape) + 0.5 for shape in shapes]
+    leaves = [te.tensor(x, requires_grad=True) for x in arrays]
+    what = f"{op.name} of {shapes}, {named}"
+    if op.name in INDICES:
+        at = np.array(INDICES[op.name], int)
+        arrays, leaves = [arrays[0], at], [leaves[0], at]
+    given, numpys = ([leaves], [arrays]) if op.variadic else (leaves, arrays)
+
+    results, refused = outcome(op.call, given, **named)
+    right, numpys_error = (
+        outcome(op.numpy, numpys, **named) if op.numpy else (None, None)
+    )
+
+    if refused is not None:
+        assert op.name in refused, what
+        assert op.name in OWN_ERRORS or not op.numpy or numpys_error, what
+        return
+    assert right is None or [y.shape for y in results] == [y.shape for y in right], what
+    results = [te.sum(y) for y in results if getattr(y, "requires_grad", False)]
+    leaves = [x for x in leaves if type(x) is te.Tensor]
+    if not results:
+        return
+    with np.errstate(all="ignore"):
+        slopes = te.gradients(sum(results[1:], results[0]), leaves)
+    assert [g.shape for g in slopes] == [x.shape for x in leaves], what
+    finite = all(np.isfinite(y.data) for y in results)
+    assert not finite or all(np.isfinite(g).all() for g in slopes), what
+
+
+@pytest.mark.parametrize("op", ALONG, ids=lambda op: op.name)
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+def test_what_goes_along_an_axis_takes_nothing_and_numbers_as_numpy_does(op):
+    for shape in EMPTY:
+        for axis in (None, 0, -1, 1, ()):
+            check_nothing(op, [shape], axis=axis)
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:Degrees of freedom")
+def test_operations_take_nothing_as_numpy_does_or_refuse_it_by_name():
+    others = {"clip", "conv1d", "conv2d"}  # its own order; no channels are an error
+    for op in te.OPS.values():
+        if not op.needed and not op.constant and op.name not in others:
+            for shape in EMPTY:
+                for other in EMPTY if len(op.arguments) > 1 else [()]:
+                    two = [shape, other][: min(2, len(op.arguments))]
+                    check_nothing(op, [shape] if op.variadic else two)
+
+
 # ------------------------------------------------------------------------- attention
 
 

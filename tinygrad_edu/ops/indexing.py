@@ -307,8 +307,10 @@ def constant(x: Any) -> Any:
 
 def _take_rule(g: Any, out: Any, x: Any, indices: Any, *, axis: int | None) -> Any:
     indices = constant(indices)
-    if axis is None:
+    if axis is None or x.ndim == 0:  # NumPy takes axis=0 of a number
         return np.reshape(put(g, index=(indices,), shape=(x.size,)), x.shape)
+    if not g.size:  # where NumPy looks at no index
+        return np.zeros(x.shape, x.dtype)
     index = (*(slice(None),) * (axis % x.ndim), indices)
     return put(g, index=index, shape=x.shape)
 

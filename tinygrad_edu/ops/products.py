@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any
@@ -39,7 +40,10 @@ def transposed(x: Any) -> Any:
 
 def _as_rows(x: Any) -> Any:
     """(..., K) -> (N, K)."""
-    return x if x.ndim == 2 else np.reshape(x, (-1, x.shape[-1]))
+    if x.ndim == 2:
+        return x
+    rows = math.prod(x.shape[:-1])  # -1 would stand for none if there are no columns
+    return np.reshape(x, (rows, x.shape[-1]))
 
 
 @op(

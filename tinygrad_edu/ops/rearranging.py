@@ -262,7 +262,9 @@ def repeat(x: Any, *, repeats: Any, axis: int | None = None) -> Any:
 
 
 def _repeat_rule(g: Any, out: Any, x: Any, *, repeats: Any, axis: int | None) -> Any:
-    shape, at = (x.shape, axis % x.ndim) if axis is not None else ((x.size,), 0)
+    shape, at = (x.size,), 0
+    if axis is not None and x.ndim:  # NumPy takes axis=0 of a number
+        shape, at = x.shape, axis % x.ndim
     times = np.asarray(repeats)
     if times.size == 1:  # equal groups, which one sum takes
         groups = (*shape[: at + 1], times.item(), *shape[at + 1 :])
