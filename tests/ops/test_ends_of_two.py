@@ -188,6 +188,29 @@ def test_the_derivative_at_a_pair_is_its_limit(name, dtype):
                 )
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "hessian"),
+    [
+        (0.0, 1.0, [[0, NAN], [NAN, 0]]),  # by both: log a + 1
+        (0.0, 0.0, [[0, NAN], [NAN, NAN]]),
+        (0.0, 2.0, [[2, 0], [0, 0]]),
+        (0.0, 3.0, [[0, 0], [0, 0]]),
+        (
+            2.0,
+            3.0,
+            [[12, 4 + 12 * np.log(2)], [4 + 12 * np.log(2), 8 * np.log(2) ** 2]],
+        ),
+    ],
+)
+def test_second_derivatives_of_a_power_are_right_or_nan(a, b, hessian):
+    with np.errstate(all="ignore"):
+        found = te.hessian(lambda z: z[0] ** z[1])(np.array([a, b]))
+
+    known = ~np.isnan(hessian)
+    np.testing.assert_allclose(found[known], np.array(hessian)[known], rtol=1e-14)
+    assert not np.isfinite(found[~known]).any()
+
+
 @pytest.mark.parametrize("name", SLOPES)
 def test_where_a_function_of_two_is_nan_so_is_a_derivative_that_asks(name):
     x, y = (te.tensor(v, requires_grad=True) for v in ([NAN, 2.0], [2.0, NAN]))

@@ -13,7 +13,7 @@ from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_SCIPY, numpy_order, pl
 from tinygrad_edu.engine.keywords import OF_UFUNCS, refused
 from tinygrad_edu.ops.conversion import cast
 from tinygrad_edu.ops.keywords import check_layout, in_dtypes, with_order
-from tinygrad_edu.ops.kinks import lies_between, numbers, with_kink
+from tinygrad_edu.ops.kinks import lies_between, numbers, with_kink, without_slope
 
 __all__ = [
     "absolute",
@@ -284,14 +284,22 @@ def _power_rule_a(g: Any, out: Any, a: Any, b: Any) -> Any:
             by = np.where(some, np.where(np.isinf(a), np.sign(a), a), 1.0)
             slope = np.where(some, out / by * b, slope)
             slope = np.where((size == np.inf) & (out == 0), 0.0, slope)
+    if type(slope) is Tensor:
+        slope = without_slope(slope, b, (a == 0) & ((b == 0) | (b == 1)))
     return g * or_nan(slope, out)  # also where b - 1 is whole, which b is not
 
 
 def _power_rule_b(g: Any, out: Any, a: Any, b: Any) -> Any:
     a = cast(a, out.dtype)
     if not (lies_between(out, 0, np.inf) and lies_between(a, 0, np.inf)):
-        flat = (out == 0) | ((a == 0) & (out == 1))
+        flat, given = (out == 0) | ((a == 0) & (out == 1)), a
         a = np.where(flat & (a >= 0), 1.0, a)
+        slope = out * np.log(a)
+        if type(slope) is Tensor:  # by a, that is aᵇ⁻¹ (1 + b log a)
+            none = (given == 0) & ((b == 0) | (b == 1))
+            slope = without_slope(slope, given, none)
+            slope = without_slope(slope, b, none & (b == 0))
+        return g * slope
     return g * out * np.log(a)
 
 

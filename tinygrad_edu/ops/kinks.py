@@ -22,6 +22,7 @@ __all__ = [
     "with_curvature",
     "with_kink",
     "within",
+    "without_slope",
 ]
 
 #: What to write instead, by the operation that has a kink where it is 0.
@@ -121,6 +122,17 @@ def with_curvature(d: Any, x: Any, g: Any) -> Any:
         return np.where(at & (h != 0), steep, np.zeros_like(x))
 
     return d + _at_kink.call(x, follow=follow)
+
+
+def without_slope(d: Any, x: Any, at: Any) -> Any:
+    """Return what a rule found, ``d``, whose own slope by ``x`` is nan at ``at``."""
+    if type(x) is not Tensor or not x.requires_grad or not np.any(at):
+        return d
+
+    def follow(h: Any) -> Any:
+        return np.where(at & (numbers(h) != 0), np.nan, np.zeros_like(numbers(h)))
+
+    return d + _at_kink.call(x * np.ones_like(numbers(d)), follow=follow)
 
 
 def _at_kink_forward(y: Any, *, follow: Any) -> Any:
