@@ -123,7 +123,7 @@ def ediff1d(x: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     arrays=("f", "varargs"),
     cases=[
         Case((5,)),
-        Case((5,), (5,)),
+        Case((5,), _RISING),
         Case((5,), 0.5, edge_order=2),
         Case((5,), _RISING, edge_order=2),
         Case((3, 4)),
