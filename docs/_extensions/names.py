@@ -25,6 +25,7 @@ NAMESPACES = [
     "tinygrad_edu.ops.blocks",
     "tinygrad_edu.ops.floats",
     "tinygrad_edu.ops.matrices",
+    "tinygrad_edu.ops.polynomials",
     "tinygrad_edu.ops.ranges",
     "tinygrad_edu.ops.selection",
 ]

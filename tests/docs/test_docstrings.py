@@ -24,7 +24,7 @@ MODULES = [
     *[".nn.initializers", ".optim"],
     *[".optim.schedules", ".plots", ".profiling", ".training", ".transforms"],
     *[".ops.blocks", ".ops.differences", ".ops.ranges", ".ops.selection"],
-    *[".ops.floats", ".ops.matrices"],
+    *[".ops.floats", ".ops.matrices", ".ops.polynomials"],
 ]
 HEADING = re.compile(r"^(\w[\w ]*)\n-+$", flags=re.MULTILINE)
 ARRAY = re.compile(r"\b(array_like|ndarray|array|Tensor)\b")

@@ -158,6 +158,17 @@ from tinygrad_edu.ops.nans import (
 )
 from tinygrad_edu.ops.norms import norm
 from tinygrad_edu.ops.ordering import argmax, argmin, argsort, median, sort
+from tinygrad_edu.ops.polynomials import poly as poly
+from tinygrad_edu.ops.polynomials import (
+    polyadd,
+    polyder,
+    polyfit,
+    polyint,
+    polymul,
+    polysub,
+    polyval,
+    vander,
+)
 from tinygrad_edu.ops.products import (
     cross,
     dot,
@@ -218,7 +229,7 @@ from tinygrad_edu.ops.shape import (
     swapaxes,
     transpose,
 )
-from tinygrad_edu.ops.signals import convolve, correlate, interp, polyval, vander
+from tinygrad_edu.ops.signals import convolve, correlate, interp
 from tinygrad_edu.ops.softmaxes import log_softmax, softmax, softmax_cross_entropy
 from tinygrad_edu.ops.standardizing import standardize
 from tinygrad_edu.ops.statistics import average, corrcoef, cov, ptp
@@ -396,6 +407,12 @@ __all__ = [
     "percentile",
     "piecewise",
     "pinv",
+    "polyadd",
+    "polyder",
+    "polyfit",
+    "polyint",
+    "polymul",
+    "polysub",
     "polyval",
     "positive",
     "power",

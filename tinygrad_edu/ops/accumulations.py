@@ -342,8 +342,8 @@ def nancumprod(x: Any, axis: int | None = None) -> Any:
 
 _FROM_THE_START = [
     Case((4,)),
-    Case((2, 3), axis=0, include_initial=True),
-    Case((2, 3), axis=-1),
+    Case((2, 3), axis=-1, include_initial=True),
+    Case((2, 3), axis=0),
 ]
 
 

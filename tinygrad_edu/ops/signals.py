@@ -1,4 +1,4 @@
-"""Sequences: convolution, correlation, interpolation, polynomials."""
+"""Sequences: convolution, correlation, interpolation."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from tinygrad_edu.engine.composites import composite
 from tinygrad_edu.engine.core import Case
 from tinygrad_edu.ops.conversion import arrays, cast, of_value
 from tinygrad_edu.ops.convolution import conv1d
-from tinygrad_edu.ops.joining import array_split
 from tinygrad_edu.ops.kinks import numbers
 
 _interp: Any = np.interp  # NumPy's stubs know of no arguments in a sequence
 
-__all__ = ["convolve", "correlate", "interp", "polyval", "vander"]
+__all__ = ["convolve", "correlate", "interp"]
 
 _LENGTHS = [
     Case((5,), (3,), mode="full"),
@@ -209,85 +208,3 @@ def _once_around(x: Any, xp: Any, fp: Any, period: float) -> tuple[Any, Any, Any
     xp, fp = xp[order], fp[order]
     xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
     return x, xp, np.concatenate([fp[-1:], fp, fp[:1]])
-
-
-@composite(
-    np.polyval,
-    cases=[
-        Case((3,), (2, 2)),
-        Case((4,), ()),
-        Case((1,), (3,)),
-        Case((20,), lambda rng: rng.uniform(-1, 1, 2)),
-    ],
-)
-def polyval(p: Any, x: Any) -> Any:
-    """The value of a polynomial at each number.
-
-    Parameters
-    ----------
-    p : Tensor or array_like, shape (k,)
-        Its coefficients, the one of the highest power first.
-    x : Tensor or array_like, any shape
-
-    Returns
-    -------
-    Tensor or ndarray, of ``x``'s shape
-
-    Notes
-    -----
-    y = Σ pᵢ xᵏ⁻¹⁻ⁱ, as (p₀ x + p₁) x + ...; dL/dpᵢ = Σ g xᵏ⁻¹⁻ⁱ.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as te
-    >>> te.polyval([1.0, 0.0, -2.0], [1.0, 3.0])
-    array([-1.,  7.])
-    """
-    y = np.zeros_like(x)
-    n = len(p)
-    for coefficient in array_split(p, n) if n else ():
-        y = y * x + np.reshape(coefficient, np.shape(p)[1:])
-    return y
-
-
-@composite(
-    np.vander,
-    cases=[Case((3,)), Case((3,), 2), Case((2,), N=4, increasing=True)],
-    arrays=("x",),
-)
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    """The matrix of Vandermonde: powers of each number, a row for each.
-
-    Parameters
-    ----------
-    x : Tensor or array_like, shape (k,)
-    N : int, optional
-        How many columns; k unless given.
-    increasing : bool, default False
-        The power 0 first, not last.
-
-    Returns
-    -------
-    Tensor or ndarray, shape (k, N)
-
-    Raises
-    ------
-    ValueError
-        If ``x`` has not one axis.
-
-    Notes
-    -----
-    yᵢⱼ = xᵢᴺ⁻¹⁻ʲ; dL/dxᵢ = Σ gᵢⱼ (N - 1 - j) xᵢᴺ⁻²⁻ʲ.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as te
-    >>> te.vander([2.0, 3.0], 3)
-    array([[4., 2., 1.],
-           [9., 3., 1.]])
-    """
-    if x.ndim != 1:
-        raise ValueError(f"vander: x must have one axis, got {x.shape}")
-    powers = np.arange(len(x) if N is None else N)
-    wide = cast(x, np.promote_types(x.dtype, int))
-    return wide[:, None] ** (powers if increasing else powers[::-1])
