@@ -632,3 +632,13 @@ def test_accumulate_takes_few_nodes_where_the_order_is_free(x):
 def test_of_methods_what_is_not_taken_is_told(f, error, told, x):
     with pytest.raises(error, match=told):
         f(leaf(x))
+
+
+def test_what_stands_before_a_starred_argument_has_a_name():
+    x = te.tensor([1.0, 4.0, 9.0], requires_grad=True)
+
+    np.testing.assert_array_equal(np.gradient(f=x).data, [3.0, 4.0, 5.0])
+    with pytest.raises(TypeError, match="gradient: got two values for f; it takes f, "):
+        te.ops.gradient(2.0, f=x)
+    with pytest.raises(TypeError, match=r"argument .h. .* takes f, \*varargs"):
+        te.ops.gradient(x, h=2.0)

@@ -17,6 +17,10 @@ from tinygrad_edu.engine.dispatch import _ANSWERS_PLAINLY, FROM_NUMPY
 X = np.array([[0.5, 0.9, 0.3], [0.2, 0.7, 0.6]])
 M = np.array([[2.0, 0.3], [0.1, 3.0]])  # a matrix whose triangles differ
 MASK = np.array([[True, False, True], [False, True, True]])
+WEIGHTS = np.array([[1, 2, 3], [0, 1, 4]])  # of which there is no derivative
+QUANTILES = ("quantile", "percentile")
+PRODUCTS = ("matmul", "matvec", "vecmat", "vecdot")
+FOUR = (np.arange(16.0) ** 2 % 7 + 9 * np.eye(4).ravel()).reshape(2, 2, 2, 2)
 
 #: What a function is called with, by its name: one array unless it is here.
 ARGUMENTS = {
@@ -27,43 +31,76 @@ ARGUMENTS = {
     **dict.fromkeys(("dstack", "column_stack"), ([X, X],)),
     **dict.fromkeys(("split", "array_split"), (X[:, :2], 2)),
     **dict.fromkeys(("trace", "diagonal"), (np.stack([M, 2 * M]),)),
+    **dict.fromkeys(("cond", "matrix_rank"), (M,)),
+    **dict.fromkeys(("convolve", "correlate"), (X[0], X[1, :2])),
+    **dict.fromkeys(("quantile", "nanquantile"), (X, 0.3)),
+    **dict.fromkeys(("percentile", "nanpercentile"), (X, 30.0)),
+    **dict.fromkeys(("linspace", "logspace", "geomspace"), (X[0], X[1])),
+    **dict.fromkeys(("hsplit", "vsplit"), (M, 2)),
+    **dict.fromkeys(("cumulative_sum", "cumulative_prod", "vander"), (X[0],)),
     "append": (X, X),
+    "apply_along_axis": (np.cumsum, 1, X),
+    "apply_over_axes": (np.sum, X, (0,)),
     "arccosh": (X + 1,),
     "array_equal": (X, X),
     "all": (np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]]),),
     "allclose": (X, X + 0.05),
     "any": (np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]),),
+    "bincount": (np.array([0, 2, 2]),),
     "broadcast_to": (X, (2, 2, 3)),
+    "choose": (np.array([0, 1, 1]), [X[0], X[1]]),
     "clip": (X, 0.4, 0.8),
+    "compress": ([True, False, True], X[0]),
     "cross": (np.vander(X[0]), np.vander(X[1])),
+    "delete": (X, 1),
     "digitize": (X, np.array([0.1, 0.4, 0.9])),
+    "dsplit": (np.stack([M, 2 * M], 2), 2),
     "einsum": ("ij,kj", X, X),
     "expand_dims": (X, 1),
+    "extract": (MASK, X),
     "full_like": (X, 7.0),
+    "insert": (X, 1, 5.0),
+    "interp": (np.array([-0.3, 0.6, 1.4]), np.array([0.0, 0.5, 1.0]), X[0]),
     "isclose": (X, X + 0.05),
+    "lstsq": (X.T, X[0]),
     "matmul": (X, X.T),
+    "matvec": (X, X[0]),
+    "meshgrid": (X[0], X[1]),
     "matrix_power": (M, 2),
     "moveaxis": (X, 0, 1),
     "multi_dot": ([X, X.T, X],),
     "nan_to_num": (np.array([0.5, np.nan, np.inf, -np.inf]),),
     "outer": (X[0], X[1]),
     "pad": (X, 1),
+    "partition": (X, 1),
     "piecewise": (X, [X > 0.5], [np.sin]),
+    "polyval": (X[0], X[1]),
     "repeat": (X, 2),
     "reshape": (X, (3, 2)),
+    "resize": (X, (2, 2)),
     "roll": (X, 1),
+    "rollaxis": (X, 1),
     "searchsorted": (np.array([0.1, 0.4, 0.9]), X),
+    "select": ([MASK, ~MASK[::-1]], [X, -X]),
     "solve": (M, M),
     "swapaxes": (X, 0, 1),
     "take": (X, [0, 1]),
     "take_along_axis": (X, np.array([[1, 0, 1]]), 0),
     "tensordot": (X, X),
+    "tensorinv": (FOUR,),
+    "tensorsolve": (FOUR, M),
     "tile": (X, 2),
+    "unwrap": (np.array([[0.1, 3.0, -0.5], [2.5, -2.0, 5.0]]),),
+    "vecdot": (X, X[::-1]),
+    "vecmat": (X[0], X.T),
     "where": (MASK, X, -X),
 }
 #: For a keyword, or a function and a keyword: a value that is none of the defaults.
 VALUES = {
+    "N": 2,
     "UPLO": "U",
+    "append": 1.0,
+    "aweights": X[0],
     "axes": (1, 0),
     "axis": 0,
     "axis1": 1,
@@ -71,6 +108,9 @@ VALUES = {
     "axisa": 0,
     "axisb": 0,
     "axisc": 0,
+    "base": 2.0,
+    "bias": True,
+    "bins": 3,
     "casting": "unsafe",
     "compute_uv": False,
     "constant_values": 3.0,
@@ -78,51 +118,94 @@ VALUES = {
     "correction": 1,
     "ddof": 1,
     "decimals": 1,
+    "default": 2.0,
+    "density": True,
     "device": "cpu",
+    "discont": 4.0,
     "dtype": np.float32,
+    "dx": 0.5,
+    "edge_order": 2,
     "end_values": 1.0,
+    "endpoint": False,
     "equal_nan": True,
     "full_matrices": False,
+    "fweights": np.array([1, 3, 2]),
     "hermitian": True,
+    "include_initial": True,
+    "increasing": True,
+    "ind": 1,
+    "indexing": "ij",
     "initial": 0.55,
     "k": 1,
     "keepdims": True,
     "kind": "stable",
+    "left": 2.0,
     "max": 0.8,
     "mean": np.array([[0.6]]),
+    "method": "hazen",
     "min": 0.4,
+    "minlength": 5,
     "mode": "wrap",
+    "n": 2,
     "nan": 1.0,
     "neginf": 0.0,
+    "num": 3,
     "offset": 1,
     "optimize": True,
     "ord": 1,
     "order": "F",
     "overwrite_input": False,
+    "p": 1,
+    "period": 0.8,
     "posinf": 1.0,
+    "prepend": 1.0,
+    "range": (0.0, 1.0),
     "rcond": 0.9,
     "reflect_type": "odd",
+    "retstep": True,
+    "returned": True,
     "right": True,
+    "rowvar": False,
     "rtol": 0.9,
     "atol": 0.1,
     "shape": (2, 2),
     "side": "right",
     "signature": "d->d",
     "sorter": [0, 1, 2],
+    "sparse": True,
     "stable": True,
+    "start": 2,
     "stat_length": 1,
     "subok": True,
+    "to_begin": X[0],
+    "to_end": 7.0,
+    "tol": 2.5,
     "upper": True,
+    "weights": X[::-1],
     "where": MASK,
+    "x": X + np.arange(3.0),
+    "y": X[::-1],
     ("concatenate", "axis"): 1,
     ("stack", "axis"): 1,
     ("split", "axis"): 1,
+    ("unstack", "axis"): 1,
+    **{(f"{n}{q}", "weights"): WEIGHTS for n in ("", "nan") for q in QUANTILES},
+    **{(f"{name}space", "axis"): 1 for name in ("lin", "log", "geom")},
+    ("bincount", "weights"): X[0],
     ("array_split", "axis"): 1,
     ("append", "axis"): 1,
     ("diagonal", "axis1"): 2,
     ("matmul", "axes"): [(1, 0), (1, 0), (0, 1)],
-    ("matmul", "signature"): "dd->d",
+    **{(name, "signature"): "dd->d" for name in PRODUCTS},
+    ("matvec", "axes"): [(1, 0), 0, 0],
+    ("vecmat", "axes"): [0, (1, 0), 0],
+    ("vecdot", "axes"): [0, 0, ()],
     ("qr", "mode"): "r",
+    ("choose", "mode"): "clip",
+    **{(name, "mode"): "same" for name in ("convolve", "correlate")},
+    ("unwrap", "period"): 4.0,
+    ("cov", "ddof"): 0,
+    ("interp", "right"): 3.0,
     ("pad", "mode"): "edge",
     ("rot90", "axes"): (1, 0),
     ("tensordot", "axes"): 1,
@@ -130,8 +213,8 @@ VALUES = {
     ("argsort", "order"): "name",
     ("trace", "axis1"): 2,
     ("empty_like", "shape"): (0, 2),
-    ("max", "initial"): 2.0,
-    ("min", "initial"): 0.1,
+    **dict.fromkeys([("max", "initial"), ("nanmax", "initial")], 2.0),
+    **dict.fromkeys([("min", "initial"), ("nanmin", "initial")], 0.1),
     ("rot90", "k"): 2,
     ("transpose", "axes"): (0, 1),
 }
@@ -149,12 +232,15 @@ SAYS_NOTHING = {
     *("casting", "copy", "device", "equal_nan", "kind", "optimize", "order", "out"),
     *("overwrite_input", "signature", "sorter", "stable", "subok", "side"),
     "svd.full_matrices",  # of a square one
+    # of one axis
+    *("cumulative_sum.axis", "cumulative_prod.axis", "compress.axis"),
+    *("matrix_rank.hermitian", "histogram_bin_edges.weights"),
 }
 #: All that is refused: always, of ufuncs, or of one function.
 REFUSED = {
     *("out", "ufunc.where", "matmul.axis", "matmul.keepdims", "clip.where"),
     *("clip.signature", "pad.stat_length", "pad.end_values", "pad.reflect_type"),
-    "sort.order",
+    *("sort.order", "linspace.device"),
 }
 
 
@@ -210,8 +296,10 @@ PLAIN = [f for f, call in FROM_NUMPY.items() if call in _ANSWERS_PLAINLY]
 
 def needs(name, key):
     """What must be given along with a keyword: NumPy says so."""
-    if key == "where" and name in ("max", "min", "amax", "amin"):
+    if key == "where" and name in ("max", "min", "amax", "amin", "nanmax", "nanmin"):
         return {"initial": 0.1 if "max" in name else 0.9}
+    if key == "weights" and name.endswith(QUANTILES):
+        return {"method": "inverted_cdf"}
     if key == "casting" and name in ("einsum", "concatenate", "stack"):
         return {"dtype": np.float32}
     return (
@@ -265,12 +353,13 @@ def outcome(f, args, named):
 def check(f, on_tensors, args, key, given, plain):
     """Let a call be as NumPy's, or an error that names the keyword and the way."""
     name = f.__name__
-    if (name, key) == ("take", "mode"):
-        args = (X, [7, -8])
+    if key == "mode" and name in ("take", "choose"):
+        args = {"take": (X, [7, -8]), "choose": (np.array([3, 0, -1]), [X, -X])}[name]
     named = {key: given, **needs(name, key)}
     what = f"{name}(..., {key}={given!r})"
     expected = outcome(plain, args, named)
-    actual = outcome(on_tensors, [leaf(x) for x in args], named)
+    recorded = {k: x if k == "out" else leaf(x) for k, x in named.items()}
+    actual = outcome(on_tensors, [leaf(x) for x in args], recorded)
     if isinstance(expected, Exception):
         assert isinstance(actual, Exception) or given is None, what
         return

@@ -20,7 +20,6 @@ from tinygrad_edu.engine.cases import Case
 from tinygrad_edu.engine.core import Tensor, unrecorded
 from tinygrad_edu.engine.dispatch import (
     FROM_NUMPY,
-    OWN_KEYWORDS,
     Adapter,
     as_written,
     numpy_order,
@@ -69,7 +68,6 @@ def composite(
             return declared(*args, **kwargs)
 
         COMPOSITES[declared.name] = declared
-        OWN_KEYWORDS.add(call)
         for each in numpy:
             FROM_NUMPY[each] = call
         return call

@@ -17,7 +17,6 @@ __all__ = [
     "FROM_NUMPY",
     "FROM_REDUCE",
     "FROM_SCIPY",
-    "OWN_KEYWORDS",
     "as_written",
     "dispatch",
     "numpy_order",
@@ -35,8 +34,6 @@ FROM_METHOD: dict[str, Callable[..., Any]] = {}
 FROM_REDUCE: dict[Callable[..., Any], Callable[..., Any]] = {}
 #: The same for the ufuncs of scipy.special, by name: it takes long to import.
 FROM_SCIPY: dict[str, Callable[..., Any]] = {}
-#: Those among the answers that see to a ufunc's keywords themselves.
-OWN_KEYWORDS: set[Callable[..., Any]] = set()
 #: Those among the answers that are no operation.
 _ANSWERS_PLAINLY: set[Callable[..., Any]] = set()
 
@@ -60,8 +57,6 @@ def with_keywords(ufunc: np.ufunc, args: Any, kwargs: dict[str, Any]) -> Any:
         check_where(ufunc, kwargs.get("where", True))
     if call is None or call in _ANSWERS_PLAINLY or kwargs.get("out") is not None:
         return dispatch(ufunc, args, kwargs)
-    if call in OWN_KEYWORDS:
-        return call(*args, **kwargs)
     return call_ufunc(ufunc, call, args, kwargs)
 
 
@@ -164,13 +159,21 @@ def _place_of_out(function: Callable[..., Any]) -> int:
 def as_written(
     name: str, arguments: Sequence[str], metadata: Mapping[str, Any]
 ) -> Adapter:
-    """Return the adapter of a variadic operation: arrays, and metadata by name."""
+    """Return the adapter of a variadic operation: arrays, and metadata by name.
+
+    What stands before the starred argument, the last, may be given by its name, too.
+    """
+    *first, starred = arguments
+    takes = ", ".join([*first, f"*{starred}", *metadata])
 
     def adapter(*args: Any, **kwargs: Any) -> tuple[Sequence[Any], dict[str, Any]]:
+        named = [kwargs.pop(key) for key in first if key in kwargs]
+        if named and args:
+            raise TypeError(f"{name}: got two values for {first[0]}; it takes {takes}")
         for key in kwargs:
             if key not in metadata:
-                raise refused(name, key, ", ".join([f"*{arguments[-1]}", *metadata]))
-        return args, kwargs
+                raise refused(name, key, takes)
+        return (*named, *args), kwargs
 
     return adapter
 

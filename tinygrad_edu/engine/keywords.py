@@ -25,6 +25,7 @@ INSTEAD: dict[str, str] = {
     "out": "A tensor is never written into: y = {0}(...)",
     "where": "Write {0}(np.where(mask, x, other)), where other counts for nothing",
     "dtype": "Write {0}(x.astype(dtype))",
+    "device": "Leave it out: numbers are in this computer's memory",
     "dim": "It is called axis, or axes",
     "keepdim": "It is called keepdims",
     "input": "It is called x",
@@ -78,14 +79,26 @@ def call_ufunc(
         raise refused(name, "out", "out=None alone")
     if given["order"] not in tuple("KACF"):
         raise ValueError(f"{name}: order must be one of C, F, A, K: {given['order']!r}")
+    axis: Any = -1
+    keepdims = False
+    if ufunc.signature == _OF_VECTORS and "axes" not in given:
+        axis, keepdims = given.pop("axis", -1), given.pop("keepdims", False)
     for key in given.keys() - OF_UFUNCS.keys():
         if key != "axes" or ufunc.signature is None:
             raise refused(name, key, takes)
     if any(given[key] != OF_UFUNCS[key] for key in ("dtype", "casting", "signature")):
         arrays = resolved(ufunc, arrays, *map(given.get, _TYPES))
+    if axis != -1:
+        given["axes"] = [axis, axis, ()]
     if given.get("axes") is not None:
-        return _along_axes(call, arrays, given["axes"])
-    return call(*arrays)
+        y = _along_axes(call, arrays, given["axes"])
+    else:
+        y = call(*arrays)
+    return np.expand_dims(y, axis) if keepdims else y
+
+
+#: The signature of what takes an axis of each operand, and leaves none.
+_OF_VECTORS = "(n),(n)->()"
 
 
 def check_where(ufunc: np.ufunc, where: Any) -> None:

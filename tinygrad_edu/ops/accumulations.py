@@ -277,7 +277,7 @@ _SO_FAR = [Case((2, 3), axis=-1), Case(_GAPS), Case(_GAPS, axis=0)]
 
 
 @composite(np.nancumsum, cases=_SO_FAR)
-def nancumsum(x: Any, axis: int | None = None) -> Any:
+def nancumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """Sums so far, in which nan counts as 0.
 
     Parameters
@@ -285,6 +285,9 @@ def nancumsum(x: Any, axis: int | None = None) -> Any:
     x : Tensor or array_like, any shape
     axis : int, optional
         The axis along which to add; the flattened ``x`` unless given.
+    dtype : dtype, optional
+        In which it is computed, one of floating-point numbers; that of ``x`` unless
+        given.
 
     Returns
     -------
@@ -305,11 +308,12 @@ def nancumsum(x: Any, axis: int | None = None) -> Any:
     >>> te.nancumsum([1.0, float("nan"), 2.0])
     array([1., 1., 3.])
     """
+    x = in_dtype(x, dtype, "nancumsum")
     return np.cumsum(np.where(np.isnan(x), 0, x), axis=axis)
 
 
 @composite(np.nancumprod, cases=_SO_FAR)
-def nancumprod(x: Any, axis: int | None = None) -> Any:
+def nancumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """Products so far, in which nan counts as 1.
 
     Parameters
@@ -317,6 +321,9 @@ def nancumprod(x: Any, axis: int | None = None) -> Any:
     x : Tensor or array_like, any shape
     axis : int, optional
         The axis along which to multiply; the flattened ``x`` unless given.
+    dtype : dtype, optional
+        In which it is computed, one of floating-point numbers; that of ``x`` unless
+        given.
 
     Returns
     -------
@@ -337,6 +344,7 @@ def nancumprod(x: Any, axis: int | None = None) -> Any:
     >>> te.nancumprod([2.0, float("nan"), 3.0])
     array([2., 2., 6.])
     """
+    x = in_dtype(x, dtype, "nancumprod")
     return np.cumprod(np.where(np.isnan(x), 1, x), axis=axis)
 
 
@@ -349,7 +357,11 @@ _FROM_THE_START = [
 
 @composite(np.cumulative_sum, cases=_FROM_THE_START)
 def cumulative_sum(
-    x: Any, *, axis: int | None = None, include_initial: bool = False
+    x: Any,
+    *,
+    axis: int | None = None,
+    dtype: Any = None,
+    include_initial: bool = False,
 ) -> Any:
     """Sums so far along an axis, on request from 0 on.
 
@@ -358,6 +370,9 @@ def cumulative_sum(
     x : Tensor or array_like, any shape
     axis : int, optional
         The axis along which to add; it must be given unless there is only one.
+    dtype : dtype, optional
+        In which it is computed, one of floating-point numbers; that of ``x`` unless
+        given.
     include_initial : bool, default False
         Put the sum of nothing in front, 0: the axis is longer by 1.
 
@@ -380,12 +395,17 @@ def cumulative_sum(
     >>> te.cumulative_sum([1.0, 2.0, 3.0], include_initial=True)
     array([0., 1., 3., 6.])
     """
+    x = in_dtype(x, dtype, "cumulative_sum")
     return _so_far(np.cumsum, 0.0, x, axis, include_initial)
 
 
 @composite(np.cumulative_prod, cases=_FROM_THE_START)
 def cumulative_prod(
-    x: Any, *, axis: int | None = None, include_initial: bool = False
+    x: Any,
+    *,
+    axis: int | None = None,
+    dtype: Any = None,
+    include_initial: bool = False,
 ) -> Any:
     """Products so far along an axis, on request from 1 on.
 
@@ -394,6 +414,9 @@ def cumulative_prod(
     x : Tensor or array_like, any shape
     axis : int, optional
         The axis along which to multiply; it must be given unless there is only one.
+    dtype : dtype, optional
+        In which it is computed, one of floating-point numbers; that of ``x`` unless
+        given.
     include_initial : bool, default False
         Put the product of nothing in front, 1: the axis is longer by 1.
 
@@ -416,6 +439,7 @@ def cumulative_prod(
     >>> te.cumulative_prod([2.0, 3.0], include_initial=True)
     array([1., 2., 6.])
     """
+    x = in_dtype(x, dtype, "cumulative_prod")
     return _so_far(np.cumprod, 1.0, x, axis, include_initial)
 
 

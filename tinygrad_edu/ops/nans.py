@@ -12,6 +12,7 @@ from tinygrad_edu.engine.composites import composite
 from tinygrad_edu.engine.core import Case
 from tinygrad_edu.engine.dispatch import plain
 from tinygrad_edu.ops.conversion import cast, wide
+from tinygrad_edu.ops.keywords import in_dtype
 from tinygrad_edu.ops.norms import norm
 
 __all__ = [
@@ -51,6 +52,7 @@ def _there(x: Any, where: Any) -> Any:
 def nansum(
     x: Any,
     axis: Axis = None,
+    dtype: Any = None,
     *,
     keepdims: bool = False,
     initial: Any = None,
@@ -63,6 +65,9 @@ def nansum(
     x : Tensor or array_like, any shape
     axis : int or tuple of int, optional
         The axes to sum over; all unless given.
+    dtype : dtype, optional
+        In which it is computed, one of floating-point numbers; that of ``x`` unless
+        given.
     keepdims : bool, default False
         Keep the summed axes, with length 1.
     initial : float, optional
@@ -89,7 +94,8 @@ def nansum(
     >>> float(te.nansum([1.0, float("nan"), 2.0]))
     3.0
     """
-    y = np.sum(np.where(_there(x, where), x, 0), axis=axis, keepdims=keepdims)
+    x = np.where(_there(x, where), in_dtype(x, dtype, "nansum"), 0)
+    y = np.sum(x, axis=axis, keepdims=keepdims)
     return y if initial is None else y + initial
 
 
@@ -97,6 +103,7 @@ def nansum(
 def nanprod(
     x: Any,
     axis: Axis = None,
+    dtype: Any = None,
     *,
     keepdims: bool = False,
     initial: Any = None,
@@ -107,7 +114,7 @@ def nanprod(
     Parameters
     ----------
     x : Tensor or array_like, any shape
-    axis, keepdims, where
+    axis, dtype, keepdims, where
         As for :func:`nansum`.
     initial : float, optional
         A further factor, in any unit; none unless given.
@@ -131,20 +138,26 @@ def nanprod(
     >>> float(te.nanprod([3.0, float("nan"), 2.0]))
     6.0
     """
-    y = np.prod(np.where(_there(x, where), x, 1), axis=axis, keepdims=keepdims)
+    x = np.where(_there(x, where), in_dtype(x, dtype, "nanprod"), 1)
+    y = np.prod(x, axis=axis, keepdims=keepdims)
     return y if initial is None else y * initial
 
 
 @composite(np.nanmean, cases=_MASKED)
 def nanmean(
-    x: Any, axis: Axis = None, *, keepdims: bool = False, where: Any = None
+    x: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    *,
+    keepdims: bool = False,
+    where: Any = None,
 ) -> Any:
     """Mean of the numbers that are not nan, along an axis, several, or all.
 
     Parameters
     ----------
     x : Tensor or array_like, any shape
-    axis, keepdims, where
+    axis, dtype, keepdims, where
         As for :func:`nansum`.
 
     Returns
@@ -167,6 +180,7 @@ def nanmean(
     >>> float(te.nanmean([1.0, float("nan"), 2.0]))
     1.5
     """
+    x = in_dtype(x, dtype, "nanmean")
     mean, count = _mean(wide(x), _there(x, where), axis, keepdims)
     _warn_of(count == 0, "Mean of empty slice")
     return cast(mean, x.dtype)
@@ -201,6 +215,7 @@ _SPREAD = [
 def nanvar(
     x: Any,
     axis: Axis = None,
+    dtype: Any = None,
     *,
     ddof: float = 0,
     keepdims: bool = False,
@@ -213,7 +228,7 @@ def nanvar(
     Parameters
     ----------
     x : Tensor or array_like, any shape
-    axis, keepdims, where
+    axis, dtype, keepdims, where
         As for :func:`nansum`.
     ddof : float, default 0
         What is taken off the count of numbers in the denominator, dimensionless; also
@@ -243,6 +258,7 @@ def nanvar(
     >>> float(te.nanvar([1.0, float("nan"), 3.0]))
     1.0
     """
+    x = in_dtype(x, dtype, "nanvar")
     off, there = _off_mean(x, axis, where, mean)
     count = np.sum(there, axis=axis, keepdims=keepdims)
     degrees = count - _correction(ddof, correction, "nanvar")
@@ -274,6 +290,7 @@ def _off_mean(x: Any, axis: Axis, where: Any, mean: Any) -> Any:
 def nanstd(
     x: Any,
     axis: Axis = None,
+    dtype: Any = None,
     *,
     ddof: float = 0,
     keepdims: bool = False,
@@ -286,7 +303,7 @@ def nanstd(
     Parameters
     ----------
     x : Tensor or array_like, any shape
-    axis, ddof, keepdims, where, mean, correction
+    axis, dtype, ddof, keepdims, where, mean, correction
         As for :func:`nanvar`.
 
     Returns
@@ -310,6 +327,7 @@ def nanstd(
     >>> float(te.nanstd([1.0, float("nan"), 3.0]))
     1.0
     """
+    x = in_dtype(x, dtype, "nanstd")
     off, there = _off_mean(x, axis, where, mean)
     count = np.sum(there, axis=axis, keepdims=True)
     degrees = count - _correction(ddof, correction, "nanstd")

@@ -440,22 +440,22 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
 
 
 def histogram(
-    x: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
+    a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
 ) -> Any:
     """How many numbers lie in each of several bins, or the sum of their weights.
 
     Parameters
     ----------
-    x : Tensor or array_like, any shape
+    a : Tensor or array_like, any shape
         The derivative by them is 0 but for the jumps, so that they count as plain
         numbers.
     bins : int, str or array_like, shape (k + 1,), default 10
         How many bins, or their edges, as in ``numpy.histogram``.
     range : tuple of two float, optional
-        The ends of the bins, in ``x``'s unit; those of ``x`` unless given.
+        The ends of the bins, in ``a``'s unit; those of ``a`` unless given.
     density : bool, optional
         Divide by the width of each bin and by the sum of all.
-    weights : Tensor or array_like, of ``x``'s shape, optional
+    weights : Tensor or array_like, of ``a``'s shape, optional
         1 each unless given. By them there is a derivative.
 
     Returns
@@ -478,10 +478,10 @@ def histogram(
     >>> te.ops.histogram([1.0, 1.5, 3.0], bins=[0.0, 2.0, 4.0])[0]
     array([2, 1])
     """
-    counted = _histogram(x, bins, range, density, weights)
+    counted = _histogram(a, bins, range, density, weights)
     if not any(w.requires_grad for w in tensors_in(weights)):
         return counted
-    values, edges = np.ravel(numbers(x)), counted[1]
+    values, edges = np.ravel(numbers(a)), counted[1]
     weights = np.ravel(weights)
     inside = np.flatnonzero((values >= edges[0]) & (values <= edges[-1]))
     places = np.searchsorted(edges, values[inside], side="right") - 1
