@@ -175,13 +175,14 @@ def test_of_an_unknown_function_is_told_what_to_do(f, name, x):
 
 
 def test_a_refusal_says_why_and_what_to_write(x):
-    refusal = REFUSED["linalg.cond"]
+    refusal = REFUSED["linalg.eig"]
 
     with pytest.raises(TypeError) as error:
-        np.linalg.cond(x)
+        np.linalg.eig(x)
     assert str(error.value).startswith(
-        "numpy.linalg.cond has no operation behind it, so it cannot be differentiated. "
-        "For gradients write its formula with the operations in te.OPS, for example "
+        "numpy.linalg.eig gives complex numbers, which are not supported, so it cannot "
+        "be differentiated. For gradients write its formula with the operations in "
+        "te.OPS, for example "
         f"{refusal.instead}, or declare"
     )
     with pytest.raises(TypeError) as error:
