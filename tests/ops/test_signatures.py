@@ -74,7 +74,13 @@ ARGUMENTS = {
     "pad": (X, 1),
     "partition": (X, 1),
     "piecewise": (X, [X > 0.5], [np.sin]),
+    "ldexp": (X, np.array([[1, -2, 0]])),
+    "poly": (X[0],),
+    "polyder": (X[0],),
+    "polyfit": (X[0], X[1], 1),
+    "polyint": (X[0],),
     "polyval": (X[0], X[1]),
+    **dict.fromkeys(("polyadd", "polymul", "polysub"), (X[0], X[1])),
     "repeat": (X, 2),
     "reshape": (X, (3, 2)),
     "resize": (X, (2, 2)),
@@ -205,6 +211,12 @@ VALUES = {
     **{(name, "mode"): "same" for name in ("convolve", "correlate")},
     ("unwrap", "period"): 4.0,
     ("cov", "ddof"): 0,
+    ("polyder", "m"): 2,
+    ("polyint", "m"): 2,
+    ("polyfit", "rcond"): 1e-9,
+    ("polyfit", "full"): True,
+    ("polyfit", "w"): X[1],
+    ("polyfit", "cov"): "unscaled",
     ("interp", "right"): 3.0,
     ("pad", "mode"): "edge",
     ("rot90", "axes"): (1, 0),
@@ -234,7 +246,7 @@ SAYS_NOTHING = {
     "svd.full_matrices",  # of a square one
     # of one axis
     *("cumulative_sum.axis", "cumulative_prod.axis", "compress.axis"),
-    *("matrix_rank.hermitian", "histogram_bin_edges.weights"),
+    *("matrix_rank.hermitian", "histogram_bin_edges.weights", "polyfit.rcond"),
 }
 #: All that is refused: always, of ufuncs, or of one function.
 REFUSED = {

@@ -33,7 +33,7 @@ def _above(*shape: int) -> Any:
         Case((2, 1), (3,), num=3, axis=-1),
         Case((2,), (), num=3, retstep=True),
         Case((), (), num=1),
-        Case((), (), num=2, dtype=np.float32),
+        Case((), (), num=2, dtype=np.longdouble),
     ],
 )
 def linspace(
@@ -127,7 +127,7 @@ def _of_dtype(y: Any, dtype: DTypeLike | None, who: str) -> Any:
     cases=[
         Case((), (), num=4),
         Case((2,), 1.0, num=3, endpoint=False, base=2.5, axis=1),
-        Case((), (), num=3, base=np.array([2.0, 3.0])),
+        Case((), (), num=3, base=np.array([2.0, 3.0]), dtype=np.longdouble),
     ],
 )
 def logspace(
@@ -194,7 +194,7 @@ def logspace(
         Case(_above(2), 100.0, num=3, endpoint=False, axis=1),
         Case(-2.0, -8.0, num=3),
         Case(np.array([-1.0, -2.0]), np.array([-4.0, -0.5]), num=4),
-        Case(3.0, 7.0, num=1),
+        Case(3.0, 7.0, num=1, dtype=np.longdouble),
     ],
 )
 def geomspace(

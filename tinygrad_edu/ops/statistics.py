@@ -126,7 +126,7 @@ def fitted_weights(weights: Any, shape: tuple[int, ...], axis: Axis, who: str) -
         Case((4, 1), y=_WEIGHTS.reshape(4, 1), rowvar=False, bias=True),
         Case((2, 4), fweights=np.array([1, 3, 1, 2])),
         Case((2, 4), aweights=_WEIGHTS, fweights=np.array([1, 3, 1, 2])),
-        Case((2, 4), aweights=_WEIGHTS, bias=True),
+        Case((2, 4), aweights=_WEIGHTS, bias=True, dtype=np.longdouble),
     ],
 )
 def cov(
@@ -240,7 +240,7 @@ def _observation_weights(fweights: Any, aweights: Any, k: int) -> Any:
     cases=[
         Case((2, 5)),
         Case((3,), y=_WEIGHTS[:3]),
-        Case((5, 3), rowvar=False),
+        Case((5, 3), rowvar=False, dtype=np.longdouble),
         Case((4,)),
     ],
 )
