@@ -212,3 +212,17 @@ def test_arguments_without_derivative_are_not_moved():
     te.check_op(scaled)
 
     assert not any(np.any(by == 1.0) for by in seen)
+
+
+def test_a_rule_that_is_wrong_for_pythons_own_numbers_is_found():
+    @te.op(elementwise=True, cases=[te.Case((3,), 2.5)])
+    def scaled(x, by):
+        """x times a number."""
+        return x * by
+
+    scaled.vjp(
+        x=lambda g, out, x, by: g * (by + 1 if type(by) is float else by),
+        by=lambda g, out, x, by: g * x,
+    )
+    with pytest.raises(te.GradientCheckError, match="gradient beside a Python number"):
+        te.check_op(scaled)

@@ -94,7 +94,8 @@ def check_op(
     ------
     GradientCheckError
         If anything is wrong. The message lists all of it: values that differ from the
-        reference, on Tensors or in float32; derivatives of first and second order, also
+        reference, on Tensors or in float32; gradients that differ beside a Python
+        number and an array of it; derivatives of first and second order, also
         in the tails, at kinks and at numbers that are round or equal; forward mode that
         differs from reverse mode;
         shapes under broadcasting; arrays that are written to, or handed out again by
@@ -133,6 +134,7 @@ def check_op(
                 _memory(op, case, rng),
             ]
             if has_rules(op):
+                asked.append(_python_numbers(op, case, rng))
                 asked.append(_derivatives(op, case, order, rng, compared))
                 asked.append(_forward_mode(op, case, rng))
                 asked.append(_elsewhere(op, case, order, rng, compared))
@@ -345,6 +347,32 @@ def _single_precision(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:
             "that in float64",
         )
         yield from (f"gradient in float32: {text}" for text in found)
+
+
+def _python_numbers(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:
+    """Compare gradients where a case gives a number with those for an array of it.
+
+    A rule may ask for numbers, which stay such: 2 in x ** 2.
+    """
+    arrays = case.sample(rng)
+    inputs = [
+        given if type(given) in (int, float) else x
+        for given, x in zip(case.inputs, arrays, strict=True)
+    ]
+    left = [
+        i
+        for i, at in enumerate(_differentiable(op, arrays))
+        if inputs[at] is arrays[at]
+    ]
+    if left and any(type(x) in (int, float) for x in inputs):
+        every = _gradients(op, arrays, case)
+        found = _differences(
+            _gradients(op, inputs, case),
+            [every[i] for i in left],
+            _DOUBLE,
+            "that for an array of it",
+        )
+        yield from (f"gradient beside a Python number: {text}" for text in found)
 
 
 def _residuals(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:

@@ -234,6 +234,9 @@ def _power_text(a: Any, b: Any) -> str | None:
         Case(_away_from_zero, (2, 3)),
         Case(_away_from_zero, [1.0, 0.0, -2.0]),
         Case([-1.5, 0.5, 2.0], 3),
+        Case([0.0, 0.0, 0.0, -1.5], np.array([0, 1, 2, 3], np.int8)),
+        Case([0.0, 2.0], 0),
+        Case(np.array([0, 2], np.int8), [2.0, 3.0]),
     ],
 )
 def power(a: Any, b: Any) -> Any:
