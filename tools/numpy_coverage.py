@@ -233,7 +233,7 @@ VALUES: dict[str, str] = {
     "offset": "1",
     "order": "'F'",
     "copy": "False",
-    "period": "3.0",
+    "period": "3.5",
     "discont": "4.0",
     "edge_order": "2",
     "left": "0.5",
