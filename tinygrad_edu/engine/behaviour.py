@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.caller import stores_into_an_array
-from tinygrad_edu.engine.dispatch import dispatch, of_method, with_keywords
+from tinygrad_edu.engine.dispatch import FROM_REDUCE, dispatch, of_method, with_keywords
 from tinygrad_edu.engine.recording import RECORDING
 from tinygrad_edu.engine.taken import take
 
@@ -23,6 +23,7 @@ else:
 
 __all__ = ["ArrayBehaviour"]
 
+_ALONG = frozenset({"axis", "keepdims"})
 _divmod: Any = np.divmod  # NumPy's stubs know of arrays alone
 
 
@@ -157,6 +158,12 @@ class ArrayBehaviour(Methods):
         self, ufunc: Any, method: str, *args: Any, **kwargs: Any
     ) -> Any:
         if method != "__call__":
+            if (
+                method == "reduce"
+                and ufunc in FROM_REDUCE
+                and _ALONG.issuperset(kwargs)
+            ):
+                return FROM_REDUCE[ufunc](*args, **kwargs)
             return of_method(ufunc, method, args, kwargs)
         if kwargs:
             return with_keywords(ufunc, args, kwargs)

@@ -37,6 +37,7 @@ FROM_SCIPY: dict[str, Callable[..., Any]] = {}
 #: Those among the answers that are no operation.
 _ANSWERS_PLAINLY: set[Callable[..., Any]] = set()
 
+_NO_VALUE = np._NoValue  #: NumPy's own default of some keywords
 Adapter = Callable[..., tuple[Sequence[Any], dict[str, Any]]]
 
 
@@ -62,8 +63,6 @@ def with_keywords(ufunc: np.ufunc, args: Any, kwargs: dict[str, Any]) -> Any:
 
 def of_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
     """Call what answers for a method of a ufunc, such as ``np.subtract.outer``."""
-    if method == "reduce" and ufunc in FROM_REDUCE and _USUAL.issuperset(kwargs):
-        return FROM_REDUCE[ufunc](*args, **kwargs)
     call = FROM_NUMPY.get(ufunc)
     if call is None or call in _ANSWERS_PLAINLY:
         raise unsupported(ufunc, f".{method}")
@@ -75,7 +74,6 @@ def of_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any]) -
     return FROM_METHOD[method](ufunc, *args, **kwargs)
 
 
-_USUAL = frozenset({"axis", "keepdims"})
 _INSTEAD = {
     "at": "A tensor is never written into, nor into an array: y = t.at[indices].set("
     "{0}(t[indices], b)), for repeated indices t.at[indices].add(b)",
@@ -197,6 +195,7 @@ def numpy_order(
         theirs = inspect.signature(numpy).parameters
         order = [*arguments, *list(theirs)[len(arguments) :]]
     renamed = dict(zip(theirs, arguments, strict=False))
+    known, empty = frozenset(metadata), inspect.Parameter.empty
     takes = ", ".join([*arguments, *metadata])
 
     def adapter(*args: Any, **kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
@@ -207,18 +206,18 @@ def numpy_order(
             key = renamed.get(key, key)
             if key in given:
                 raise TypeError(f"{name}: got two values for {key}")
-            given[key] = value
-        for key in [key for key in given if key not in defaults]:
-            if key not in metadata:
+            if value is not _NO_VALUE or key not in known:
+                given[key] = value
+        arrays = [given.pop(key, default) for key, default in defaults.items()]
+        if not known.issuperset(given):
+            for key in given.keys() - known:
                 if key not in theirs or given.pop(key) is not theirs[key].default:
                     raise refused(name, key, takes)
-            elif given[key] is np._NoValue:
-                del given[key]
-        arrays = [given.pop(key, default) for key, default in defaults.items()]
-        empty = inspect.Parameter.empty
-        missing = [key for key, x in zip(defaults, arrays, strict=True) if x is empty]
-        if missing:
-            raise TypeError(f"{name}: missing {', '.join(missing)}; it takes {takes}")
+        for x in arrays:
+            if x is empty:
+                named = zip(arguments, arrays, strict=True)
+                missing = ", ".join(key for key, x in named if x is empty)
+                raise TypeError(f"{name}: missing {missing}; it takes {takes}")
         return arrays, given
 
     return adapter

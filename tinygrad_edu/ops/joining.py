@@ -36,8 +36,8 @@ def _sequence_first(numpy: Callable[..., Any]) -> Any:
     name = numpy.__name__
     theirs = inspect.signature(numpy).parameters
     first = next(iter(theirs))
-    taken = [key for key in theirs if key not in (first, "out")]
-    takes = ", ".join(["arrays", *taken])
+    listed = [key for key in theirs if key not in (first, "out")]
+    taken, takes = frozenset(listed), ", ".join(["arrays", *listed])
 
     def adapter(*args: Any, **named: Any) -> tuple[list[Any], dict[str, Any]]:
         if len(args) > len(theirs):
@@ -50,9 +50,10 @@ def _sequence_first(numpy: Callable[..., Any]) -> Any:
         if given not in named:
             raise TypeError(f"{name}: missing arrays; it takes {takes}")
         arrays = list(named.pop(given))
-        for key in [key for key in named if key not in taken]:
-            if key not in theirs or named.pop(key) is not theirs[key].default:
-                raise refused(name, key, takes)
+        if not taken.issuperset(named):
+            for key in named.keys() - taken:
+                if key not in theirs or named.pop(key) is not theirs[key].default:
+                    raise refused(name, key, takes)
         if not arrays:
             raise ValueError(f"{name}: need at least one array")
         return arrays, named
