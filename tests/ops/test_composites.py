@@ -58,6 +58,19 @@ def test_has_right_derivatives(made, case, rng):
     te.gradcheck(lambda *inputs: recorded(f(*inputs)), *arrays, order=order)
 
 
+@every_composite
+def test_forward_mode_agrees_with_reverse_mode(made, rng):
+    f, arrays = called(made, made.cases[0], rng)
+    along = [rng.standard_normal(x.shape) for x in arrays]
+    leaves = [te.tensor(x, requires_grad=True) for x in arrays]
+
+    _, tangent = te.jvp(lambda *xs: weighted(f(*xs)), tuple(arrays), tuple(along))
+
+    gradients = te.gradients(weighted(f(*leaves)), leaves)
+    right = sum(np.sum(d * v) for d, v in zip(gradients, along, strict=True))
+    assert_near(tangent, right, 1e-12, made.name)
+
+
 @pytest.mark.slow
 @every_case
 def test_has_right_second_derivatives(made, case, rng):
