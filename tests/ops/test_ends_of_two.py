@@ -46,7 +46,7 @@ def power_a(a, b):
 
 
 def power_b(a, b):
-    return NOTHING if _is_slow(a, b) else a**b * a.ln()
+    return NOTHING if _is_slow(a, b) else (+a) ** b * (+a).ln()
 
 
 def _is_slow(a, b):
