@@ -315,7 +315,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
                 build = _by_rows if y.size <= columns else _by_columns
                 found = build(y, xs, mode.linked)
                 blocks.append(_put_together(found, forms, mode, argnums))
-            return results.filled(blocks)
+            return blocks[0] if results is LEAF else results.filled(blocks)
 
     return _named(whole, "jacobian", f)
 
@@ -594,8 +594,8 @@ def _along(
     who: str, name: Callable[[], str], form: Form, leaves: Sequence[Tensor], v: Any
 ) -> list[Any]:
     """Return the arrays in ``v``, a tree of the form and shapes of ``leaves``."""
-    if form is LEAF and isinstance(v, Tensor | np.ndarray):
-        if v.shape == leaves[0].shape:
+    if form is LEAF and isinstance(v, (Tensor, np.ndarray, float)):
+        if getattr(v, "shape", ()) == leaves[0].shape:
             return [v]
     found = form.leaves_of(v, who, name())
     for i, (x, part) in enumerate(zip(leaves, found, strict=True)):
@@ -680,7 +680,7 @@ def _put_together(
     found: Iterable[Any], forms: Sequence[Form], mode: _Mode, argnums: Argnums
 ) -> Any:
     """Return one result for each leaf, in the trees that the arguments are."""
-    following = (_given(x, mode) for x in found)
+    following = iter([_given(x, mode) for x in found])
     trees = [
         next(following) if form is LEAF else form.filled(following) for form in forms
     ]
