@@ -148,6 +148,7 @@ FUNCTIONS |= {
     "sqrt_": lambda x: Value(np.sqrt(value(x).x)),
     "cbrt_": lambda x: Value(np.cbrt(x.x)),
     "floor_": lambda x: Value(np.floor(x.x)),
+    "trunc": lambda x: Value(np.trunc(x.x)),
     "abs_": lambda x: Value(np.abs(x.x)),
     "norm_": lambda x: Value(np.linalg.norm(x.x.ravel())),
     "log2_": lambda x: Value(np.log2(x.x)),

@@ -18,10 +18,16 @@ __all__ = ["bessel_i", "i0"]
 _NEAR = 30.0
 
 
+def _bessel_text(x: Any, *, order: int) -> str:
+    if order == 0:
+        return "{g} ⊙ I({x}, order=1)"
+    return f"{{g}} ⊙ (I({{x}}, order={order - 1}) + I({{x}}, order={order + 1})) / 2"
+
+
 @op(
     symbol="I",
     elementwise=True,
-    texts={"x": "{g} ⊙ (I({order} − 1, {x}) + I({order} + 1, {x})) / 2"},
+    texts={"x": _bessel_text},
     cases=[
         Case((2, 3), order=0),
         Case([-2.5, 0.0, 12.0], order=1),

@@ -66,9 +66,8 @@ fmod.vjp(
 
 @op(
     numpy=np.ldexp,
-    symbol="{x} · 2^{n}",
     elementwise=True,
-    texts={"x": "{g} · 2^{n}"},
+    texts={"x": "ldexp({g}, {n})"},
     cases=[
         Case((2, 3), np.array([1, -2, 0])),
         Case((), np.array([[3], [-1]])),
