@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from composites import COMPOSITES, called, laid_out, numbers, own, recorded, weighted
+from composites import (
+    COMPOSITES,
+    Composite,
+    called,
+    laid_out,
+    numbers,
+    own,
+    recorded,
+    weighted,
+)
 from numeric import assert_near
 
 import tinygrad_edu as te
@@ -177,6 +186,34 @@ def test_a_masked_array_and_an_unknown_argument_are_refused_by_name(made, rng):
         f(np.ma.masked_array(arrays[0]), *arrays[1:])
     with pytest.raises(TypeError, match=rf"^{made.name}: argument 'nonsense'"):
         own(made)(leaf, *arrays[1:], nonsense=1)
+
+
+def further(made: Composite) -> list[str]:
+    """Return the arguments of NumPy's function that may be left out."""
+    if made.numpy is None or isinstance(made.numpy, np.ufunc):
+        return []
+    parameters = inspect.signature(made.numpy).parameters.values()
+    return [p.name for p in parameters if p.default is not p.empty]
+
+
+@every_composite
+def test_each_keyword_of_numpys_is_differentiated_in_a_case_or_refused(made, rng):
+    f, arrays = called(made, made.cases[0], rng, ours=True)
+    leaf = te.tensor(arrays[0], requires_grad=True)
+    untried = []
+    for name in further(made):
+        if name in made.defaults:
+            if not any(name in case.kwargs for case in made.cases):
+                untried.append(name)
+            continue
+        with pytest.raises(TypeError, match=rf"^{made.name}: argument '{name}'"):
+            f(leaf, *arrays[1:], **{name: "anything"})
+
+    assert set(untried) <= HARMLESS
+
+
+#: What has one value alone, or no effect on tensors; for dtype see test_keywords.py.
+HARMLESS = {"copy", "dtype", "kind"}
 
 
 @every_composite

@@ -11,7 +11,16 @@ import numpy as np
 import tinygrad_edu as te
 from tinygrad_edu.engine.composites import COMPOSITES, Composite
 
-__all__ = ["COMPOSITES", "called", "laid_out", "numbers", "own", "recorded", "weighted"]
+__all__ = [
+    "COMPOSITES",
+    "Composite",
+    "called",
+    "laid_out",
+    "numbers",
+    "own",
+    "recorded",
+    "weighted",
+]
 
 
 def called(
@@ -41,8 +50,8 @@ def called(
         if n in made.arrays and np.asarray(x).dtype.kind == "f"
     ]
 
-    def f(*arrays: Any) -> Any:
-        args, kwargs = list(given), dict(case.kwargs)
+    def f(*arrays: Any, **more: Any) -> Any:
+        args, kwargs = list(given), {**case.kwargs, **more}
         for i, x in zip(which, arrays, strict=False):
             gaps = np.isnan(given[i])
             fits = gaps.any() and np.shape(x) == gaps.shape
