@@ -22,7 +22,7 @@ from tinygrad_edu.randomness import Random
 __all__ = ["Elsewhere", "other_inputs"]
 
 #: What rules ask for, and may miss; at 0 many are infinite, so once the others alone.
-_ROUND = ((1.0, -1.0), (0.0, 1.0, -1.0))
+_ROUND = ((1.0, 1.0, -1.0), (0.0, 1.0, -1.0))
 _NEAR = 0.25  # so far a number may be moved to become round
 
 
