@@ -74,6 +74,10 @@ SLOPES: dict[str, tuple[Callable, Callable]] = {
     "minimum": (lambda a, b: above(b, a), above),
     "multiply": (lambda a, b: b, lambda a, b: a),
     "power": (power_a, power_b),
+    "fmod": (
+        lambda a, b: Decimal(1),
+        lambda a, b: -(a / b).to_integral_value(decimal.ROUND_DOWN),
+    ),
     "remainder": (
         lambda a, b: Decimal(1),
         lambda a, b: -(a / b).to_integral_value(decimal.ROUND_FLOOR),
@@ -105,6 +109,7 @@ CONVENTIONS: dict[str, tuple[Callable, Callable]] = {
         lambda a, b: 0.0 if b == 0 or (abs(a) == INF and b < 1) else NAN,
         lambda a, b: 0.0 if (a == 0 and b >= 0) or (a == INF and b < 0) else NAN,
     ),
+    "fmod": (lambda a, b: 1.0, lambda a, b: -np.trunc(np.divide(a, b))),
     "remainder": (lambda a, b: 1.0, lambda a, b: -np.floor_divide(a, b)),
     "a clipped below": (lambda a, b: 1.0, lambda a, b: 0.0),
     "a clipped above": (lambda a, b: 1.0, lambda a, b: 0.0),
@@ -148,7 +153,9 @@ def test_all_operations_of_two_arrays_are_here():
         name for name, op in te.OPS.items() if op.elementwise and len(op.arguments) > 1
     }
 
-    assert several == {*SLOPES, "clip"} - {"a clipped below", "a clipped above"}
+    # ldexp's second are whole numbers
+    own = {"a clipped below", "a clipped above"}
+    assert several == {*SLOPES, "clip", "ldexp"} - own
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

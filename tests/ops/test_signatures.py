@@ -211,6 +211,7 @@ VALUES = {
     **{(name, "mode"): "same" for name in ("convolve", "correlate")},
     ("unwrap", "period"): 4.0,
     ("cov", "ddof"): 0,
+    ("angle", "deg"): True,
     ("polyder", "m"): 2,
     ("polyint", "m"): 2,
     ("polyfit", "rcond"): 1e-9,
@@ -247,6 +248,7 @@ SAYS_NOTHING = {
     # of one axis
     *("cumulative_sum.axis", "cumulative_prod.axis", "compress.axis"),
     *("matrix_rank.hermitian", "histogram_bin_edges.weights", "polyfit.rcond"),
+    *("real_if_close.tol", "angle.deg", "angle.z"),  # of real numbers above 0
 }
 #: All that is refused: always, of ufuncs, or of one function.
 REFUSED = {

@@ -47,12 +47,7 @@ REFUSED: dict[str, Refusal] = {
         _SMOOTH,
         {
             "astype": "x.astype(float)",
-            "conjugate": "x",
-            "fft.fftshift": "np.roll(x, len(x) // 2)",
-            "fft.ifftshift": "np.roll(x, -(len(x) // 2))",
             "polydiv": "",
-            "real": "x",
-            "real_if_close": "x",
             "sort_complex": "np.sort(x)",
             "trim_zeros": "x[np.flatnonzero(x)[0] : np.flatnonzero(x)[-1] + 1]",
         },
@@ -74,14 +69,14 @@ REFUSED: dict[str, Refusal] = {
     **_refused(
         _STEPS,
         {
-            **_names("angle fix imag nextafter spacing"),
+            **_names("nextafter spacing"),
         },
     ),
     **_refused(
         _PLACES,
         {
-            **_names("argpartition array_equiv diag_indices_from iscomplex isin isnat"),
-            **_names("isneginf isposinf isreal ix_ lexsort"),
+            **_names("argpartition array_equiv diag_indices_from isin isnat"),
+            **_names("isneginf isposinf ix_ lexsort"),
             **_names("ravel_multi_index tril_indices_from triu_indices_from"),
             **_names("unravel_index"),
         },
@@ -123,7 +118,7 @@ REFUSED: dict[str, Refusal] = {
     **_refused(
         _TYPES,
         {
-            **_names("can_cast common_type iscomplexobj isrealobj may_share_memory"),
+            **_names("can_cast common_type may_share_memory"),
             **_names("min_scalar_type shares_memory"),
         },
     ),

@@ -158,6 +158,11 @@ from tinygrad_edu.ops.nans import (
 )
 from tinygrad_edu.ops.norms import norm
 from tinygrad_edu.ops.ordering import argmax, argmin, argsort, median, sort
+from tinygrad_edu.ops.parts import conjugate as conjugate
+from tinygrad_edu.ops.parts import fftshift as fftshift
+from tinygrad_edu.ops.parts import ifftshift as ifftshift
+from tinygrad_edu.ops.parts import real as real
+from tinygrad_edu.ops.parts import real_if_close as real_if_close
 from tinygrad_edu.ops.polynomials import poly as poly
 from tinygrad_edu.ops.polynomials import (
     polyadd,

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_edu.engine.composites import composite
 from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.ops.arithmetic import or_nan
 from tinygrad_edu.ops.conversion import arrays, cast
 from tinygrad_edu.ops.indexing import constant
 from tinygrad_edu.ops.kinks import numbers
@@ -59,7 +60,7 @@ def fmod(a: Any, b: Any) -> Any:
 
 
 fmod.vjp(
-    a=lambda g, out, a, b: g,
+    a=lambda g, out, a, b: or_nan(g, out),
     b=lambda g, out, a, b: -g * np.rint((cast(a, out.dtype) - out) / b),
 )
 
