@@ -192,3 +192,19 @@ def test_filling_an_array_says_stack(x):
     with pytest.raises(ValueError, match="setting an array element") as error:
         np.zeros(2)[0] = x[0]
     assert "te.stack the list" in str(error.value.__cause__)
+
+
+@pytest.mark.parametrize("like", [np.ones(2), te.tensor([1.0, 2.0])], ids=type)
+def test_full_like_of_a_tensor_is_recorded_or_refused(like):
+    c = te.tensor(3.0, requires_grad=True)
+
+    if isinstance(like, np.ndarray):  # of which NumPy does not ask Tensors
+        with pytest.raises(TypeError, match=r"for full_like np\.broadcast_to"):
+            np.full_like(like, c)
+        return
+    y = np.full_like(like, c * c, dtype=np.float32, shape=(2, 3))
+    assert (y.shape, y.dtype) == ((2, 3), np.float32)
+    np.testing.assert_array_equal(te.gradients(te.sum(y), [c])[0], 36.0)
+    with pytest.raises(TypeError, match="full_like: dtype must be one of real float"):
+        np.full_like(like, c, dtype=int)
+    assert type(np.full_like(like, 7.0)) is np.ndarray

@@ -466,6 +466,66 @@ def test_each_keyword_of_an_arrays_method_is_taken_or_refused_by_name(name):
         check(method, ours, args, key, given, method)
 
 
+#: Numbers that have no derivative, and are refused where they would need one.
+WITHOUT = {
+    *("constant_values", "discont", "end_values", "nan", "neginf", "period"),
+    *("posinf", "q", "rcond", "rtol", "tol"),
+}
+#: By these there is a derivative, and what NumPy gives are numbers all the same.
+PLAIN_RESULTS = {"histogram.a", "histogram_bin_edges.a", "empty_like.prototype"}
+
+
+def numbers_given(f):
+    """Yield what a call is given of real numbers: its name, and the call of others."""
+    args = [leaf(x) for x in arguments(f)]
+    names = [*inspect.signature(f).parameters]
+    for i, x in enumerate(arguments(f)):
+        if isinstance(x, float) or (isinstance(x, np.ndarray) and x.dtype == float):
+            yield names[i], x, lambda v, i=i: f(*args[:i], v, *args[i + 1 :])
+    for key in keywords(f, len(args)):
+        x = value(f, key)
+        more = needs(f.__name__, key)
+        both = {key: x, **more}
+        if isinstance(x, float) and not isinstance(outcome(f, args, both), Exception):
+            yield key, x, lambda v, key=key, more=more: f(*args, **{key: v}, **more)
+
+
+def weighted(y):
+    """Return one number of all that a function gives."""
+    total = 0.0
+    for i, part in enumerate(y if isinstance(y, tuple | list) else [y]):
+        if getattr(part, "dtype", None) == np.float64:
+            weights = np.cos(i + np.arange(np.size(part))).reshape(np.shape(part))
+            total = total + te.sum(np.clip(part, -99, 99) * weights)
+    return total
+
+
+@pytest.mark.parametrize("f", FUNCTIONS)
+def test_no_number_given_as_a_tensor_loses_its_derivative(f):
+    for name, x, call in numbers_given(f):
+        x = np.asarray(x) + 0.0137  # off the steps, and off what ties
+        what = f"{f.__name__}.{name}"
+        t = te.tensor(x, requires_grad=True)
+        y = outcome(call, (t,), {})
+        if isinstance(y, Exception):
+            assert name in WITHOUT, what
+            assert any(n in str(y) for n in WITHOUT), what  # rtol is rcond
+            continue
+        y = weighted(y)
+        if what in PLAIN_RESULTS:
+            continue
+        along = np.sin(1.0 + np.arange(x.size)).reshape(x.shape)
+        recorded = isinstance(y, te.Tensor) and y.requires_grad
+        grads = te.gradients(y, [t]) if recorded else [np.zeros(x.shape)]
+        step = 1e-6 * along
+        with te.no_grad():
+            ends = [float(weighted(call(te.tensor(x + s)))) for s in (step, -step)]
+        slope = (ends[0] - ends[1]) / 2e-6
+        assert np.sum(grads[0] * along) == pytest.approx(slope, rel=1e-5, abs=1e-6), (
+            what
+        )
+
+
 def test_the_walk_finds_what_it_should():
     ids = {param.id for param in FUNCTIONS}
 

@@ -132,8 +132,9 @@ def leaves_the_graph(x: Any) -> TypeError:
     return TypeError(
         f"{called(x)} requires gradients, and a plain array would leave the graph "
         "without notice. For an array made of tensors write np.stack([...]) or "
-        "te.array([...]) in place of np.array([...]), and np.concatenate in place of "
-        "np.r_; for the numbers alone, .detach().numpy()"
+        "te.array([...]) in place of np.array([...]), np.concatenate in place of "
+        "np.r_, and te.full in place of np.full; for the numbers alone, "
+        ".detach().numpy()"
     )
 
 

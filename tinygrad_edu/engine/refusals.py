@@ -99,7 +99,7 @@ REFUSED: dict[str, Refusal] = {
     **_refused(
         _WRITES,
         {
-            "copyto": "x.at[mask].set(y[mask])",
+            "copyto": "x.at[mask].set(y[mask]), for full_like np.broadcast_to(y, (4,))",
             "fill_diagonal": "A.at[np.diag_indices(3)].set(b)",
             "place": "x.at[mask].set(w)",
             "put": "x.at[k].set(w)",

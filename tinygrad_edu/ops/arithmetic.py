@@ -1236,5 +1236,5 @@ plain(
     *(np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.isclose),
     *(np.allclose, np.array_equal, np.argmax, np.argmin, np.any, np.all),
     *(np.shape, np.ndim, np.size, np.result_type),
-    *(np.zeros_like, np.ones_like, np.full_like, np.empty_like),
+    *(np.zeros_like, np.ones_like, np.empty_like),
 )

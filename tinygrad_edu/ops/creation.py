@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine.core import Tensor, tensor
+from tinygrad_edu.engine.dispatch import FROM_NUMPY, plain
 from tinygrad_edu.engine.operands import is_plain, real
 from tinygrad_edu.ops.broadcasting import broadcast_to
 from tinygrad_edu.ops.conversion import astype
 from tinygrad_edu.ops.joining import stack
+from tinygrad_edu.ops.keywords import in_dtype
 from tinygrad_edu.ops.shape import reshape
 
 __all__ = ["arange", "array", "eye", "full", "linspace", "ones", "zeros"]
@@ -301,3 +303,18 @@ def linspace(
     """
     made: Any = np.linspace(start, stop, num, endpoint, dtype=dtype)
     return made if isinstance(made, Tensor) else tensor(made)
+
+
+plain(np.full_like)
+_numpys_full_like = FROM_NUMPY[np.full_like]
+
+
+def _full_like(a: Any, fill_value: Any, *args: Any, **kwargs: Any) -> Any:
+    """Answer for NumPy's function: recorded, if what it is filled with is."""
+    like = _numpys_full_like(a, fill_value, *args, **kwargs)
+    if not (isinstance(fill_value, Tensor) and fill_value.requires_grad):
+        return like
+    return broadcast_to(in_dtype(fill_value, like.dtype, "full_like"), shape=like.shape)
+
+
+FROM_NUMPY[np.full_like] = _full_like

@@ -12,7 +12,7 @@ from tinygrad_edu.engine.composites import composite
 from tinygrad_edu.engine.core import Case
 from tinygrad_edu.engine.dispatch import plain
 from tinygrad_edu.ops.conversion import cast, wide
-from tinygrad_edu.ops.keywords import in_dtype
+from tinygrad_edu.ops.keywords import in_dtype, single
 from tinygrad_edu.ops.norms import norm
 
 __all__ = [
@@ -38,6 +38,7 @@ _ALONG = [
 ]
 _MASKED = [*_ALONG, Case(_GAPS, axis=1, where=_SOME)]
 _STARTED = [*_MASKED, Case(_GAPS, axis=1, where=_SOME, initial=2.5)]
+_BOUNDED = [*_ALONG, _STARTED[-1]]
 
 plain(np.nanargmax, np.nanargmin)
 
@@ -48,7 +49,7 @@ def _there(x: Any, where: Any) -> Any:
     return there if where is None else there & np.broadcast_to(where, np.shape(x))
 
 
-@composite(np.nansum, cases=_STARTED)
+@composite(np.nansum, arrays=("x", "initial"), cases=_STARTED)
 def nansum(
     x: Any,
     axis: Axis = None,
@@ -70,7 +71,7 @@ def nansum(
         given.
     keepdims : bool, default False
         Keep the summed axes, with length 1.
-    initial : float, optional
+    initial : float or Tensor, shape (), optional
         What is added, in ``x``'s unit; nothing unless given.
     where : array_like of bool, of a shape that broadcasts to ``x``'s, optional
         Which numbers count; all unless given.
@@ -96,10 +97,10 @@ def nansum(
     """
     x = np.where(_there(x, where), in_dtype(x, dtype, "nansum"), 0)
     y = np.sum(x, axis=axis, keepdims=keepdims)
-    return y if initial is None else y + initial
+    return y if initial is None else y + single(initial, y.dtype, "nansum")
 
 
-@composite(np.nanprod, cases=_STARTED)
+@composite(np.nanprod, arrays=("x", "initial"), cases=_STARTED)
 def nanprod(
     x: Any,
     axis: Axis = None,
@@ -116,7 +117,7 @@ def nanprod(
     x : Tensor or array_like, any shape
     axis, dtype, keepdims, where
         As for :func:`nansum`.
-    initial : float, optional
+    initial : float or Tensor, shape (), optional
         A further factor, in any unit; none unless given.
 
     Returns
@@ -140,7 +141,7 @@ def nanprod(
     """
     x = np.where(_there(x, where), in_dtype(x, dtype, "nanprod"), 1)
     y = np.prod(x, axis=axis, keepdims=keepdims)
-    return y if initial is None else y * initial
+    return y if initial is None else y * single(initial, y.dtype, "nanprod")
 
 
 @composite(np.nanmean, cases=_MASKED)
@@ -356,7 +357,7 @@ def _length(x: Any, axis: Axis) -> Any:
     return np.reshape(norm(rows, axis=-1), kept)
 
 
-@composite(np.nanmax, cases=_STARTED[:-2] + _STARTED[-1:])
+@composite(np.nanmax, arrays=("x", "initial"), cases=_BOUNDED)
 def nanmax(
     x: Any,
     axis: Axis = None,
@@ -372,7 +373,7 @@ def nanmax(
     x : Tensor or array_like, any shape
     axis, keepdims, where
         As for :func:`nansum`; ``where`` needs an ``initial``.
-    initial : float, optional
+    initial : float or Tensor, shape (), optional
         The result is not smaller than that, in ``x``'s unit.
 
     Returns
@@ -396,10 +397,10 @@ def nanmax(
     2.0
     """
     y = _extremum(x, np.max, -np.inf, axis, keepdims, initial, where)
-    return y if initial is None else np.maximum(y, initial)
+    return y if initial is None else np.maximum(y, single(initial, y.dtype, "nanmax"))
 
 
-@composite(np.nanmin, cases=_STARTED[:-2] + _STARTED[-1:])
+@composite(np.nanmin, arrays=("x", "initial"), cases=_BOUNDED)
 def nanmin(
     x: Any,
     axis: Axis = None,
@@ -415,7 +416,7 @@ def nanmin(
     x : Tensor or array_like, any shape
     axis, keepdims, where
         As for :func:`nanmax`.
-    initial : float, optional
+    initial : float or Tensor, shape (), optional
         The result is not larger than that, in ``x``'s unit.
 
     Returns
@@ -439,7 +440,7 @@ def nanmin(
     1.0
     """
     y = _extremum(x, np.min, np.inf, axis, keepdims, initial, where)
-    return y if initial is None else np.minimum(y, initial)
+    return y if initial is None else np.minimum(y, single(initial, y.dtype, "nanmin"))
 
 
 def _extremum(
