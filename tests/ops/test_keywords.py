@@ -642,3 +642,17 @@ def test_what_stands_before_a_starred_argument_has_a_name():
         te.ops.gradient(2.0, f=x)
     with pytest.raises(TypeError, match=r"argument .h. .* takes f, \*varargs"):
         te.ops.gradient(x, h=2.0)
+
+
+def test_a_quotient_where_it_is_one_is_written_as_the_error_says():
+    a, b = np.array([1.0, 2.0]), np.array([0.0, 4.0])
+    mask, other = b != 0, np.zeros(2)
+    text = r"where.* np\.where\(mask, divide\(a, np\.where\(mask, b, 1\)\), other\)"
+
+    for more in ({}, {"out": other}):
+        with pytest.raises(TypeError, match=text):
+            np.divide(a, leaf(b), where=mask, **more)
+    x = leaf(b)
+    y = np.where(mask, np.divide(a, np.where(mask, x, 1)), other)
+    np.testing.assert_array_equal(y.data, [0.0, 0.5])
+    np.testing.assert_array_equal(te.gradients(te.sum(y), [x])[0], [0.0, -0.125])

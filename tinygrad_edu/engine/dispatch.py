@@ -54,7 +54,7 @@ def dispatch(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) ->
 def with_keywords(ufunc: np.ufunc, args: Any, kwargs: dict[str, Any]) -> Any:
     """Call what answers for a ufunc that is given keywords."""
     call = FROM_NUMPY.get(ufunc) or _from_scipy(ufunc)
-    if call in _ANSWERS_PLAINLY:
+    if call is not None:
         check_where(ufunc, kwargs.get("where", True))
     if call is None or call in _ANSWERS_PLAINLY or kwargs.get("out") is not None:
         return dispatch(ufunc, args, kwargs)

@@ -104,13 +104,17 @@ _OF_VECTORS = "(n),(n)->()"
 def check_where(ufunc: np.ufunc, where: Any) -> None:
     """Refuse a mask: without ``out``, numbers outside of it would be undefined."""
     if where is not True and not (isinstance(where, np.bool) and where):
-        raise refused(ufunc.__name__, "where", "where=True alone", _OF_WHERE)
+        instead = _OF_WHERE[min(ufunc.nin, 2)]
+        raise refused(ufunc.__name__, "where", "where=True alone", instead)
 
 
-_OF_WHERE = (
-    "Write np.where(mask, {0}(x), other); where x outside of the mask is nothing that "
-    "{0} should see: te.piecewise(x, [mask], [{0}])"
-)
+#: By the number of operands; ``other`` is what stands in ``out``, if that is given.
+_OF_WHERE = {
+    1: "Write np.where(mask, {0}(x), other); where x outside of the mask is nothing "
+    "that {0} should see: te.piecewise(x, [mask], [{0}])",
+    2: "Write np.where(mask, {0}(a, b), other); where b outside of the mask is nothing "
+    "that {0} should see: np.where(mask, {0}(a, np.where(mask, b, 1)), other)",
+}
 
 
 def _each(out: Any) -> Sequence[Any]:
