@@ -38,6 +38,17 @@ def test_a_branch_that_where_does_not_take_makes_nan(safe):
     assert safe or found.where == "t2"
     assert safe or "t3 (where) does not take" in said(found)
     assert safe or "te.piecewise" in said(found)
+    assert "np.isnan" not in said(found)
+
+
+def test_nan_in_data_that_a_mean_leaves_out_makes_nan_in_what_was_squared():
+    data = np.array([1.0, np.nan, 4.0])
+    w = leaf(2.0, "w")
+
+    found = te.explain(w, np.nanmean((data - w) ** 2))
+
+    assert found.cause == "nan-branch"
+    assert "data[~np.isnan(data)]" in said(found)
 
 
 @pytest.mark.parametrize(

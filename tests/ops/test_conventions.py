@@ -77,6 +77,15 @@ def test_where_hands_on_what_the_other_branch_has_and_piecewise_does_not():
     assert te.grad(with_piecewise)(4.0) == 0.25
 
 
+def test_what_a_mean_leaves_out_spoils_what_was_computed_with_it_before():
+    data = np.array([1.0, np.nan, 4.0])
+    there = ~np.isnan(data)
+
+    assert np.isnan(te.grad(lambda w: np.nanmean((data - w) ** 2))(2.0))
+    assert te.grad(lambda w: np.nanmean(data - w))(2.0) == -1.0
+    assert te.grad(lambda w: np.mean((data[there] - w) ** 2))(2.0) == -1.0
+
+
 @pytest.mark.parametrize(
     "function", [np.floor, np.ceil, np.round, np.trunc, np.rint, np.isnan, np.signbit]
 )

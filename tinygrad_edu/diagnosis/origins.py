@@ -108,4 +108,9 @@ def _backward(graph: Graph, flow: Flow) -> Answer:
         f"These are entries that {graph.told(where)} does not take: it needs both "
         "branches everywhere. te.piecewise computes each only where it is taken."
     )
+    if np.isnan(values).all():
+        told.append(
+            "If data hold nan, leave that out before anything is computed with them: "
+            "data[~np.isnan(data)]."
+        )
     return Answer("nan-branch", told, node)

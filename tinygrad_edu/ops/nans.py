@@ -173,7 +173,10 @@ def nanmean(
 
     Notes
     -----
-    Σ x / n with the count n of the numbers; dL/dx = g / n, and 0 by a nan.
+    Σ x / n with the count n of the numbers; dL/dx = g / n, and 0 by a nan. What ``x``
+    was computed from has a derivative of 0 times nan, which is nan, if a rule before
+    multiplies with a number that is nan: of ``np.nanmean((data - w) ** 2)`` by w. Leave
+    nan out first: ``there = ~np.isnan(data); np.mean((data[there] - w) ** 2)``.
 
     Examples
     --------
