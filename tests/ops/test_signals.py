@@ -82,6 +82,7 @@ def test_a_range_may_have_ends_of_either_sign():
             ValueError,
             "interp: .*same length",
         ),
+        (lambda x: np.interp(0.5, x[::-1], x), ValueError, "interp: xp must be in asc"),
         (lambda x: np.interp(x, [], []), ValueError, "interp: array of sample"),
         (lambda x: np.interp(x, x, x, period=0), ValueError, "interp: period"),
         (lambda x: np.linspace(x, 1, -1), ValueError, "linspace: num must be 0, 1"),

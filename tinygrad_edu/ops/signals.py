@@ -165,7 +165,9 @@ def interp(
     Raises
     ------
     ValueError
-        If there are no points, ``xp`` and ``fp`` differ in shape, or the period is 0.
+        If there are no points, ``xp`` and ``fp`` differ in shape, ``xp`` is not in
+        ascending order (of plain numbers alone NumPy does not see to that), or the
+        period is 0.
 
     Notes
     -----
@@ -178,6 +180,11 @@ def interp(
     >>> float(te.interp(1.5, [0.0, 1.0, 2.0], [0.0, 10.0, 30.0]))
     20.0
     """
+    if period is None and np.any(np.diff(numbers(xp)) < 0):
+        raise ValueError(
+            "interp: xp must be in ascending order, else values are those of no line; "
+            "write i = np.argsort(xp), and xp[i], fp[i]"
+        )
     value = _interp(*map(numbers, (x, xp, fp, left, right)), period=period)
     x, xp, fp = (cast(y, np.dtype(float)) for y in arrays(x, xp, fp))
     if period is not None:
