@@ -127,3 +127,12 @@ def test_what_lies_on_an_edge_is_counted_in_numpys_bin(bins, rng):
 def test_what_does_not_fit_is_refused_with_the_name_of_the_function(f, error, told):
     with pytest.raises(error, match=told):
         f(leaf(X))
+
+
+def test_an_error_names_the_shapes_of_what_has_one():
+    x = te.tensor([1.0, 2.0, 3.0], requires_grad=True)
+
+    with pytest.raises(IndexError, match=r"size 3 \(x is \(3,\)\)$"):
+        np.compress([True] * 9, x)
+    with pytest.raises(ValueError, match=r"bincount: .* negative elements$"):
+        np.bincount([-1, 2, 0], x)

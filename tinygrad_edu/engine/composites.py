@@ -174,8 +174,7 @@ class Composite:
         except _FAILURES as theirs:
             of_axis = isinstance(error, AxisError)  # which not all of NumPy's tell
             error = theirs if isinstance(theirs, AxisError) or not of_axis else error
-        single = [x for x in args if not isinstance(x, list | tuple)]
-        return errors.forward_failed(self, error, single)
+        return errors.forward_failed(self, error, args)
 
 
 def tensors_in(x: Any) -> Iterator[Tensor]:

@@ -240,7 +240,8 @@ def forward_failed(op: Op, error: Exception, inputs: Sequence[Any]) -> Exception
     if op.elementwise and "could not be broadcast" in text:
         text = f"{op.name}: {_do_not_broadcast(op.arguments, inputs)}"
     elif not text.startswith(f"{op.name}: "):
-        text = f"{op.name}: {text} ({_shapes(op, inputs)})"
+        shapes = _shapes(op, inputs)
+        text = f"{op.name}: {text}" + (f" ({shapes})" if shapes else "")
     scope = current_scope()
     if scope is not None:
         text = f"{text}, in layer {scope}"
@@ -252,13 +253,17 @@ def forward_failed(op: Op, error: Exception, inputs: Sequence[Any]) -> Exception
             told = type(error)(text)
         except TypeError:  # an exception that is not made from a text
             told = (ValueError if isinstance(error, ValueError) else TypeError)(text)
-    return drawable(told, op.name, inputs)
+    return drawable(told, op.name, [x for x in inputs if _has_shape(x)])
 
 
 def _shapes(op: Op, inputs: Sequence[Any]) -> str:
     names = op.arguments if not op.variadic else map(str, range(len(inputs)))
-    told = [f"{n} is {np.shape(x)}" for n, x in zip(names, inputs, strict=False)]
-    return ", ".join(told)
+    given = zip(names, inputs, strict=False)
+    return ", ".join(f"{n} is {np.shape(x)}" for n, x in given if _has_shape(x))
+
+
+def _has_shape(x: Any) -> bool:
+    return not isinstance(x, list | tuple)  # of which a composite may take any
 
 
 def rule_failed(node: Tensor, error: Exception) -> None:
