@@ -21,6 +21,7 @@ OPS = [
     op
     for op in te.OPS.values()
     if op.forward.__module__.startswith("tinygrad_edu.") and op.cases
+    if op.name != "ldexp"  # whose second are whole numbers
 ]
 every_op = pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
 REFUSED = (ValueError, TypeError, IndexError, np.linalg.LinAlgError, ArithmeticError)

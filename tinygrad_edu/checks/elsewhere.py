@@ -57,17 +57,21 @@ def other_inputs(op: Op, case: Case, rng: Random) -> Iterator[tuple[list[Any], i
             scaled = zip(far, drawn, moved, strict=True)
             yield [sign * (4.0 * x + 3.0) if d and m else x for x, d, m in scaled], 1
     for numbers in _ROUND:
-        yield (
-            [
-                x
-                if not m
-                else _rounded(x, numbers, rng)
-                if d
-                else _nearly(x, numbers, op)
-                for x, d, m in zip(near, drawn, moved, strict=True)
-            ],
-            2,
-        )
+        there = [
+            x if not m else _rounded(x, numbers, rng) if d else _nearly(x, numbers, op)
+            for x, d, m in zip(near, drawn, moved, strict=True)
+        ]
+        for x, d, m in zip(there, drawn, moved, strict=True):
+            if op.elementwise and d and m and x.size > 1:
+                _meet(x, there)
+        yield there, 2
+
+
+def _meet(x: np.ndarray, others: list[Any]) -> None:
+    """Give the last entry the number of another argument there, if that has the shape."""
+    for y in others:
+        if y is not None and y.shape == x.shape:
+            x.flat[-1] = y.flat[-1]
 
 
 def _turned(x: np.ndarray) -> np.ndarray:

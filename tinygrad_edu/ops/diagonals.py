@@ -208,7 +208,7 @@ def diagflat(x: Any, k: int = 0) -> Any:
 
     Returns
     -------
-    Tensor or ndarray, shape (n + |k|, n + |k|)
+    Tensor or ndarray, shape (n + abs(k), n + abs(k))
 
     Notes
     -----

@@ -235,7 +235,7 @@ def float_power(a: Any, b: Any) -> Any:
 
     Notes
     -----
-    aᵇ, with the derivatives of :func:`power`.
+    aᵇ, with the derivatives of ``te.power``.
 
     Examples
     --------

@@ -185,7 +185,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     Notes
     -----
     dL/dx = g where x was chosen, and 0 elsewhere; of nan and infinities in what was not
-    chosen :func:`where` tells.
+    chosen ``te.where`` tells.
 
     Examples
     --------
