@@ -68,7 +68,7 @@ def other_inputs(op: Op, case: Case, rng: Random) -> Iterator[tuple[list[Any], i
 
 
 def _meet(x: np.ndarray, others: list[Any]) -> None:
-    """Give the last entry the number of another argument there, if that has the shape."""
+    """Give the last entry the number of another argument there, if of its shape."""
     for y in others:
         if y is not None and y.shape == x.shape:
             x.flat[-1] = y.flat[-1]
