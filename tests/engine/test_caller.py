@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
+from types import FunctionType
 
 import numpy as np
 import pytest
 
-from tinygrad_edu.engine.caller import stores_into_an_array
+from tinygrad_edu.engine.caller import of_scipy, stores_into_an_array
 
 
 class Number:
@@ -106,3 +107,32 @@ def test_where_nobody_called_nothing_is_stored():
     thread.start()
     thread.join()
     assert x.stored is False
+
+
+def inside(library, name, f):
+    """A function of that name and library, which calls ``f``."""
+    code = compile("f()", "", "eval").replace(co_name=name)
+    return FunctionType(code, {"__name__": library, "f": f})
+
+
+def asked():
+    return of_scipy(sys._getframe(1))
+
+
+def test_the_functions_of_scipy_are_named_from_outside():
+    inner = inside("scipy._lib", "_asarray", inside("numpy.lib", "checked", asked))
+
+    assert inside("scipy.special", "softmax", inner)() == ["softmax", "_asarray"]
+
+
+@pytest.mark.parametrize("library", ["numpy.lib", "scipyish", "mine"])
+def test_another_library_is_not_scipy(library):
+    assert inside(library, "softmax", asked)() == []
+
+
+def test_what_scipy_calls_back_is_not_scipy():
+    assert inside("scipy.optimize", "minimize", inside("mine", "loss", asked))() == []
+
+
+def test_where_nobody_called_it_was_not_scipy():
+    assert of_scipy(None) == []

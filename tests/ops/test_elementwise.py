@@ -432,6 +432,19 @@ def test_a_function_of_scipy_without_operation_is_refused():
         special.gamma(leaf([1.0]))
 
 
+@pytest.mark.parametrize(
+    ("f", "message"),
+    [
+        (special.logsumexp, r"write te\.logsumexp, if"),
+        (special.softmax, r"write te\.softmax, if"),
+        (lambda x: special.multigammaln(x, 2), "write te's or NumPy's function of"),
+    ],
+)
+def test_a_function_of_scipy_that_asks_nobody_is_refused(f, message):
+    with pytest.raises(TypeError, match=message):
+        te.grad(lambda x: te.sum(f(x)))(np.array([2.0, 3.0]))
+
+
 PLAIN = {
     "t // number": lambda x: x // 2.0,
     "number // t": lambda x: 7.0 // x,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import errors
-from tinygrad_edu.engine.caller import stores_into_an_array
+from tinygrad_edu.engine.caller import of_scipy, stores_into_an_array
 from tinygrad_edu.engine.dispatch import FROM_REDUCE, dispatch, of_method, with_keywords
 from tinygrad_edu.engine.recording import RECORDING
 from tinygrad_edu.engine.taken import take
@@ -79,6 +79,10 @@ class ArrayBehaviour(Methods):
         self, dtype: DTypeLike | None = None, copy: bool | None = None
     ) -> np.ndarray:
         if self._tracked:
+            within = of_scipy(sys._getframe().f_back)
+            if within:
+                known = [n for n in within if n[0] != "_" and hasattr(self, n)]
+                raise errors.scipy_asks_nobody(self, *known[:1])
             raise errors.leaves_the_graph(self)
         numbers = self._numbers if copy else self.data  # which lends them
         return np.array(numbers, dtype=dtype, copy=copy)

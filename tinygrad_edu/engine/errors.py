@@ -138,6 +138,17 @@ def leaves_the_graph(x: Any) -> TypeError:
     )
 
 
+def scipy_asks_nobody(x: Any, alike: str = "") -> TypeError:
+    same = "te's or NumPy's function of that name"
+    if alike:  # softmax differs in its axis, a distribution's mean altogether
+        same = f"te.{alike}, if help(te.{alike}) tells of what SciPy's {alike} does"
+    return TypeError(
+        f"{called(x)} requires gradients, and SciPy's function would make a plain "
+        "array of it, which would leave the graph without notice. For gradients write "
+        f"{same}, or else its formula; for the numbers alone, .detach().numpy()"
+    )
+
+
 def stored_in_array(x: Any) -> TypeError:
     return TypeError(
         f"{called(x)} requires gradients, and an array that it is written into holds "
