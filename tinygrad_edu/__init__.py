@@ -3,14 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import data, nn, ops, optim, plots, training
-from tinygrad_edu.checks import (
-    GradientCheckError,
-    check_derivation,
-    check_gradient,
-    check_op,
-    gradcheck,
-    nudge,
-)
 from tinygrad_edu.diagnosis.explanations import explain
 from tinygrad_edu.drawing import draw
 from tinygrad_edu.engine.core import OPS, Case, Op, Tensor, gradients, op, tensor
@@ -72,11 +64,21 @@ __all__ = [
 __all__ += ops.__all__
 
 if TYPE_CHECKING:
+    from tinygrad_edu.checks import (
+        GradientCheckError,
+        check_derivation,
+        check_gradient,
+        check_op,
+        gradcheck,
+        nudge,
+    )
     from tinygrad_edu.estimators import NeuralNetClassifier, NeuralNetRegressor
     from tinygrad_edu.saving.onnx_file import export_onnx
 
     __version__: str
 else:
+    _OF_CHECKS = frozenset({"GradientCheckError", "gradcheck", "nudge"})
+    _OF_CHECKS |= {"check_derivation", "check_gradient", "check_op"}
 
     def __getattr__(name: str) -> Any:
         """Import what is not always needed, such as scikit-learn, when asked for."""
@@ -84,6 +86,10 @@ else:
             from tinygrad_edu import estimators
 
             return getattr(estimators, name)
+        if name in _OF_CHECKS or name == "checks":
+            import tinygrad_edu.checks as checks  # "from" would ask here again
+
+            return checks if name == "checks" else getattr(checks, name)
         if name == "export_onnx":
             from tinygrad_edu.saving import onnx_file
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import product
 from typing import Any
 
@@ -927,10 +927,17 @@ def _ties(
 
 def _largest_case(first: bool, shape: tuple[int, ...], **how: Any) -> Case:
     """Return a case of max_unpool, or of max_gather, for an x of this shape."""
-    x = np.random.default_rng(0).standard_normal(shape)
     how = {"stride": None, "padding": 0, "dilation": 1} | how
-    largest = _largest("", _axes(how["kernel_size"]), x, **how)
-    return Case(largest.shape if first else shape, x, largest, **how)
+
+    @cache  # not at the import: that would take 5 ms
+    def made() -> tuple[Any, Any]:
+        x = np.random.default_rng(0).standard_normal(shape)
+        return x, _largest("", _axes(how["kernel_size"]), x, **how)
+
+    def drawn(rng: np.random.Generator) -> Any:
+        return rng.standard_normal(made()[1].shape if first else shape)
+
+    return Case(drawn, lambda _: made()[0], lambda _: made()[1], **how)
 
 
 _LARGEST: list[tuple[tuple[int, ...], dict[str, Any]]] = [
