@@ -115,7 +115,7 @@ def prints_of(inputs: Any) -> Any:
     found = []
     for x in inputs:
         if type(x) is ndarray:
-            found.append((x, x.tobytes() if x.nbytes <= WHOLE else print_of(x)))
+            found.append((x, print_of(x)))
         elif getattr(x, "_prints", None) is not None and x.op is None:
             found.append((x, print_of(x._numbers)))
     return found or None
@@ -127,9 +127,7 @@ def check_prints(node: Any, free: bool = False) -> None:
     With ``free`` the prints are let go of, as the node's inputs are.
     """
     for x, before in node._prints or ():
-        now = x if type(x) is ndarray else x._numbers
-        now = now.tobytes() if now.nbytes <= WHOLE else print_of(now)
-        if now != before:
+        if print_of(x if type(x) is ndarray else x._numbers) != before:
             raise errors.written_since(x, node)
     if free:
         node._prints = None

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_SCIPY
 from tinygrad_edu.ops.arithmetic import nan_to_num
-from tinygrad_edu.ops.kinks import within
+from tinygrad_edu.ops.kinks import numbers, within
 from tinygrad_edu.ops.reductions import floating
 
 __all__ = [
@@ -334,11 +334,11 @@ def restored(rest: Any, x: Any, exact: Any) -> Any:
     made, is written to; a Tensor gets what is missing added as a constant: its
     derivatives, which have lost nothing, stay.
     """
-    got = rest._numbers if type(rest) is Tensor else rest
+    got = numbers(rest)
     least = 1e-4 if got.dtype.itemsize > 4 else 1 / 64  # 12 digits are left; or 5
     if not got.size or got.item(got.argmin()) >= least:  # quicker than a minimum
         return rest
-    x = x._numbers if type(x) is Tensor else x
+    x = numbers(x)
     lost = got < least
     if type(rest) is np.ndarray:
         rest[lost] = exact(x[lost])

@@ -16,6 +16,7 @@ from tinygrad_edu.ops.kinks import numbers
 from tinygrad_edu.ops.linalg import inv, pinv, solve, svdvals
 from tinygrad_edu.ops.norms import norm
 from tinygrad_edu.ops.products import einsum, matmul
+from tinygrad_edu.ops.reductions import rows_of
 
 __all__ = [
     "cond",
@@ -426,10 +427,6 @@ def vector_norm(
     """
     n = x.ndim
     axes = tuple(range(n)) if axis is None else normalize_axis_tuple(axis, n)
-    rest = [a for a in range(n) if a not in axes]
-    vectors = np.transpose(x, [*rest, *axes])
-    length = math.prod(x.shape[a] for a in axes)
-    vectors = np.reshape(vectors, (*vectors.shape[: len(rest)], length))
-    y = norm(vectors, ord, axis=-1)
+    y = norm(rows_of(x, axes), ord, axis=-1)
     kept = tuple(1 if a in axes else k for a, k in enumerate(x.shape))
     return np.reshape(y, kept) if keepdims else y

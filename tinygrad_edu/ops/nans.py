@@ -13,7 +13,8 @@ from tinygrad_edu.engine.core import Case
 from tinygrad_edu.engine.dispatch import plain
 from tinygrad_edu.ops.conversion import cast, wide
 from tinygrad_edu.ops.keywords import in_dtype, single
-from tinygrad_edu.ops.norms import norm
+from tinygrad_edu.ops.matrices import vector_norm
+from tinygrad_edu.ops.reductions import of_either
 
 __all__ = [
     "nanmax",
@@ -265,18 +266,10 @@ def nanvar(
     x = in_dtype(x, dtype, "nanvar")
     off, there = _off_mean(x, axis, where, mean)
     count = np.sum(there, axis=axis, keepdims=keepdims)
-    degrees = count - _correction(ddof, correction, "nanvar")
+    degrees = count - of_either(ddof, correction, "nanvar")
     _warn_of(degrees <= 0, "Degrees of freedom <= 0 for slice.")
     total = np.sum(off * off, axis=axis, keepdims=keepdims)
     return cast(total / _or_nan(degrees, off), x.dtype)
-
-
-def _correction(ddof: Any, correction: Any, who: str) -> Any:
-    if correction is None:
-        return ddof
-    if ddof != 0:
-        raise ValueError(f"{who}: ddof and correction are two names for one number")
-    return correction
 
 
 def _off_mean(x: Any, axis: Axis, where: Any, mean: Any) -> Any:
@@ -334,10 +327,10 @@ def nanstd(
     x = in_dtype(x, dtype, "nanstd")
     off, there = _off_mean(x, axis, where, mean)
     count = np.sum(there, axis=axis, keepdims=True)
-    degrees = count - _correction(ddof, correction, "nanstd")
+    degrees = count - of_either(ddof, correction, "nanstd")
     _warn_of(degrees <= 0, "Degrees of freedom <= 0 for slice.")
     alone = (count <= 1) & (mean is None)  # 0 for any number: without a kink
-    length = _length(np.where(alone, 1.0, off), axis)
+    length = vector_norm(np.where(alone, 1.0, off), axis=_axes(x, axis), keepdims=True)
     s = np.where(alone, 0.0, length) / np.sqrt(_or_nan(degrees, off))
     s = cast(s, x.dtype)
     return s if keepdims else np.squeeze(s, axis=_axes(x, axis))
@@ -347,17 +340,6 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
     if axis is None or x.ndim == 0:
         return tuple(range(x.ndim))
     return normalize_axis_tuple(axis, x.ndim)
-
-
-def _length(x: Any, axis: Axis) -> Any:
-    """Return the norm over any number of axes, which stay, with length 1."""
-    axes = _axes(x, axis)
-    rest = [a for a in range(x.ndim) if a not in axes]
-    rows = np.transpose(x, [*rest, *axes])
-    size = int(np.prod([x.shape[a] for a in axes], dtype=int))
-    rows = np.reshape(rows, (*rows.shape[: len(rest)], size))
-    kept = tuple(1 if a in axes else n for a, n in enumerate(x.shape))
-    return np.reshape(norm(rows, axis=-1), kept)
 
 
 @composite(np.nanmax, arrays=("x", "initial"), cases=_BOUNDED)

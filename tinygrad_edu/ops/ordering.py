@@ -11,7 +11,7 @@ from tinygrad_edu.engine.dispatch import plain
 from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.arithmetic import or_nan
 from tinygrad_edu.ops.indexing import take_along_axis
-from tinygrad_edu.ops.reductions import shares
+from tinygrad_edu.ops.reductions import rows_of, shares
 
 __all__ = ["argmax", "argmin", "argsort", "median", "sort"]
 
@@ -260,11 +260,8 @@ def _median_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any
     given = (axis,) if isinstance(axis, int | np.integer) else axis
     axes = tuple(range(x.ndim) if given is None else (a % x.ndim for a in given))
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-    rest = [i for i in range(x.ndim) if i not in axes]
-    rows = np.reshape(
-        np.transpose(x, [*rest, *axes]), (*(x.shape[i] for i in rest), -1)
-    )
-    rows, n = np.sort(rows, -1), rows.shape[-1]
+    rows = np.sort(rows_of(x, axes), -1)
+    n = rows.shape[-1]
     share: Any = 0.0
     for place in ((n - 1) // 2, n // 2):
         tied = x == np.reshape(rows[..., place], kept)  # a plain array

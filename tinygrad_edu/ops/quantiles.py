@@ -12,6 +12,7 @@ from tinygrad_edu.engine.core import Case
 from tinygrad_edu.ops.conversion import cast, of_value
 from tinygrad_edu.ops.indexing import take_along_axis
 from tinygrad_edu.ops.kinks import numbers
+from tinygrad_edu.ops.reductions import rows_of
 from tinygrad_edu.ops.statistics import fitted_weights
 
 __all__ = [
@@ -316,13 +317,7 @@ def _between_neighbours(
     axes = tuple(range(x.ndim))
     if axis is not None and x.ndim:
         axes = normalize_axis_tuple(axis, x.ndim)
-    rest = [a for a in range(x.ndim) if a not in axes]
-
-    def rows_of(y: Any) -> Any:
-        shape = (*(x.shape[a] for a in rest), -1 if x.size else _size(x, axes))
-        return np.reshape(np.transpose(y, [*rest, *axes]), shape)
-
-    rows = rows_of(x)
+    rows = rows_of(x, axes)
     plain = numbers(rows)
     lost = np.isnan(plain)
     if lost.any():  # where the result is nan, so is the derivative
@@ -333,7 +328,9 @@ def _between_neighbours(
         weights = np.broadcast_to(
             fitted_weights(weights, x.shape, axis, "quantile"), x.shape
         )
-        weights = np.take_along_axis(np.where(lost, 0.0, rows_of(weights)), order, -1)
+        weights = np.take_along_axis(
+            np.where(lost, 0.0, rows_of(weights, axes)), order, -1
+        )
     places = _places(plain.shape, np.ravel(q), method, weights, lost if skip else None)
     below = np.floor(places).astype(int)
     above = np.ceil(places).astype(int)
@@ -344,10 +341,6 @@ def _between_neighbours(
     y = a + (b - a) * (places - below).astype(x.dtype)
     y = np.moveaxis(y, -1, 0)
     return np.reshape(cast(y, np.dtype(value.dtype)), np.shape(value))
-
-
-def _size(x: Any, axes: tuple[int, ...]) -> int:
-    return int(np.prod([x.shape[a] for a in axes], dtype=int))
 
 
 def _places(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,10 @@ from tinygrad_edu.ops.conversion import narrow, wide
 from tinygrad_edu.ops.keywords import counted, in_dtype, selected, single
 from tinygrad_edu.ops.kinks import lies_between, with_kink
 
-__all__ = ["floating", "logsumexp", "max", "mean", "min", "shares", "std", "sum", "var"]
+__all__ = [
+    *("floating", "logsumexp", "max", "mean", "min", "of_either", "rows_of", "shares"),
+    *("std", "sum", "var"),
+]
 
 Axis = int | tuple[int, ...] | None
 
@@ -51,6 +55,13 @@ def _kept(g: Any, x: Any, axis: Axis) -> Any:
 def _spread(g: Any, x: Any, axis: Axis) -> Any:
     """Repeat ``g``, of a reduction of ``x``, over the axes that were reduced."""
     return broadcast_to(_kept(g, x, axis), x.shape)
+
+
+def rows_of(x: Any, axes: Sequence[int]) -> Any:
+    """Return ``x`` with these axes last, as one: in rows, what is reduced together."""
+    rest = [i for i in range(x.ndim) if i not in axes]
+    shape = (*(x.shape[i] for i in rest), math.prod(x.shape[i] for i in axes))
+    return np.reshape(np.transpose(x, [*rest, *axes]), shape)
 
 
 def floating(x: Any) -> Any:
@@ -211,7 +222,7 @@ def _var_with(
     mean: Any = None,
     correction: Any = None,
 ) -> Any:
-    x, ddof = in_dtype(x, dtype, "var"), _of_either(ddof, correction, "var")
+    x, ddof = in_dtype(x, dtype, "var"), of_either(ddof, correction, "var")
     if where is True and mean is None:
         return var.call(x, axis=axis, ddof=ddof, keepdims=keepdims)
     off, n = _deviations(x, axis, ddof, where, mean, "var")
@@ -219,7 +230,7 @@ def _var_with(
     return _narrow(y / np.reshape(n, y.shape), x)
 
 
-def _of_either(ddof: float, correction: Any, name: str) -> float:
+def of_either(ddof: float, correction: Any, name: str) -> float:
     """Return the one of two that is given: they mean the same."""
     if correction is None:
         return ddof
@@ -335,16 +346,13 @@ def _std_with(
     mean: Any = None,
     correction: Any = None,
 ) -> Any:
-    x, ddof = in_dtype(x, dtype, "std"), _of_either(ddof, correction, "std")
+    x, ddof = in_dtype(x, dtype, "std"), of_either(ddof, correction, "std")
     if where is True and mean is None:
         return std.call(x, axis=axis, ddof=ddof, keepdims=keepdims)
     off, n = _deviations(x, axis, ddof, where, mean, "std")
-    axes = _axes(x, axis)
-    rest = [i for i in range(x.ndim) if i not in axes]
-    kept = tuple(x.shape[i] for i in rest)
-    rows = np.reshape(np.transpose(off, [*rest, *axes]), (*kept, -1))
+    rows = rows_of(off, _axes(x, axis))
     # not the root of a sum of squares, whose derivative is nan where all are equal
-    y = np.linalg.norm(rows, axis=-1) / np.sqrt(np.reshape(n, kept))
+    y = np.linalg.norm(rows, axis=-1) / np.sqrt(np.reshape(n, rows.shape[:-1]))
     return _narrow(np.reshape(y, n.shape) if keepdims else y, x)
 
 
