@@ -374,10 +374,10 @@ class Op(Declaration):
     def __init__(self, forward: Callable[..., Any], **declaration: Any) -> None:
         super().__init__(forward, **declaration)
         update_wrapper(self, forward)
-        caller, self.pull = SHORTER.get(self.form, (_call_of, pull))
+        call, self.pull = WAYS[-1](self)
         if not str(forward.__module__).startswith("tinygrad_edu."):  # a user's own
             self.pull = lending.guarded(self.pull)
-        self.call: Callable[..., Any] = update_wrapper(caller(self), forward)
+        self.call: Callable[..., Any] = update_wrapper(call, forward)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs and self.bare:  # arrays by name, or further keywords
@@ -409,9 +409,8 @@ class Op(Declaration):
         return (self.results(*data) if self.results else data), residuals
 
 
-#: Shorter ways to call and to pull, by the number of arrays, whether there are metadata
-#: and whether an array may be left out.
-SHORTER: dict[tuple[int, bool, bool] | None, tuple[Any, Any]] = {}
+#: How an operation is called and pulled: the last one says. ``fast`` adds a shorter one.
+WAYS: list[Callable[[Op], tuple[Any, Any]]] = [lambda op: (_call_of(op), pull)]
 
 
 @overload
@@ -542,7 +541,7 @@ def _call_of(op: Op) -> Callable[..., Any]:
             inputs = tuple(given)
             prints = lending.prints_of(inputs) if lent else None
             node = node_of(data, op, inputs, kwargs or NOTHING, residuals, prints)
-            return _items(node) if op.results else node
+            return items_of(node) if op.results else node
         if Tensor not in map(type, args):
             return data
         if op.results:
@@ -552,10 +551,11 @@ def _call_of(op: Op) -> Callable[..., Any]:
     return call
 
 
-def _items(node: Tensor) -> Any:
+def items_of(node: Tensor) -> Any:
     """Return the results of a node of several, each as a Tensor."""
-    results = node._numbers
-    return type(results)(*(item.call(node, index=i) for i in range(len(results))))
+    parts = enumerate(node._numbers)
+    made = (node_of(part, item, (node,), {"index": i}) for i, part in parts)
+    return type(node._numbers)(*made)
 
 
 # ------------------------------------------------------------- 3. the walk backward
@@ -674,10 +674,9 @@ def walk(
     def deliver(x: Tensor, d: Any) -> None:
         """Add ``d`` to what was found for ``x``, an input of ``node``."""
         data = x._numbers
-        if type(d) is ndarray:
-            if d.shape != data.shape or d.dtype is not data.dtype:
-                d = fitted(d, x, node)
-        elif type(d) is not type(data):
+        if type(d) is not type(data) or (
+            type(d) is ndarray and (d.shape != data.shape or d.dtype is not data.dtype)
+        ):
             d = fitted(d, x, node)
         if x not in found:
             found[x] = d
@@ -717,7 +716,7 @@ def pull(
     """
     op, index, inputs, named = node.op, node._index, node.inputs, node.kwargs
     if recorded:
-        out, values = _items(node) if op.results else node, list(inputs)
+        out, values = items_of(node) if op.results else node, list(inputs)
         named = {k: f(*inputs, **named) for k, f in op.residuals.items()} | dict(named)
     else:
         out = node._numbers

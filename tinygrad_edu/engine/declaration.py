@@ -96,9 +96,7 @@ class Declaration:
         self.constant: frozenset[str] = frozenset()  # arguments without a derivative
         self.optional = frozenset(p.name for p in arrays if p.default is not _EMPTY)
         whole = not (self.residuals or self.results or self.variadic)
-        form = len(arrays), bool(self.metadata), bool(self.optional)
-        self.form = form if whole else None
-        self.bare = whole and form[1:] == (False, False)
+        self.bare = whole and not self.metadata and not self.optional
 
     def argument(self, position: int) -> str:
         """Return the name of the argument at a position.
@@ -206,6 +204,8 @@ class Declaration:
 
     def _filled_in(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return the metadata with defaults; refuse what is missing or a Tensor."""
+        if not kwargs and not self.needed:
+            return self.metadata.copy()
         for name, value in kwargs.items():
             if type(value) in _UNCHANGING:
                 continue

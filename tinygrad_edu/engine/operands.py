@@ -11,15 +11,15 @@ from numpy import ndarray
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.memory import empty_like
 
-__all__ = ["REAL", "is_masked", "is_plain", "like", "real", "unmasked"]
+__all__ = ["PLAIN", "REAL", "is_masked", "is_plain", "like", "real", "unmasked"]
 
 REAL = "fiub"  #: kinds of dtype
-_PLAIN = frozenset({float, int, bool, np.float64, np.float32})
+PLAIN = frozenset({float, int, bool, np.float64, np.float32})
 
 
 def is_plain(x: Any) -> bool:
     """Whether a forward takes it as it is: a real array or number."""
-    return x.dtype.kind in REAL if type(x) is ndarray else type(x) in _PLAIN
+    return x.dtype.kind in REAL if type(x) is ndarray else type(x) in PLAIN
 
 
 def is_masked(data: Any) -> bool:
@@ -29,7 +29,7 @@ def is_masked(data: Any) -> bool:
         return ma is not None and isinstance(data, ma.MaskedArray)
     if type(data) in (list, tuple):
         for x in data:  # a plain loop: metadata are often short tuples of numbers
-            if type(x) not in _PLAIN and is_masked(x):
+            if type(x) not in PLAIN and is_masked(x):
                 return True
     return False
 
