@@ -7,6 +7,7 @@ The rule of n is handed ``g = f'(n)``. If g was recorded, its derivative by n is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from tinygrad_edu.engine.core import Op, Tensor, gradients
 from tinygrad_edu.engine.traversal import nodes_of
 
 __all__ = [
+    "are_finite",
     "derivatives",
     "lies_between",
     "numbers",
@@ -48,6 +50,12 @@ def lies_between(x: Any, least: float, most: float) -> bool:
     if type(x) is not np.ndarray:
         return bool(least < x < most)
     return not x.size or bool(least < x.item(x.argmin()) and x.item(x.argmax()) < most)
+
+
+def are_finite(x: Any) -> bool:
+    """Whether none is nan or infinite; if the sum of squares is finite, none can be."""
+    x = numbers(x).ravel()
+    return math.isfinite(x.dot(x)) or bool(np.isfinite(x).all())
 
 
 def within(x: Any, most: float) -> Any:

@@ -13,7 +13,7 @@ from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_REDUCE
 from tinygrad_edu.ops.broadcasting import broadcast_to
 from tinygrad_edu.ops.conversion import narrow, wide
 from tinygrad_edu.ops.keywords import counted, in_dtype, selected, single
-from tinygrad_edu.ops.kinks import lies_between, with_kink
+from tinygrad_edu.ops.kinks import are_finite, lies_between, with_kink
 
 __all__ = [
     *("floating", "logsumexp", "max", "mean", "min", "of_either", "rows_of", "shares"),
@@ -650,7 +650,7 @@ def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     given = floating(x)
     x = wide(given)
     largest = _maximum.reduce(x, axis=axis, keepdims=True)
-    if lies_between(largest, -np.inf, np.inf):
+    if are_finite(largest):
         total = np.log(_add.reduce(np.exp(x - largest), axis=axis, keepdims=True))
     else:
         largest = np.where(np.isfinite(largest), largest, 0)  # inf - inf would be nan
@@ -664,7 +664,7 @@ def _logsumexp_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> 
     # Where out is large, the rounding of it shifts all exponents: by 4e-4 in float32 at
     # 1e4. Dividing by the sum, which should be 1, takes that out.
     g, x, total = wide(g), wide(x), _kept(wide(out), x, axis)
-    if not lies_between(total, -np.inf, np.inf):  # ±inf - ±inf would be nan
+    if not are_finite(total):  # ±inf - ±inf would be nan
         total = broadcast_to(total, x.shape)
         same = (x == total) & np.isinf(total)
         x, total = np.where(same, 0.0, x), np.where(same, 0.0, total)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.ops.conversion import narrow, wide
-from tinygrad_edu.ops.kinks import lies_between, numbers
+from tinygrad_edu.ops.kinks import are_finite, numbers
 from tinygrad_edu.ops.reductions import floating
 
 __all__ = ["log_softmax", "softmax", "softmax_cross_entropy"]
@@ -57,7 +57,7 @@ def softmax(x: Any, *, axis: int = -1) -> Any:
 def _less_largest(x: Any, axis: int) -> Any:
     """Return ``x`` less the largest of each row, but 0 where that is the same ±inf."""
     largest = np.maximum.reduce(x, axis=axis, keepdims=True)
-    if lies_between(largest, -np.inf, np.inf):
+    if are_finite(largest):
         return x - largest
     with np.errstate(invalid="ignore"):  # inf - inf
         return np.where((x == largest) & np.isinf(x), x.dtype.type(0), x - largest)
@@ -212,6 +212,32 @@ def _text(logits: Any, labels: Any, *, reduction: str) -> str:
     return f"{{g}} · ({p} − {y})" + f" / {n}" * (n > 1)
 
 
+def _of_indices(z: Any, labels: Any) -> tuple[Any, Any]:
+    """Return losses and softmax(z) - y of (classes, rows), which are overwritten."""
+    places = _places(labels, len(z))
+    chosen = z.take(places)
+    p = np.exp(z, out=z)
+    flat = p.reshape(-1)
+    flat[places] = 0.0
+    others = np.add.reduce(p)
+    total = np.exp(chosen)
+    total += others
+    p /= total
+    others /= total
+    flat[places] = -others  # p - 1 with all its digits, also where p is nearly 1
+    return np.log(total) - chosen, p
+
+
+def _of_weights(z: Any, labels: Any) -> tuple[Any, Any]:
+    """Return losses and softmax(z) Σ y - y for labels (..., classes)."""
+    y = _weights(labels, z).reshape(-1, len(z)).T
+    weight = np.add.reduce(y)
+    p = np.exp(z)
+    total = np.add.reduce(p)
+    p /= total
+    return np.log(total) * weight - np.add.reduce(_product(y, z)), p * weight - y
+
+
 @op(
     symbol="cross_entropy(softmax({logits}), {labels})",
     residuals={"error": _error},
@@ -266,26 +292,15 @@ def softmax_cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") 
     classes = logits.shape[-1]
     z = wide(floating(logits)).reshape(-1, classes).T.copy()
     largest = np.maximum.reduce(z)
-    if lies_between(largest, -np.inf, np.inf):
+    if are_finite(largest):
         z -= largest
     else:
         z = _less_largest(z, 0)
-    p = np.exp(z)
-    total = np.add.reduce(p)
-    p /= total
     is_index = labels.shape != logits.shape
-    if not is_index:
-        y = _weights(labels, z).reshape(-1, classes).T
-        weight = np.add.reduce(y)
-        loss = np.log(total) * weight - np.add.reduce(_product(y, z))
-        error = p * weight - y
+    if is_index:
+        loss, error = _of_indices(z, labels.reshape(-1))
     else:
-        places = _places(labels.ravel(), classes)
-        loss = np.log(total) - z.take(places)
-        flat = p.reshape(-1)
-        flat[places] = 0.0
-        flat[places] = -np.add.reduce(p)  # 1 less p, with the digits of the others
-        error = p
+        loss, error = _of_weights(z, labels)
     if reduction == "none":
         loss = loss.reshape(logits.shape[:-1])
     else:
