@@ -316,7 +316,8 @@ def sigmoid(x: Any) -> Any:
     >>> te.sigmoid([-1e4, 0.0, 7.0])
     array([0.        , 0.5       , 0.99908895])
     """
-    y = x * -1.0  # not -x, which wraps for unsigned integers
+    is_float = type(x) is np.ndarray and x.dtype.kind == "f"
+    y = np.negative(x) if is_float else x * -1.0  # which unsigned ones do not wrap in
     out = y if isinstance(y, np.ndarray) else None
     y = _exp_to_infinity(y, out)
     y += 1
@@ -354,7 +355,16 @@ def _one_less(x: Any) -> Any:
     return e / (1 + e)
 
 
-sigmoid.vjp(x=lambda g, out, x: g * out * restored(1 - out, x, _one_less))
+def _sigmoid_rule(g: Any, out: Any, x: Any) -> Any:
+    if not type(g) is type(out) is np.ndarray:
+        return g * out * restored(1 - out, x, _one_less)
+    d = restored(1 - out, x, _one_less)  # and on in its memory
+    d *= out
+    d *= g
+    return d
+
+
+sigmoid.vjp(x=_sigmoid_rule)
 
 
 @op(symbol="softplus", elementwise=True, cases=[Case((2, 3)), Case([-30.0, 0.0, 30.0])])

@@ -130,7 +130,7 @@ def _matmul_rule_a(g: Any, out: Any, a: Any, b: Any) -> Any:
 
 def _matmul_rule_b(g: Any, out: Any, a: Any, b: Any) -> Any:
     if a.ndim == b.ndim == 2:
-        return dot.call(a.T, g)  # not a.T.dot: a may be an array, and g recorded
+        return _dot(a.T, g)
     g, a2, b2 = _as_matrices(g, a, b)
     return np.reshape(sum_to(matmul(transposed(a2), g), b2.shape), b.shape)
 
@@ -203,8 +203,13 @@ def _linear_rule_weight(g: Any, out: Any, x: Any, weight: Any, bias: Any) -> Any
     if x.ndim != 2:
         x, g = _as_rows(x), _as_rows(g)
     if len(x) < _MANY:
-        return dot.call(x.T, g).T  # lies in memory as the weight does
-    return dot.call(g.T, x)
+        return _dot(x.T, g).T  # lies in memory as the weight does
+    return _dot(g.T, x)
+
+
+def _dot(a: Any, b: Any) -> Any:
+    """Return the product: not ``a.dot(b)``, which a plain ``a`` would not record."""
+    return a.dot(b) if type(a) is type(b) is np.ndarray else dot.call(a, b)
 
 
 linear.vjp(
@@ -461,7 +466,7 @@ def outer(a: Any, b: Any) -> Any:
 
 outer.vjp(
     a=lambda g, out, a, b: np.reshape(g.dot(np.reshape(b, -1)), np.shape(a)),
-    b=lambda g, out, a, b: np.reshape(dot.call(np.reshape(a, -1), g), np.shape(b)),
+    b=lambda g, out, a, b: np.reshape(_dot(np.reshape(a, -1), g), np.shape(b)),
 )
 
 
