@@ -14,11 +14,17 @@ import sys
 import chains
 import layers
 import networks
+import sequences
 from measuring import Result, measure
 from page import machine, write_section
 from tqdm import tqdm
 
-WORKLOADS = [*chains.WORKLOADS, *networks.WORKLOADS, *layers.WORKLOADS]
+WORKLOADS = [
+    *chains.WORKLOADS,
+    *networks.WORKLOADS,
+    *layers.WORKLOADS,
+    *sequences.WORKLOADS,
+]
 
 
 def duration(seconds: float) -> str:

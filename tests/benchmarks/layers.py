@@ -226,12 +226,14 @@ WORKLOADS = [
         {"ours": our_layer_norm, "torch": torch_layer_norm},
         count=STEPS,
         per="step",
+        bars={"torch": 4.5},
     ),
     Workload(
         f"attention, {ROWS // TOKENS} x {TOKENS} tokens of {WIDTH}, {HEADS} heads",
         {"ours": our_attention, "torch": torch_attention},
         count=STEPS,
         per="step",
+        bars={"torch": 1.4},
     ),
     Workload(
         "Adam's update of 50,890 parameters in four arrays",
