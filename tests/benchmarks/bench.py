@@ -3,7 +3,7 @@
     python tests/benchmarks/bench.py [--rounds 15] [--only CNN] [--write]
 
 With --write the tables go into docs/benchmarks.md. Peers that are not installed are
-left out. It wants a quiet machine and takes about ten minutes.
+left out. It wants a quiet machine and takes about fifteen minutes.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import sys
 import chains
 import layers
 import networks
+import operations
 import sequences
-from measuring import Result, measure
-from page import machine, write_section
+from measuring import Result, installed, measure
+from page import duration, machine, write_section
 from tqdm import tqdm
 
 WORKLOADS = [
@@ -25,13 +26,6 @@ WORKLOADS = [
     *layers.WORKLOADS,
     *sequences.WORKLOADS,
 ]
-
-
-def duration(seconds: float) -> str:
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds * 1e6:.2g} us"
 
 
 def table(result: Result) -> str:
@@ -79,12 +73,24 @@ def missed_bars(results: list[Result]) -> str:
     return "\n".join(["**Bars that are missed**", "", *(lines or ["None."])])
 
 
+def all_operations(rounds: int, write: bool) -> None:
+    """Print the table of :mod:`operations`, and write it."""
+    sizes = (operations.SMALL, operations.LARGE)
+    text = operations.table(*(operations.measured(n, rounds) for n in sizes))
+    print("\n" + text, flush=True)
+    if write:
+        text = f"{machine()} Medians of {rounds} rounds.\n\n{text}"
+        write_section("operations", text)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--only", default="", help="workloads whose name holds this")
+    parser.add_argument("--only", default="", help="what has this in its name")
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     given = parser.parse_args()
+    if given.only in "every operation" and installed("torch"):
+        all_operations(given.rounds, given.write)
     chosen = [w for w in WORKLOADS if given.only in w.name]
     results = []
     for workload in tqdm(chosen, unit="workload"):
@@ -92,7 +98,7 @@ def main() -> int:
         tqdm.write("\n" + table(results[-1]))
     missed = missed_bars(results)
     print("\n" + missed)
-    if given.write:
+    if given.write and results:
         tables = "\n\n".join(map(table, results))
         rounds = f"Medians of {given.rounds} rounds, of the longest fewer."
         text = f"{machine()} {rounds}\n\n{tables}\n\n{missed}"

@@ -31,6 +31,13 @@ def write_section(name: str, text: str, page: str = "benchmarks.md") -> None:
     path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
+def duration(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e6:.2g} us"
+
+
 def machine() -> str:
     """One sentence on when this was measured, and on what."""
     versions = []
