@@ -747,7 +747,8 @@ def fitted(d: Any, x: Tensor, node: Tensor) -> Any:
         if not node.op.elementwise:
             raise errors.wrong_rule_shape(node, x, d.shape)
         try:
-            d = OPS["sum_to"].call(d, shape=x.shape)
+            sum_to = OPS["sum_to"]
+            d = (sum_to.call if type(d) is Tensor else sum_to.forward)(d, shape=x.shape)
         except ValueError:
             raise errors.wrong_rule_shape(node, x, d.shape) from None
     return d if d.dtype == x.dtype else d.astype(x.dtype)

@@ -9,7 +9,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
-from types import MappingProxyType, NoneType
+from types import EllipsisType, MappingProxyType, NoneType
 from typing import Any, NoReturn
 
 from numpy import _NoValue, ndarray, ufunc
@@ -26,7 +26,7 @@ __all__ = ["NOTHING", "OPS", "Declaration", "InTwoSteps"]
 OPS: dict[str, Any] = {}  #: the registry: name -> Op
 NOTHING: Mapping[str, Any] = MappingProxyType({})  #: shared, so nobody may write to it
 _EMPTY = inspect.Parameter.empty
-_UNCHANGING = frozenset({int, float, bool, str, NoneType})
+_UNCHANGING = frozenset({int, float, bool, str, NoneType, slice, EllipsisType})
 _CHANGEABLE = frozenset({ndarray, list, dict})  # by the user, before backward
 
 
@@ -204,24 +204,29 @@ class Declaration:
 
     def _filled_in(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return the metadata with defaults; refuse what is missing or a Tensor."""
-        if not kwargs and not self.needed:
-            return self.metadata.copy()
-        for name, value in kwargs.items():
-            if type(value) in _UNCHANGING:
-                continue
-            if isinstance(value, ArrayBehaviour):
-                raise errors.tensor_as_metadata(self, name)
-            if value is _NoValue:  # NumPy's default, written out
-                kwargs = {**kwargs, name: self.metadata[name]}
-            if is_masked(value):
-                raise errors.masked(f"{self.name}: {name}")
-            if type(value) in _CHANGEABLE and self.reads_as_written:  # adapters copy
-                kwargs = {**kwargs, name: deepcopy(value)}
+        if not _UNCHANGING.issuperset(map(type, kwargs.values())):
+            kwargs = {name: self._checked(name, x) for name, x in kwargs.items()}
         if self.needed and not self.needed <= kwargs.keys():
             raise TypeError(
                 f"{self.name}: missing {', '.join(self.needed - kwargs.keys())}"
             )
         return {**self.metadata, **kwargs}
+
+    def _checked(self, name: str, value: Any) -> Any:
+        """Return the value of a metadatum that nobody will change."""
+        kind = type(value)
+        if kind in _UNCHANGING:
+            return value
+        if kind is tuple and _UNCHANGING.issuperset(map(type, value)):
+            return value
+        if isinstance(value, ArrayBehaviour):
+            raise errors.tensor_as_metadata(self, name)
+        if value is _NoValue:  # NumPy's default, written out
+            return self.metadata[name]
+        if is_masked(value):
+            raise errors.masked(f"{self.name}: {name}")
+        copies = kind in _CHANGEABLE and self.reads_as_written  # adapters do so, too
+        return deepcopy(value) if copies else value
 
 
 def _op_named(name: str) -> Any:

@@ -28,12 +28,15 @@ __all__ = ["text_of_call", "text_of_pull"]
 
 _ARGUMENTS = """
 def call(*args, **kwargs):
-    if not (as_written and len(args) == COUNT and (not kwargs or known(kwargs))):
-        arrays, kwargs = adapter(*args, **kwargs)
+    if len(args) != COUNT or (kwargs and not known(kwargs)):
+        args, kwargs = adapter(*args, **kwargs)
         if kwargs and not further.keys().isdisjoint(kwargs):
-            return op.keywords(*arrays, **kwargs)
-        args = tuple(arrays)
+            return op.keywords(*args, **kwargs)
     ARRAYS, = args"""
+
+_ADAPTED = """
+def call(*args, **kwargs):
+    (ARRAYS,), kwargs = adapter(*args, **kwargs)"""
 
 _FIRST = """
     if type(a0) is Tensor:
@@ -105,8 +108,9 @@ def text_of_call(op: Op) -> str:
     if op.residuals or op.results:
         compute = "data, residuals = compute((VALUES,), METADATA)"
         residuals = "residuals"
+    arguments = _ARGUMENTS if op.reads_as_written or op.further else _ADAPTED
     parts = [
-        "\ndef call(ARRAYS):" if op.bare else _ARGUMENTS,
+        "\ndef call(ARRAYS):" if op.bare else arguments,
         "\n    kwargs = filled_in(kwargs)" if op.metadata else "",
         _FIRST,
         *(_FURTHER.replace("#", str(i)) for i in range(1, len(op.arguments))),
@@ -141,6 +145,12 @@ def _counted(text: str, count: int) -> str:
     return text.replace("COUNT", str(count)).strip()
 
 
+def _known(op: Op) -> Any:
+    """Return what says whether keywords are metadata alone, to be taken as written."""
+    names = set(op.metadata) if op.reads_as_written else set()
+    return names.issuperset
+
+
 @cache  # there are a dozen texts
 def _compiled(name: str, text: str) -> Any:
     """Return the function that a text defines."""
@@ -167,8 +177,7 @@ def _written_out(op: Op) -> tuple[Any, Any]:
         "compute": op.compute,
         "results": op.results,
         "adapter": op.adapter,
-        "as_written": op.reads_as_written,
-        "known": set(op.metadata).issuperset,
+        "known": _known(op),
         "further": op.further,
         "filled_in": op._filled_in,
     }

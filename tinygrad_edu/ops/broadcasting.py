@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.engine.core import Case, Op, op
 
-__all__ = ["broadcast_to", "sum_to"]
+__all__ = ["broadcast_to", "of_array", "sum_to"]
+
+
+def of_array(op: Op, x: Any, **metadata: Any) -> Any:
+    """Return what an operation gives, in a rule: of an array it is computed, no more.
+
+    The metadata of a rule are complete, and nobody changes them.
+    """
+    if type(x) is np.ndarray:
+        return op.forward(x, **metadata)
+    return op.call(x, **metadata)
 
 
 @op(symbol="Σ", cases=[Case((2, 3), shape=(3,)), Case((2, 3), shape=(2, 1))])
@@ -43,17 +54,22 @@ def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     """
     if x.dtype.char == "e":  # 2048 + 1 is 2048 in it
         return sum_to.forward(x.astype(np.float32), shape=shape).astype(x.dtype)
-    before, lead = x.shape, x.ndim - len(shape)
-    if lead > 0:
-        x = np.add.reduce(x, axis=tuple(range(lead)))
-    if x.shape == shape:
-        return x
-    if lead >= 0:
-        axes = tuple(i for i, n in enumerate(shape) if n == 1)
-        x = np.add.reduce(x, axis=axes, keepdims=True)
-    if x.shape != tuple(shape):
-        raise ValueError(f"shape {shape} does not broadcast to {before}")
-    return x
+    lead, ones = _copied(x.shape, tuple(shape))
+    if lead:
+        x = np.add.reduce(x, axis=lead)
+    return np.add.reduce(x, axis=ones, keepdims=True) if ones else x
+
+
+@lru_cache(1024)  # a loop asks for the same again and again
+def _copied(
+    shape: tuple[int, ...], once: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the axes of ``shape`` that ``once`` lacks, and those of which it has 1."""
+    lead = len(shape) - len(once)
+    pairs = [*zip(shape[lead:], once, strict=False)]
+    if lead < 0 or any(m not in (1, n) for n, m in pairs):
+        raise ValueError(f"shape {once} does not broadcast to {shape}")
+    return tuple(range(lead)), tuple(i for i, (n, m) in enumerate(pairs) if n != m)
 
 
 def _broadcast_to_with(x: Any, *, shape: Any, subok: Any = False) -> Any:
@@ -98,5 +114,5 @@ def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     return np.broadcast_to(x, shape)
 
 
-sum_to.vjp(x=lambda g, out, x, *, shape: broadcast_to(g, shape=x.shape))
-broadcast_to.vjp(x=lambda g, out, x, *, shape: sum_to(g, shape=x.shape))
+sum_to.vjp(x=lambda g, out, x, *, shape: of_array(broadcast_to, g, shape=x.shape))
+broadcast_to.vjp(x=lambda g, out, x, *, shape: of_array(sum_to, g, shape=x.shape))

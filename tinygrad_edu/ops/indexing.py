@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from types import EllipsisType
+from types import EllipsisType, NoneType
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, plain
-from tinygrad_edu.ops.broadcasting import sum_to
+from tinygrad_edu.ops.broadcasting import of_array, sum_to
 from tinygrad_edu.ops.conversion import astype, narrow, wide
 
 __all__ = [
@@ -37,9 +37,15 @@ _INDICES: list[Any] = [
 ]
 
 
+#: Parts of an index that nobody can change.
+_FIXED = frozenset({int, bool, slice, EllipsisType, NoneType})
+
+
 def _plain_index(index: Any) -> Any:
     """Index with the numbers of tensors: an index has no derivative."""
     if isinstance(index, tuple):
+        if _FIXED.issuperset(map(type, index)):
+            return index
         return tuple(_plain_index(i) for i in index)
     if type(index) is Tensor:
         return index.numpy()
@@ -49,9 +55,11 @@ def _plain_index(index: Any) -> Any:
 
 def _index_last(*arrays: Any, **metadata: Any) -> tuple[Any, dict[str, Any]]:
     """Accept ``getitem(x, index)`` and ``set_at(x, value, index)``."""
-    if "index" not in metadata:
-        *arrays, metadata["index"] = arrays  # type: ignore[assignment]
-    metadata["index"] = _plain_index(metadata["index"])
+    if "index" in metadata:
+        metadata["index"] = _plain_index(metadata["index"])
+    else:
+        *arrays, index = arrays  # type: ignore[assignment]
+        metadata["index"] = index if type(index) in _FIXED else _plain_index(index)
     return arrays, metadata
 
 
@@ -132,9 +140,9 @@ def put(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
     >>> te.put([1.0, 2.0], index=[0, 0], shape=(3,))
     array([3., 0., 0.])
     """
-    result = np.zeros(shape, np.result_type(x))
+    result = np.zeros(shape, x.dtype)
     parts = index if isinstance(index, tuple) else (index,)
-    if all(isinstance(part, _BASIC) or _is_mask(part) for part in parts):
+    if _FIXED.issuperset(map(type, parts)) or all(map(_picks_once, parts)):
         result[index] = x
     else:
         sums = wide(result)
@@ -143,11 +151,11 @@ def put(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
     return result
 
 
-_BASIC = (int, np.integer, slice, EllipsisType, type(None))
-
-
-def _is_mask(part: Any) -> bool:
-    return isinstance(part, np.ndarray) and part.dtype.kind == "b"
+def _picks_once(part: Any) -> bool:
+    """Whether this part of an index is none of numbers, one of which may come twice."""
+    if isinstance(part, np.ndarray):
+        return part.dtype.kind == "b"
+    return type(part) in _FIXED or isinstance(part, np.integer)
 
 
 def _unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
@@ -155,7 +163,7 @@ def _unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     return np.reshape(sum_to(g, shape[max(len(shape) - g.ndim, 0) :]), shape)
 
 
-getitem.vjp(x=lambda g, out, x, *, index: put(g, index=index, shape=x.shape))
+getitem.vjp(x=lambda g, out, x, *, index: of_array(put, g, index=index, shape=x.shape))
 put.vjp(x=lambda g, out, x, *, index, shape: _unbroadcast(g[index], x.shape))
 
 

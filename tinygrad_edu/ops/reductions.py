@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_REDUCE
-from tinygrad_edu.ops.broadcasting import broadcast_to
+from tinygrad_edu.ops.broadcasting import broadcast_to, of_array
 from tinygrad_edu.ops.conversion import narrow, wide
 from tinygrad_edu.ops.keywords import counted, in_dtype, selected, single
 from tinygrad_edu.ops.kinks import are_finite, lies_between, with_kink
@@ -45,16 +46,23 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
     return tuple(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
 
 
+@lru_cache(1024)  # a loop asks for the same again and again
+def _shape_kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+    if axis is None or not shape:  # NumPy takes axis=0 of a number
+        return (1,) * len(shape)
+    axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
 def _kept(g: Any, x: Any, axis: Axis) -> Any:
     """Return ``g``, of a reduction of ``x``, with the axes that were reduced."""
-    axes = _axes(x, axis)
-    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-    return g if g.shape == kept else np.reshape(g, kept)
+    kept = _shape_kept(x.shape, axis)
+    return g if g.shape == kept else g.reshape(kept)
 
 
 def _spread(g: Any, x: Any, axis: Axis) -> Any:
     """Repeat ``g``, of a reduction of ``x``, over the axes that were reduced."""
-    return broadcast_to(_kept(g, x, axis), x.shape)
+    return of_array(broadcast_to, _kept(g, x, axis), shape=x.shape)
 
 
 def rows_of(x: Any, axes: Sequence[int]) -> Any:
@@ -656,8 +664,8 @@ def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
         largest = np.where(np.isfinite(largest), largest, 0)  # inf - inf would be nan
         with np.errstate(divide="ignore"):  # the logarithm of 0, of rows of -inf alone
             total = np.log(_add.reduce(np.exp(x - largest), axis=axis, keepdims=True))
-    total = total + largest
-    return narrow(total if keepdims else np.squeeze(total, axis=axis)[()], given)
+    total += largest
+    return narrow(total if keepdims else total.squeeze(axis)[()], given)
 
 
 def _logsumexp_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
@@ -669,7 +677,7 @@ def _logsumexp_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> 
         same = (x == total) & np.isinf(total)
         x, total = np.where(same, 0.0, x), np.where(same, 0.0, total)
     p = np.exp(x - total)
-    return _kept(g, x, axis) * (p / np.sum(p, axis=axis, keepdims=True))
+    return _kept(g, x, axis) * (p / _add.reduce(p, axis=axis, keepdims=True))
 
 
 logsumexp.vjp(x=_logsumexp_rule)
