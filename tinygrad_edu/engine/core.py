@@ -409,7 +409,7 @@ class Op(Declaration):
         return (self.results(*data) if self.results else data), residuals
 
 
-#: How an operation is called and pulled: the last one says. ``fast`` adds a shorter one.
+#: How an operation is called and pulled: the last one says. ``fast`` adds a short one.
 WAYS: list[Callable[[Op], tuple[Any, Any]]] = [lambda op: (_call_of(op), pull)]
 
 
@@ -747,8 +747,7 @@ def fitted(d: Any, x: Tensor, node: Tensor) -> Any:
         if not node.op.elementwise:
             raise errors.wrong_rule_shape(node, x, d.shape)
         try:
-            sum_to = OPS["sum_to"]
-            d = (sum_to.call if type(d) is Tensor else sum_to.forward)(d, shape=x.shape)
+            d = OPS["sum_to"].of_array(d, shape=x.shape)
         except ValueError:
             raise errors.wrong_rule_shape(node, x, d.shape) from None
     return d if d.dtype == x.dtype else d.astype(x.dtype)

@@ -112,6 +112,24 @@ class Declaration:
         """
         return self.arguments[min(position, len(self.arguments) - 1)]
 
+    def of_array(self, x: Any, **metadata: Any) -> Any:
+        """Return what the operation gives in a rule: of an array, the result alone.
+
+        Parameters
+        ----------
+        x : Tensor or ndarray
+            The one array that the operation takes.
+        **metadata
+            Complete, as a node's are.
+
+        Returns
+        -------
+        Tensor or ndarray
+        """
+        call: Any = self  # an Op
+        call = self.forward if type(x) is ndarray else call.call
+        return call(x, **metadata)
+
     def _further(self, keywords: Callable[..., Any] | None) -> Mapping[str, Any]:
         """Return what ``keywords`` takes beside the metadata, with its defaults."""
         if keywords is None:

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, plain
-from tinygrad_edu.ops.broadcasting import of_array, sum_to
+from tinygrad_edu.ops.broadcasting import sum_to
 from tinygrad_edu.ops.conversion import astype, narrow, wide
 
 __all__ = [
@@ -154,8 +154,8 @@ def put(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
 def _picks_once(part: Any) -> bool:
     """Whether this part of an index is none of numbers, one of which may come twice."""
     if isinstance(part, np.ndarray):
-        return part.dtype.kind == "b"
-    return type(part) in _FIXED or isinstance(part, np.integer)
+        return bool(part.dtype.kind == "b")
+    return isinstance(part, np.integer) or type(part) in _FIXED
 
 
 def _unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
@@ -163,7 +163,7 @@ def _unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     return np.reshape(sum_to(g, shape[max(len(shape) - g.ndim, 0) :]), shape)
 
 
-getitem.vjp(x=lambda g, out, x, *, index: of_array(put, g, index=index, shape=x.shape))
+getitem.vjp(x=lambda g, out, x, *, index: put.of_array(g, index=index, shape=x.shape))
 put.vjp(x=lambda g, out, x, *, index, shape: _unbroadcast(g[index], x.shape))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_REDUCE
-from tinygrad_edu.ops.broadcasting import broadcast_to, of_array
+from tinygrad_edu.ops.broadcasting import broadcast_to
 from tinygrad_edu.ops.conversion import narrow, wide
 from tinygrad_edu.ops.keywords import counted, in_dtype, selected, single
 from tinygrad_edu.ops.kinks import are_finite, lies_between, with_kink
@@ -62,7 +62,7 @@ def _kept(g: Any, x: Any, axis: Axis) -> Any:
 
 def _spread(g: Any, x: Any, axis: Axis) -> Any:
     """Repeat ``g``, of a reduction of ``x``, over the axes that were reduced."""
-    return of_array(broadcast_to, _kept(g, x, axis), shape=x.shape)
+    return broadcast_to.of_array(_kept(g, x, axis), shape=x.shape)
 
 
 def rows_of(x: Any, axes: Sequence[int]) -> Any:
