@@ -413,3 +413,45 @@ def test_one_hot_takes_tensors_and_gives_the_dtype_asked_for():
 def test_labels_outside_the_classes_are_refused(labels, told):
     with pytest.raises(ValueError, match=told):
         te.one_hot(labels, 3)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [2, (slice(None), 1), np.array([1, 1, 4]), np.arange(5) % 2 == 0, (0, np.int64(1))],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float16])
+def test_parts_that_are_read_again_and_again_add_up_in_place(index, dtype, rng):
+    """What is 0 but for a part is added without its zeros, from the third on."""
+    x = te.tensor(rng.random((5, 3)), requires_grad=True, dtype=dtype)
+    factors = rng.integers(1, 9, 7).astype(dtype)
+
+    sum(f * x[index].sum() for f in factors).backward()
+
+    expected = np.zeros((5, 3))
+    np.add.at(expected, index, float(factors.sum()))
+    assert x.grad.dtype == dtype
+    assert (x.grad == expected).all()
+
+
+def test_parts_of_a_number_add_up_too():
+    x = te.tensor(3.0, requires_grad=True)
+
+    (x[()] + x[None].sum() + x[...] + 2 * x[None, None].sum()).backward()
+
+    assert x.grad == 5
+
+
+def test_a_loop_over_the_rows_of_a_table_makes_no_table_for_each(rng, monkeypatch):
+    put, made = te.OPS["put"], []
+    forward = put.forward
+    monkeypatch.setattr(
+        put, "forward", lambda *args, **named: made.append(1) or forward(*args, **named)
+    )
+    table = te.tensor(rng.random((400, 4)), requires_grad=True)
+
+    sum(table[i].sum() for i in range(300)).backward()
+
+    assert len(made) <= 2
+    assert (table.grad[:300] == 1).all()
+    assert not table.grad[300:].any()

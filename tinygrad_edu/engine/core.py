@@ -34,6 +34,7 @@ from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.engine.memory import empty_like, is_held_once
 from tinygrad_edu.engine.operands import REAL, is_plain, like, real
 from tinygrad_edu.engine.recording import RECORDING, RUN, Cut, Scope, cut_by, recording
+from tinygrad_edu.engine.scattered import Scattered
 from tinygrad_edu.engine.traversal import leading_to, nodes_of
 
 __all__ = ["OPS", "Case", "Op", "Tensor", "gradients", "op", "tensor"]
@@ -500,17 +501,16 @@ def op(function: Callable[..., Any] | None = None, **declaration: Any) -> Any:
 
 def _call_of(op: Op) -> Callable[..., Any]:
     """Return the function that computes an operation and, where wanted, records it."""
-    known, further, metadata = set(op.metadata).issuperset, op.further, op.metadata
-    arity, as_written = len(op.arguments), op.reads_as_written
-    forward, is_whole = op.forward, not (op.residuals or op.results)
+    known, forward, arity = set(op.metadata).issuperset, op.forward, len(op.arguments)
+    as_written, is_whole = op.reads_as_written, not (op.residuals or op.results)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if not (as_written and len(args) == arity and (not kwargs or known(kwargs))):
             arrays, kwargs = op.adapter(*args, **kwargs)
-            if kwargs and not further.keys().isdisjoint(kwargs):
+            if kwargs and not op.further.keys().isdisjoint(kwargs):
                 return op.keywords(*arrays, **kwargs)
             args = tuple(arrays)
-        if metadata:
+        if op.metadata:
             kwargs = op._filled_in(kwargs)
         values: list[Any] = []
         given: Any = args  # of which what is no array becomes one
@@ -662,8 +662,6 @@ def walk(
     if targets:
         nodes = nodes_of([output])
         for node in nodes:  # also those on other ways
-            if not node.inputs:
-                raise errors.freed()
             lending.check(node)
         wanted = leading_to(targets, nodes)
     kept = set(targets) if targets else ()
@@ -677,18 +675,20 @@ def walk(
         if type(d) is not type(data) or (
             type(d) is ndarray and (d.shape != data.shape or d.dtype is not data.dtype)
         ):
+            if type(d) is Scattered and x._index in own:
+                return d.add_to(found[x])
             d = fitted(d, x, node)
         if x not in found:
             found[x] = d
             if x.op is not None:
                 heappush(todo, (-x._index, x))
             return
-        old = found[x]
-        if x._index in own and type(old) is type(d) is ndarray:
-            np.add(old, d, out=old)
+        if x._index in own and type(d) is ndarray:
+            np.add(found[x], d, out=found[x])
         else:
-            found[x] = plus(old, d)
-            own.add(x._index)
+            found[x] = total = plus(found[x], d)
+            if type(total) is ndarray:
+                own.add(x._index)
 
     while todo:
         _, node = heappop(todo)

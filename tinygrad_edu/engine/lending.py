@@ -143,6 +143,8 @@ def check_prints(node: Any, free: bool = False) -> None:
 
 def check(node: Any) -> None:
     """Do both of these, for a node that the walk does not come by."""
+    if not node.inputs:
+        raise errors.freed()
     check_prints(node)
     for x in node.inputs:
         if getattr(x, "_changed", 0) > node._index:

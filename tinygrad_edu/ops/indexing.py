@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 from types import EllipsisType, NoneType
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, plain
+from tinygrad_edu.engine.scattered import Scattered
 from tinygrad_edu.ops.broadcasting import sum_to
 from tinygrad_edu.ops.conversion import astype, narrow, wide
 
@@ -141,8 +143,7 @@ def put(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
     array([3., 0., 0.])
     """
     result = np.zeros(shape, x.dtype)
-    parts = index if isinstance(index, tuple) else (index,)
-    if _FIXED.issuperset(map(type, parts)) or all(map(_picks_once, parts)):
+    if _picks_once(index):
         result[index] = x
     else:
         sums = wide(result)
@@ -151,8 +152,13 @@ def put(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
     return result
 
 
-def _picks_once(part: Any) -> bool:
-    """Whether this part of an index is none of numbers, one of which may come twice."""
+def _picks_once(index: Any) -> bool:
+    """Whether an index surely picks no entry twice, as arrays of numbers may."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return _FIXED.issuperset(map(type, parts)) or all(map(_is_single, parts))
+
+
+def _is_single(part: Any) -> bool:
     if isinstance(part, np.ndarray):
         return bool(part.dtype.kind == "b")
     return isinstance(part, np.integer) or type(part) in _FIXED
@@ -163,7 +169,15 @@ def _unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     return np.reshape(sum_to(g, shape[max(len(shape) - g.ndim, 0) :]), shape)
 
 
-getitem.vjp(x=lambda g, out, x, *, index: put.of_array(g, index=index, shape=x.shape))
+def _put_back(g: Any, index: Any, x: Any) -> Any:
+    """Return ``g`` at the index of ``x``, for a rule; of arrays without the zeros."""
+    if type(g) is Tensor:
+        return put.call(g, index=index, shape=x.shape)
+    whole = partial(put.forward, g, index=index, shape=x.shape)
+    return Scattered(g, index, _picks_once(index), whole)
+
+
+getitem.vjp(x=lambda g, out, x, *, index: _put_back(g, index, x))
 put.vjp(x=lambda g, out, x, *, index, shape: _unbroadcast(g[index], x.shape))
 
 
@@ -319,8 +333,7 @@ def _take_rule(g: Any, out: Any, x: Any, indices: Any, *, axis: int | None) -> A
         return np.reshape(put(g, index=(indices,), shape=(x.size,)), x.shape)
     if not g.size:  # where NumPy looks at no index
         return np.zeros(x.shape, x.dtype)
-    index = (*(slice(None),) * (axis % x.ndim), indices)
-    return put(g, index=index, shape=x.shape)
+    return _put_back(g, (*(slice(None),) * (axis % x.ndim), indices), x)
 
 
 take.vjp(x=_take_rule, indices=None)
