@@ -236,8 +236,7 @@ class Tensor(ArrayBehaviour):
         >>> w.grad
         array([2., 4.])
         """
-        seed = _seed(self, gradient, "backward")
-        found = walk(self, seed, free=not retain_graph)
+        found = walk(self, _seed(self, gradient, "backward"), free=not retain_graph)
         with _adding:
             for leaf, g in found.items():
                 if leaf._grad is not None:
@@ -672,11 +671,12 @@ def walk(
     def deliver(x: Tensor, d: Any) -> None:
         """Add ``d`` to what was found for ``x``, an input of ``node``."""
         data = x._numbers
-        if type(d) is not type(data) or (
-            type(d) is ndarray and (d.shape != data.shape or d.dtype is not data.dtype)
-        ):
-            if type(d) is Scattered and x._index in own:
-                return d.add_to(found[x])
+        if type(d) is ndarray:
+            if d.shape != data.shape or d.dtype is not data.dtype:
+                d = fitted(d, x, node)
+        elif type(d) is Scattered and x._index in own:
+            return d.add_to(found[x])
+        elif type(d) is not type(data):
             d = fitted(d, x, node)
         if x not in found:
             found[x] = d

@@ -88,11 +88,12 @@ def pull(node, g, wanted, deliver):
     index, out = node._index, node._numbers"""
 
 _ASKED = """
-    x#, ask# = a#, False
     if type(a#) is Tensor:
         if a#._changed > index:
             check_since(a#, node)
-        x#, ask# = a#._numbers, a#._tracked and (wanted is None or a# in wanted)"""
+        x#, ask# = a#._numbers, a#._tracked and (wanted is None or a# in wanted)
+    else:
+        x#, ask# = a#, False"""
 
 _DELIVERED = """
     if ask#:
