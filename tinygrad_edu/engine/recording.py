@@ -71,14 +71,14 @@ NESTING: ContextVar[int] = ContextVar("nesting", default=0)
 class Run:
     """A call of an outermost layer: which layer is running at the moment, and where."""
 
-    __slots__ = ("entered", "layer", "names", "scope", "trail")
+    __slots__ = ("layer", "names", "scope", "trail")
 
     def __init__(self, scope: Scope | None = None) -> None:
         self.layer: Any = None
         self.scope = scope
-        self.entered: set[int] = set()  # ids of the scopes that were entered
         self.names: dict[int, dict[int, str]] = {}  # of layers in a layer, by their ids
-        self.trail: list[Any] = []  # what ran: layer, scope, shape of the output
+        # what ran, by the id of the scope: layer, scope, shape of the output
+        self.trail: dict[int, tuple[Any, Scope, Any]] = {}
 
 
 #: The call that is under way, if any.

@@ -129,9 +129,8 @@ class Layer:
             or parent.__dict__.get(self._ran_as) is not self
         ):  # else it runs where it ran last
             scope = self._find_scope(parent, outer)
-        if id(scope) in run.entered:  # a second call is told from the first
+        if id(scope) in run.trail:  # a second call is told from the first
             scope = Scope(*scope)
-        run.entered.add(id(scope))
         run.layer, run.scope = self, scope
         try:
             output = (
@@ -145,7 +144,7 @@ class Layer:
             if output is None:
                 raise _without_output(scope) from None
             shape = _shapes(output)
-        run.trail.append((self, scope, shape))
+        run.trail[id(scope)] = self, scope, shape
         return output
 
     def _run(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -456,7 +455,7 @@ class Layer:
         sizes = self.extra_repr()
         who = f"{run.scope or type(self).__name__}{f' ({sizes})' if sizes else ''}"
         shape, before = np.shape(x), ""
-        ran = _leaves(run.trail)
+        ran = _leaves([*run.trail.values()])
         while ran and not _gave(ran[-1][2], shape):
             ran.pop()
         while ran[1:] and _gave(ran[-2][2], shape) and not ran[-1][0].parameters():

@@ -7,7 +7,7 @@ difference: weights, and whatever else does not grow with the batch, drop out of
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,7 +109,7 @@ def _calls(
     run = Run()
     with recorded(run), np.errstate(all="ignore"):
         outputs = list(parts_of(model(*inputs)))
-    known = {id(scope) for _, scope, _ in run.trail}
+    known = run.trail.keys()
     products: Counter[int] = Counter()
     kept: Counter[int] = Counter()
     nodes = nodes_of(outputs)
@@ -120,7 +120,7 @@ def _calls(
     calls: dict[tuple[str, int], _Call] = {}
     times: Counter[str] = Counter()
     before: Scope | None = None
-    for layer, scope, output in run.trail:
+    for layer, scope, output in run.trail.values():
         name = layer_name(scope)
         innermost = before is None or before.parent is not scope
         here = id(scope)
@@ -132,7 +132,7 @@ def _calls(
     return calls
 
 
-def _layer_of(node: Tensor, known: set[int]) -> int:
+def _layer_of(node: Tensor, known: Collection[int]) -> int:
     """Return the id of the scope of the innermost call that went well."""
     scope = node.scope
     while scope is not None and id(scope) not in known:
