@@ -117,14 +117,21 @@ class Declaration:
 
         Parameters
         ----------
-        x : Tensor or ndarray
+        x : Tensor or ndarray, any shape
             The one array that the operation takes.
         **metadata
             Complete, as a node's are.
 
         Returns
         -------
-        Tensor or ndarray
+        Tensor or ndarray, any shape
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import tinygrad_edu as te
+        >>> te.OPS["sum_to"].of_array(np.ones((2, 3)), shape=(3,))
+        array([2., 2., 2.])
         """
         call: Any = self  # an Op
         call = self.forward if type(x) is ndarray else call.call

@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, numpy_order
 from tinygrad_edu.engine.keywords import refused
-from tinygrad_edu.ops.broadcasting import sum_to
+from tinygrad_edu.ops.broadcasting import sum_of_rows, sum_to
 from tinygrad_edu.ops.conversion import promoted, wide
 from tinygrad_edu.ops.keywords import check_layout, in_dtypes
 
@@ -215,7 +215,7 @@ def _dot(a: Any, b: Any) -> Any:
 linear.vjp(
     x=lambda g, out, x, weight, bias: g.dot(weight) if g.ndim <= 2 else g @ weight,
     weight=_linear_rule_weight,
-    bias=lambda g, out, x, weight, bias: np.add.reduce(wide(_as_rows(g)), axis=0),
+    bias=lambda g, out, x, weight, bias: sum_of_rows(wide(_as_rows(g))),
 )
 
 
