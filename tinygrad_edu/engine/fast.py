@@ -103,12 +103,14 @@ _DELIVERED = """
 def text_of_call(op: Op) -> str:
     """Return the function that computes an operation and, where wanted, records it."""
     named = "kwargs" if op.metadata else "NOTHING"
-    compute, residuals = "data = forward(VALUES)", "NOTHING"
-    if op.metadata:
-        compute = "data = forward(VALUES, **kwargs)"
-    if op.residuals or op.results:
+    forward = "forward(VALUES, **kwargs)" if op.metadata else "forward(VALUES)"
+    residuals = "residuals" if op.residuals or op.results else "NOTHING"
+    compute = f"data = {forward}"
+    if op.results:
         compute = "data, residuals = compute((VALUES,), METADATA)"
-        residuals = "residuals"
+    elif op.residuals:
+        compute = f"data, *rest = {forward}"
+        compute += "\n        residuals = dict(zip(names, rest, strict=True))"
     arguments = _ARGUMENTS if op.reads_as_written or op.further else _ADAPTED
     parts = [
         "\ndef call(ARRAYS):" if op.bare else arguments,
@@ -177,6 +179,7 @@ def _written_out(op: Op) -> tuple[Any, Any]:
         "forward": op.forward,
         "compute": op.compute,
         "results": op.results,
+        "names": tuple(op.residuals),
         "adapter": op.adapter,
         "known": _known(op),
         "further": op.further,

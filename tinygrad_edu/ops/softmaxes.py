@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -165,11 +166,18 @@ def meant_labels(labels: Any, shape: tuple[int, ...]) -> str:
     return f". Write labels{steps} if they are numbers of classes"
 
 
+@lru_cache(8)
+def _numbered(rows: int) -> Any:
+    numbers = np.arange(rows)
+    numbers.flags.writeable = False
+    return numbers
+
+
 def _places(labels: Any, classes: int) -> Any:
     """Return the flat place of each row's label in an array (classes, rows)."""
     rows = labels.size
     try:
-        return np.ravel_multi_index((labels, np.arange(rows)), (classes, rows))
+        return np.ravel_multi_index((labels, _numbered(rows)), (classes, rows))
     except ValueError:
         row = np.flatnonzero((labels < 0) | (labels >= classes))[0]
         raise ValueError(
@@ -298,7 +306,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") 
         z = _less_largest(z, 0)
     is_index = labels.shape != logits.shape
     if is_index:
-        loss, error = _of_indices(z, labels.reshape(-1))
+        loss, error = _of_indices(z, labels.ravel())
     else:
         loss, error = _of_weights(z, labels)
     if reduction == "none":
