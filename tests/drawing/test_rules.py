@@ -36,6 +36,12 @@ class Value:
     def __init__(self, x: Any) -> None:
         self.x = np.asarray(x)
 
+    def __getattr__(self, gate: str) -> Value:
+        """Return the sums of a gate: i, f, g and o stand side by side."""
+        if gate not in ("i", "f", "g", "o"):
+            raise AttributeError(gate)
+        return Value(np.split(self.x, 4, axis=-1)["ifgo".index(gate)])
+
     def __add__(self, y: Any) -> Value:
         return Value(self.x + value(y).x)
 
@@ -323,9 +329,10 @@ IN_WORDS = set(
     """
     avg_pool1d.x avg_pool2d.x conv1d.weight conv1d.x conv2d.weight conv2d.x
     conv_input.weight conv_input.y conv_weight.x conv_weight.y cumprod.x cumsum.x
-    diagonal.x expm.x fold.x getitem.x kron.a kron.b max_gather.z max_pool1d.x
-    max_pool2d.x max_unpool.y median.x pinv.x prod.x repeat.x set_at.x sort.x
-    standardize.x svd.x take.x take_along_axis.x tile.x trace.x windows.x
+    diagonal.x expm.x fold.x getitem.x kron.a kron.b lstm_memory.z lstm_output.z
+    max_gather.z max_pool1d.x max_pool2d.x max_unpool.y median.x pinv.x prod.x
+    repeat.x set_at.x sort.x standardize.x svd.x take.x take_along_axis.x tile.x
+    trace.x windows.x
     """.split()
 )
 

@@ -73,6 +73,11 @@ def _gelu(x: np.ndarray, *, approximate: str) -> np.ndarray:
     return x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
+def _lstm_memory(z: np.ndarray, c: np.ndarray) -> np.ndarray:
+    i, f, g, _ = np.split(z, 4, axis=-1)
+    return special.expit(f) * c + special.expit(i) * np.tanh(g)
+
+
 def _in_rows(x: np.ndarray, axis: Any) -> tuple[np.ndarray, tuple[int, ...]]:
     """The axes to reduce made one, the last; and which they are."""
     axes = range(x.ndim) if axis is None else (np.atleast_1d(axis) % x.ndim).tolist()
@@ -214,6 +219,8 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "leaky_relu": lambda x, negative_slope: np.where(x > 0, x, negative_slope * x),
     "linear": _linear,
     "log_softmax": special.log_softmax,
+    "lstm_memory": _lstm_memory,
+    "lstm_output": lambda z, c: special.expit(np.split(z, 4, -1)[3]) * np.tanh(c),
     "logit": lambda x: np.log(x) - np.log1p(-x),
     "logsumexp": special.logsumexp,
     "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),

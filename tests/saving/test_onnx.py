@@ -321,6 +321,8 @@ FUNCTIONS = {
     "log": [lambda x: te.log(x + 0.1)],
     "log_softmax": [te.log_softmax],
     "logsumexp": [lambda x: te.logsumexp(x, axis=(1, 2))],
+    "lstm_memory": [lambda x: te.lstm_memory(x, x[..., ::4])],
+    "lstm_output": [lambda x: te.lstm_output(x[:, 0], x[:, 1, :2])],
     "matmul": [lambda x: x @ WEIGHTS.T, lambda x: WEIGHTS @ x, lambda x: x @ x],
     "max": [lambda x: x.max(axis=1)],
     "max_pool1d": [lambda x: te.max_pool1d(x, kernel_size=2)],

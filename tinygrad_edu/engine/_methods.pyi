@@ -245,6 +245,10 @@ class Methods:
         probability."""
     def logsumexp(self, axis: Any = None, keepdims: Any = False) -> Self:
         """Logarithm of the sum of exponentials along an axis, several, or all."""
+    def lstm_memory(self, c: Any) -> Self:
+        """The memory of a long short-term memory after a step."""
+    def lstm_output(self, c: Any) -> Self:
+        """What a long short-term memory shows of its memory after a step."""
     def matmul(self, b: Any) -> Self:
         """Matrix product, over the last two axes; leading axes broadcast."""
     def __matmul__(self, other: Any) -> Self: ...

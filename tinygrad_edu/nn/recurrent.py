@@ -227,13 +227,11 @@ class LSTM(_Recurrent):
         elif not isinstance(state, tuple | list) or len(state) != 2:
             self.refuse(x, "its state must be a pair (h, c)")
         h, c = (self._state(part, x) for part in state)
-        size = self.hidden_size
         hidden = []
         for z in self._from_input(x):
             z = z + ops.linear.call(h, self.weight_hh)  # (N, 4 H)
-            i, f, g, o = (z[:, k * size : (k + 1) * size] for k in range(4))
-            c = ops.sigmoid.call(f) * c + ops.sigmoid.call(i) * ops.tanh.call(g)
-            h = ops.sigmoid.call(o) * ops.tanh.call(c)
+            c = ops.lstm_memory.call(z, c)
+            h = ops.lstm_output.call(z, c)
             hidden.append(h)
         output = ops.stack.call(hidden, axis=1)
         return (output, (h, c)) if return_state else output

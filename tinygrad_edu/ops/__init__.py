@@ -211,6 +211,7 @@ from tinygrad_edu.ops.reciprocals import (
     sec,
     sech,
 )
+from tinygrad_edu.ops.recurrent import lstm_memory, lstm_output
 from tinygrad_edu.ops.reductions import logsumexp, max, mean, min, std, sum, var
 from tinygrad_edu.ops.selection import bincount as bincount
 from tinygrad_edu.ops.selection import choose as choose
@@ -372,6 +373,8 @@ __all__ = [
     "logaddexp2",
     "logit",
     "logsumexp",
+    "lstm_memory",
+    "lstm_output",
     "lstsq",
     "matmul",
     "matrix_power",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import EllipsisType
 from typing import Any, Protocol
 
@@ -292,6 +292,30 @@ def _einsum(call: Call) -> str:
     return call.add("Einsum", *arrays, equation=call.kwargs["subscripts"])
 
 
+# --------------------------------------------------------------------------- recurrent
+
+
+def _gates(call: Call, *numbers: int) -> Iterator[str]:
+    """Yield the sums of gates, by their numbers: i, f, g and o stand side by side."""
+    last = len(call.sizes(0)) - 1
+    size = call.sizes(1)[-1] or 0  # of the layer, and so never None
+    for k in numbers:
+        parts = map(call.integers, (k * size, (k + 1) * size, last))
+        yield call.add("Slice", call.x(), *parts)
+
+
+def _lstm_memory(call: Call) -> str:
+    i, f, g = _gates(call, 0, 1, 2)
+    kept = call.add("Mul", call.add("Sigmoid", f), call.x(1))
+    written = call.add("Mul", call.add("Sigmoid", i), call.add("Tanh", g))
+    return call.add("Add", kept, written)
+
+
+def _lstm_output(call: Call) -> str:
+    (o,) = _gates(call, 3)
+    return call.add("Mul", call.add("Sigmoid", o), call.add("Tanh", call.x(1)))
+
+
 # ----------------------------------------------------------------------------- windows
 
 
@@ -360,6 +384,8 @@ OPERATIONS: Mapping[Op, Writer] = {
     ops.log: _named("Log"),
     ops.log_softmax: _named("LogSoftmax", "axis"),
     ops.logsumexp: _reduction("ReduceLogSumExp"),
+    ops.lstm_memory: _lstm_memory,
+    ops.lstm_output: _lstm_output,
     ops.matmul: _named("MatMul"),
     ops.max: _reduction("ReduceMax"),
     ops.max_pool1d: _max_pool,
