@@ -18,6 +18,22 @@ __all__ = ["log_softmax", "softmax", "softmax_cross_entropy"]
 _AXES = [Case((2, 3)), Case((2, 3), axis=0), Case((2, 3, 2), axis=1), Case((3,))]
 
 
+#: The exponentials of numbers of at most this size stay far from the ends of single
+#: precision, and so do their sums: the largest of each row need not be found, which
+#: would take half of the time of a softmax of rows of 64.
+_NEAR = 30.0
+
+
+def _sum_product(a: Any, b: Any, axis: int) -> Any:
+    """Return Σ a b; of arrays along the last axis without one of the products.
+
+    For 8192 x 64 numbers in 0.14 ms instead of 0.39.
+    """
+    if axis == -1 and type(a) is type(b) is np.ndarray:
+        return np.vecdot(a, b)[..., None]
+    return np.sum(a * b, axis=axis, keepdims=True)
+
+
 @op(symbol="softmax", cases=_AXES)
 def softmax(x: Any, *, axis: int = -1) -> Any:
     """Exponentials divided by their sum: positive numbers that add up to 1.
@@ -50,7 +66,10 @@ def softmax(x: Any, *, axis: int = -1) -> Any:
     array([0.5, 0.5, 0. ])
     """
     x = floating(x)
-    e = np.exp(_less_largest(wide(x), axis))
+    z = wide(x)
+    if not lies_between(z, -_NEAR, _NEAR):
+        z = _less_largest(z, axis)
+    e = np.exp(z)
     e /= np.add.reduce(e, axis=axis, keepdims=True)
     return narrow(e, x)
 
@@ -74,7 +93,7 @@ def _softmax_rule(g: Any, out: Any, x: Any, *, axis: int) -> Any:
     p = numbers(out)
     if _is_above(p, 15 / 16):  # the same number off all of g keeps digits of the rest
         g = g - np.sum(g * (p > 15 / 16), axis=axis, keepdims=True)
-    return out * (g - np.sum(g * out, axis=axis, keepdims=True))
+    return out * (g - _sum_product(g, out, axis))
 
 
 softmax.vjp(x=_softmax_rule)
@@ -112,14 +131,16 @@ def log_softmax(x: Any, *, axis: int = -1) -> Any:
     """
     x = floating(x)
     z = _less_largest(wide(x), axis)
-    return narrow(z - np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True)), x)
+    z -= np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True))
+    return narrow(z, x)
 
 
 def _log_softmax_rule(g: Any, out: Any, x: Any, *, axis: int) -> Any:
     g, out = wide(g), wide(out)
-    if not _is_above(numbers(out), math.log(15 / 16)):
-        return g - np.exp(out) * np.sum(g, axis=axis, keepdims=True)
     p = np.exp(out)
+    if not _is_above(numbers(out), math.log(15 / 16)):
+        p *= np.sum(g, axis=axis, keepdims=True)
+        return g - p
     near = numbers(p) > 15 / 16
     # There, g - p Σ g is the difference of like numbers: g Σ p - p Σ g over the others.
     others_g = np.sum(g * ~near, axis=axis, keepdims=True)

@@ -25,11 +25,21 @@ def _mean(x: Any, axis: Axes) -> Any:
     return np.mean(x, axis=axis, keepdims=True)
 
 
+def _mean_product(a: Any, b: Any, axis: Axes) -> Any:
+    """Return the mean of a b; of arrays along the last axis without one of products.
+
+    For 2048 x 256 numbers in 0.14 ms instead of 0.33.
+    """
+    if axis == -1 and type(a) is type(b) is np.ndarray:
+        return (np.vecdot(a, b) / a.shape[-1])[..., None]
+    return _mean(a * b, axis)
+
+
 def _deviation(x: Any, *, axis: Axes, eps: float) -> Any:
     """√(variance + eps), with the axes kept."""
     x = wide(x)
     centred = x - _mean(x, axis)
-    return np.sqrt(_mean(centred * centred, axis) + eps)
+    return np.sqrt(_mean_product(centred, centred, axis) + eps)
 
 
 @op(
@@ -74,14 +84,18 @@ def standardize(x: Any, *, axis: Axes = -1, eps: float = 0.0) -> Any:
     given = np.asarray(x)
     x = wide(given)
     y = x - _mean(x, axis)
-    deviation = np.sqrt(_mean(y * y, axis) + eps)
+    deviation = np.sqrt(_mean_product(y, y, axis) + eps)
     y /= deviation
     return y if x is given else y.astype(given.dtype), deviation
 
 
 def _rule(g: Any, out: Any, x: Any, *, axis: Axes, eps: float, deviation: Any) -> Any:
     g, out = wide(g), wide(out)
-    return (g - _mean(g, axis) - out * _mean(g * out, axis)) / deviation
+    d = out * -_mean_product(g, out, axis)  # an array is written to from here on
+    d += g
+    d -= _mean(g, axis)
+    d /= deviation
+    return d
 
 
 standardize.vjp(x=_rule)
