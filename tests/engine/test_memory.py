@@ -65,6 +65,9 @@ PAGES = 20 * 2 * 500_000 * 8 // 4096
 IMPORT = "import tinygrad_edu as te"
 OPTIMISER = f"{IMPORT}; te.optim.SGD([te.tensor(1.0, requires_grad=True)], lr=0.1)"
 PROFILE = f"{IMPORT}; te.profile(te.nn.Linear(2, 2), np.ones((2, 2)), seconds=1e-9)"
+LARGE = f"{IMPORT}; te.tensor(np.ones(2**14))"
+BORROWED = f"{IMPORT}; te.tensor(1.0, requires_grad=True) * np.ones(2**14)"
+SMALL = f"{IMPORT}; te.tensor(np.ones(2**13), requires_grad=True) * np.ones(2**13)"
 only_glibc = pytest.mark.skipif(
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"),
     reason="only glibc hands memory back so soon",
@@ -80,8 +83,14 @@ def test_where_training_begins_freed_memory_is_not_fetched_again(settings, begin
 
 
 @only_glibc
-def test_an_import_alone_changes_nothing_of_the_process():
-    assert faults(IMPORT, {}) > 0.5 * PAGES
+@pytest.mark.parametrize("beginning", [LARGE, BORROWED])
+def test_from_the_first_large_array_of_a_graph_on_freed_memory_is_kept(beginning):
+    assert faults(beginning, {}) < 0.1 * PAGES
+
+
+@only_glibc
+def test_an_import_and_small_arrays_change_nothing_of_the_process():
+    assert faults(SMALL, {}) > 0.5 * PAGES
     assert faults("", {}) > 0.5 * PAGES  # else there is no need for it
 
 

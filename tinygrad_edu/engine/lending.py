@@ -23,6 +23,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import errors
 from tinygrad_edu.engine.creation import INDICES
+from tinygrad_edu.engine.memory import LARGE, keep_freed_memory
 
 __all__ = [
     "assigned",
@@ -57,6 +58,8 @@ def _look_at(x: Any) -> Callable[[], bytes]:
         return bytes  # NumPy's numbers cannot be written to
     if x.nbytes <= WHOLE:
         return x.tobytes
+    if x.nbytes >= LARGE:
+        keep_freed_memory()
     if x.flags.forc:
         end = x.nbytes - _LINE.itemsize
         step = end // (2 * _PLACES - 1)

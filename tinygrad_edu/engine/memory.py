@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["empty_like", "is_held_once", "keep_freed_memory"]
+__all__ = ["LARGE", "empty_like", "is_held_once", "keep_freed_memory"]
+
+#: Bytes from which on glibc asks the system for memory of its own, and hands it back.
+LARGE = 2**17
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # M_... in glibc's malloc.h
 
@@ -27,6 +30,8 @@ def empty_like(x: ndarray[Any, Any]) -> ndarray[Any, Any]:
     """
     if x.nbytes < 4096 or not x.flags.forc:
         return np.empty_like(x)
+    if x.nbytes >= LARGE:
+        keep_freed_memory()
     memory = np.empty(x.nbytes + 64, np.uint8)
     start = -memory.__array_interface__["data"][0] % 64
     return ndarray(x.shape, x.dtype, memory, start, order="F" if x.flags.fnc else "C")
@@ -91,7 +96,8 @@ def keep_freed_memory() -> None:
     ``MALLOC_TRIM_THRESHOLD_`` in its environment, as Dask starts its workers: a step
     takes twice as long there. Up to 64 MB are kept. Elsewhere this changes nothing.
 
-    Training begins with it, and so does a profile of it. What the user has set stays.
+    Training begins with it, and so do a profile of it and the first large array that
+    enters a graph. What the user has set stays.
     """
     if any(os.environ.get(name, _OF_DASK) != _OF_DASK for name in _SETTINGS):
         return
