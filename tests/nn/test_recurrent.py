@@ -217,7 +217,7 @@ def test_a_step_records_few_operations(kind):
 
     assert names.count("linear") == 101
     assert names.count("getitem") == 10 + 100
-    assert len(names) == 12 + (4 if kind is nn.RNN else 5) * 100
+    assert len(names) == 12 + (3 if kind is nn.RNN else 4) * 100
 
 
 # ------------------------------------------------------------------------ what it holds

@@ -248,3 +248,54 @@ def test_dot_of_stacks_pairs_all_with_all(rng):
 
     assert y.shape == (2, 2, 4, 2)
     np.testing.assert_allclose(y.data[:, :, 1], a.data @ b.data[1])
+
+
+# ------------------------------------------------------------- linear, and its bias
+
+
+@pytest.mark.parametrize("lead", [(), (4,), (2, 5), (0,), (2, 0, 3)])
+def test_a_bias_for_each_row_is_added_as_plus_adds_it(lead, rng):
+    x, w = leaf(rng.standard_normal((*lead, 3))), leaf(rng.standard_normal((2, 3)))
+    b, g = leaf(rng.standard_normal((*lead, 2))), rng.standard_normal((*lead, 2))
+
+    fused, apart = te.linear(x, w, b), te.linear(x, w) + b
+
+    np.testing.assert_array_equal(fused.data, apart.data)
+    for one, other in zip(
+        te.gradients(fused, [x, w, b], gradient=g),
+        te.gradients(apart, [x, w, b], gradient=g),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("turned", [False, True])
+def test_rows_behind_several_axes_are_one_product(dtype, turned, rng):
+    x, w = (rng.standard_normal(s).astype(dtype) for s in [(3, 4, 5), (2, 5)])
+    x = np.ascontiguousarray(x.transpose(2, 0, 1)).transpose(1, 2, 0) if turned else x
+    x, w = leaf(x), leaf(w)
+
+    y = te.linear(x, w)
+    d_x, _ = te.gradients(y, [x, w], gradient=np.ones(y.shape))
+
+    rows = x.data.reshape(12, 5)
+    np.testing.assert_array_equal(y.data.reshape(12, 2), rows @ w.data.T)
+    close = 4 * float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(
+        d_x, np.ones((3, 4, 2), dtype) @ w.data, rtol=close, atol=close
+    )
+    assert y.dtype == d_x.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("x", "bias", "told"),
+    [
+        ((4, 3), (4,), r"bias must be \(2,\) or \(4, 2\), got \(4,\)"),
+        ((4, 3), (1, 2), r"bias must be \(2,\) or \(4, 2\), got \(1, 2\)"),
+        ((3,), (3,), r"bias must be \(2,\), got \(3,\)"),
+    ],
+)
+def test_another_bias_is_refused(x, bias, told):
+    with pytest.raises(ValueError, match=f"linear: {told}"):
+        te.linear(np.ones(x), np.ones((2, 3)), np.ones(bias))

@@ -55,6 +55,7 @@ class _Recurrent(Layer):
         size = self.weight_ih.shape[1]
         if np.ndim(x) != 3 or np.shape(x)[1] == 0 or np.shape(x)[2] != size:
             self.refuse(x, f"it must be (N, T, {size}), with one time at least")
+        x = ops.swapaxes.call(x, axis1=0, axis2=1)  # each time lies together in memory
         return _times(ops.linear.call(x, self.weight_ih, self.bias))
 
     def _state(self, state: Any, x: Any) -> Any:
@@ -72,16 +73,15 @@ class _Recurrent(Layer):
 
 
 def _times(x: Any) -> list[Any]:
-    """Cut (N, T, K) into T pieces (N, K), by way of blocks of √T times.
+    """Cut (T, N, K) into T pieces (N, K), by way of blocks of √T times.
 
     The gradient of a cut is as large as what was cut. One by one, they would add up to
     T² K numbers instead of T √T K: of an LSTM of 64 and 200 times, backward took 390 ms
     instead of 70.
     """
-    length = x.shape[1]
-    size = math.isqrt(length)
-    blocks = [x[:, start : start + size] for start in range(0, length, size)]
-    return [block[:, t] for block in blocks for t in range(block.shape[1])]
+    size = math.isqrt(len(x))
+    blocks = [x[start : start + size] for start in range(0, len(x), size)]
+    return [block[t] for block in blocks for t in range(len(block))]
 
 
 class RNN(_Recurrent):
@@ -148,7 +148,7 @@ class RNN(_Recurrent):
         h = self._state(state, x)
         hidden = []
         for z in self._from_input(x):
-            h = ops.tanh.call(z + ops.linear.call(h, self.weight_hh))
+            h = ops.tanh.call(ops.linear.call(h, self.weight_hh, z))
             hidden.append(h)
         output = ops.stack.call(hidden, axis=1)
         return (output, h) if return_state else output
@@ -229,7 +229,7 @@ class LSTM(_Recurrent):
         h, c = (self._state(part, x) for part in state)
         hidden = []
         for z in self._from_input(x):
-            z = z + ops.linear.call(h, self.weight_hh)  # (N, 4 H)
+            z = ops.linear.call(h, self.weight_hh, z)  # (N, 4 H)
             c = ops.lstm_memory.call(z, c)
             h = ops.lstm_output.call(z, c)
             hidden.append(h)

@@ -146,6 +146,7 @@ matmul.vjp(a=_matmul_rule_a, b=_matmul_rule_b)
         Case((2, 5, 3), (4, 3), (4,)),
         Case((3,), (4, 3), (4,)),
         Case((2, 3), (4, 3), None),
+        Case((2, 3), (4, 3), (2, 4)),
     ],
 )
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
@@ -155,7 +156,8 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     ----------
     x : Tensor or array_like, shape (..., in)
     weight : Tensor or array_like, shape (out, in)
-    bias : Tensor or array_like, shape (out,), optional
+    bias : Tensor or array_like, shape (out,) or (..., out), optional
+        For every row, or one for each.
 
     Returns
     -------
@@ -168,7 +170,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
 
     Notes
     -----
-    x Wᵀ + b; dL/dx = g W, dL/dW = gᵀ x, dL/db = Σ g over all axes but the last.
+    x Wᵀ + b; dL/dx = g W, dL/dW = gᵀ x, dL/db = Σ g over all axes that b lacks.
 
     Examples
     --------
@@ -187,8 +189,9 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         ) from None
     if bias is None:
         return y
-    if bias.shape != y.shape[-1:]:
-        raise ValueError(f"linear: bias must be ({len(weight)},), got {bias.shape}")
+    if bias.shape != y.shape[-1:] and bias.shape != y.shape:
+        either = " or ".join(map(str, dict.fromkeys([y.shape[-1:], y.shape])))
+        raise ValueError(f"linear: bias must be {either}, got {bias.shape}")
     if y.dtype is not bias.dtype:
         x, weight, bias = promoted([x, weight, bias])  # the product is not to overflow
         return _weighted(x, weight) + bias
@@ -231,11 +234,13 @@ def _dot(a: Any, b: Any) -> Any:
     return a.dot(b) if type(a) is type(b) is np.ndarray else dot.call(a, b)
 
 
-linear.vjp(
-    x=_linear_rule_x,
-    weight=_linear_rule_weight,
-    bias=lambda g, out, x, weight, bias: sum_of_rows(wide(_as_rows(g))),
-)
+def _linear_rule_bias(g: Any, out: Any, x: Any, weight: Any, bias: Any) -> Any:
+    if bias.shape == g.shape:
+        return g
+    return sum_of_rows(wide(_as_rows(g)))
+
+
+linear.vjp(x=_linear_rule_x, weight=_linear_rule_weight, bias=_linear_rule_bias)
 
 
 def _product_to(g: Any, other: Any, shape: tuple[int, ...]) -> Any:

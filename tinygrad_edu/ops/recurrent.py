@@ -47,7 +47,7 @@ def _check(name: str, z: Any, c: Any) -> None:
 
 def _opened(z: Any, c: Any) -> Any:
     """σ(i) and σ(f), side by side."""
-    return sigmoid(_alike(z, c)[0][..., : 2 * c.shape[-1]])
+    return sigmoid.call(_alike(z, c)[0][..., : 2 * c.shape[-1]])
 
 
 def _written(z: Any, c: Any) -> Any:
@@ -129,7 +129,7 @@ lstm_memory.vjp(
 
 def _gate(z: Any, c: Any) -> Any:
     """σ(o)."""
-    return sigmoid(_alike(z, c)[0][..., 3 * c.shape[-1] :])
+    return sigmoid.call(_alike(z, c)[0][..., 3 * c.shape[-1] :])
 
 
 def _squashed(z: Any, c: Any) -> Any:
