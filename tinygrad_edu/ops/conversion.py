@@ -11,7 +11,16 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.ops.keywords import cannot_cast, check_layout
 
-__all__ = ["arrays", "astype", "cast", "narrow", "of_value", "promoted", "wide"]
+__all__ = [
+    "are_rows",
+    "arrays",
+    "astype",
+    "cast",
+    "narrow",
+    "of_value",
+    "promoted",
+    "wide",
+]
 
 
 def _astype_with(
@@ -99,6 +108,12 @@ def wide(x: Any) -> Any:
 def arrays(*given: Any) -> list[Any]:
     """Return Tensors as they are, and numbers and sequences as arrays."""
     return [x if type(x) is Tensor else np.asarray(x) for x in given]
+
+
+def are_rows(a: Any, b: Any) -> bool:
+    """Whether both are arrays whose rows lie together in memory, not Tensors."""
+    both = type(a) is type(b) is np.ndarray
+    return both and a.flags.c_contiguous and b.flags.c_contiguous
 
 
 def of_value(x: Tensor, value: Any) -> Any:

@@ -49,12 +49,13 @@ def lies_between(x: Any, least: float, most: float) -> bool:
     x = numbers(x)
     if type(x) is not np.ndarray:
         return bool(least < x < most)
+    x = x.ravel(order="K")  # of another order, each of both would make a copy
     return not x.size or bool(least < x.item(x.argmin()) and x.item(x.argmax()) < most)
 
 
 def are_finite(x: Any) -> bool:
     """Whether none is nan or infinite; if the sum of squares is finite, none can be."""
-    x = numbers(x).ravel()
+    x = numbers(x).ravel(order="K")
     return math.isfinite(x.dot(x)) or bool(np.isfinite(x).all())
 
 

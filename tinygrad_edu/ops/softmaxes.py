@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.core import Case, op
-from tinygrad_edu.ops.conversion import narrow, wide
+from tinygrad_edu.ops.conversion import are_rows, narrow, wide
 from tinygrad_edu.ops.kinks import are_finite, numbers
 from tinygrad_edu.ops.reductions import floating
 
@@ -25,11 +25,11 @@ _NEAR = 30.0
 
 
 def _sum_product(a: Any, b: Any, axis: int) -> Any:
-    """Return Σ a b; of arrays along the last axis without one of the products.
+    """Return Σ a b; along rows in memory without an array of the products.
 
     For 8192 x 64 numbers in 0.14 ms instead of 0.39.
     """
-    if axis == -1 and type(a) is type(b) is np.ndarray:
+    if axis == -1 and are_rows(a, b):
         return np.vecdot(a, b)[..., None]
     return np.sum(a * b, axis=axis, keepdims=True)
 
@@ -85,6 +85,7 @@ def _less_largest(x: Any, axis: int) -> Any:
 
 def _is_above(p: Any, bound: float) -> bool:
     """Whether one of the numbers is larger: it leaves little to others of its row."""
+    p = p.ravel(order="K")
     return bool(p.size and p.item(p.argmax()) > bound)
 
 

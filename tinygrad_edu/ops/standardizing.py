@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.core import Case, op
-from tinygrad_edu.ops.conversion import wide
+from tinygrad_edu.ops.conversion import are_rows, wide
 
 __all__ = ["standardize"]
 
@@ -26,11 +26,11 @@ def _mean(x: Any, axis: Axes) -> Any:
 
 
 def _mean_product(a: Any, b: Any, axis: Axes) -> Any:
-    """Return the mean of a b; of arrays along the last axis without one of products.
+    """Return the mean of a b; along rows in memory without an array of the products.
 
     For 2048 x 256 numbers in 0.14 ms instead of 0.33.
     """
-    if axis == -1 and type(a) is type(b) is np.ndarray:
+    if axis == -1 and are_rows(a, b):
         return (np.vecdot(a, b) / a.shape[-1])[..., None]
     return _mean(a * b, axis)
 
