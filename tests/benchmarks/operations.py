@@ -57,6 +57,8 @@ class Operation:
 NOT_IN_PYTORCH = {
     "cbrt": "PyTorch has none; `x ** (1 / 3)` is nan where x is negative",
     "csch": "PyTorch has none",
+    "lstm_memory": "PyTorch has the whole cell; the LSTM is timed as a layer",
+    "lstm_output": "PyTorch has the whole cell; the LSTM is timed as a layer",
     "fold": "the derivative of windows; PyTorch's takes them in another order",
     "item": "one of several results, part of every operation that has several",
     "max_gather": "the derivative of max_unpool, which PyTorch has inside of it",

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.ops.conversion import are_rows, narrow, wide
-from tinygrad_edu.ops.kinks import are_finite, numbers
+from tinygrad_edu.ops.kinks import are_finite, lies_between, numbers
 from tinygrad_edu.ops.reductions import floating
 
 __all__ = ["log_softmax", "softmax", "softmax_cross_entropy"]
