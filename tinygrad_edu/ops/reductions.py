@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,9 @@ _maximum: Any = np.maximum
 _minimum: Any = np.minimum
 _mean: Any = np.mean
 _var: Any = np.var
-_std: Any = np.std
+
+#: Types of numbers that are added and multiplied as they are.
+_WIDE = "fdg"
 
 _AXES = [
     Case((2, 3)),
@@ -46,18 +48,26 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
     return tuple(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
 
 
-@lru_cache(1024)  # a loop asks for the same again and again
-def _shape_kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
-    if axis is None or not shape:  # NumPy takes axis=0 of a number
-        return (1,) * len(shape)
-    axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
-    return tuple(1 if i in axes else n for i, n in enumerate(shape))
-
-
 def _kept(g: Any, x: Any, axis: Axis) -> Any:
-    """Return ``g``, of a reduction of ``x``, with the axes that were reduced."""
-    kept = _shape_kept(x.shape, axis)
-    return g if g.shape == kept else g.reshape(kept)
+    """Return ``g``, of a reduction of ``x``, in a shape that broadcasts to that of x.
+
+    As it is if it keeps the axes that were reduced, or is a number.
+    """
+    if axis is None or g.ndim == x.ndim:
+        return g
+    kept = list(x.shape)
+    for a in axis if isinstance(axis, tuple) else (axis,):
+        kept[a] = 1
+    return g.reshape(kept)
+
+
+def _count(x: Any, axis: Axis) -> int:
+    """Return how many numbers of ``x`` go into each result."""
+    if axis is None or x.ndim == 0:
+        return int(x.size)
+    if isinstance(axis, tuple):
+        return math.prod(x.shape[a] for a in axis)
+    return int(x.shape[axis])
 
 
 def _spread(g: Any, x: Any, axis: Axis) -> Any:
@@ -200,12 +210,9 @@ def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> te.mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([2., 3.])
     """
-    return _mean(x, axis=axis, keepdims=keepdims)
-
-
-def _count(x: Any, axis: Axis) -> int:
-    """Return how many numbers of ``x`` go into each result."""
-    return math.prod(x.shape[a] for a in _axes(x, axis))
+    if type(x) is not np.ndarray or x.dtype.char not in _WIDE or x.size == 0:
+        return _mean(x, axis=axis, keepdims=keepdims)
+    return _add.reduce(x, axis=axis, keepdims=keepdims) / _count(x, axis)
 
 
 mean.vjp(
@@ -325,15 +332,26 @@ def var(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
     >>> te.var([[1.0, 3.0], [4.0, 8.0]], axis=1)
     array([1., 4.])
     """
-    y = _var(wide(x), axis=axis, ddof=ddof, keepdims=keepdims)
-    return y if y.dtype == x.dtype or x.dtype.kind != "f" else y.astype(x.dtype)
+    return narrow(_variance(wide(x), axis, ddof, keepdims), x)
+
+
+def _variance(x: Any, axis: Axis, ddof: float, keepdims: bool) -> Any:
+    """Return what ``np.var`` does, which asks for more on the way."""
+    if x.dtype.char not in _WIDE or x.size == 0:
+        return _var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    total, n = _add.reduce(x, axis=axis, keepdims=True), _count(x, axis)
+    if n <= ddof:  # a warning
+        return _var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    off = x - total / n
+    off *= off
+    return _add.reduce(off, axis=axis, keepdims=keepdims) / (n - ddof)
 
 
 def _var_rule(
     g: Any, out: Any, x: Any, *, axis: Axis, ddof: float, keepdims: bool
 ) -> Any:
     g, x, n = _kept(wide(g), x, axis), wide(x), _count(x, axis)
-    return g * 2.0 / (n - ddof) * (x - np.sum(x, axis=axis, keepdims=True) / n)
+    return g * 2.0 / (n - ddof) * (x - _add.reduce(x, axis=axis, keepdims=True) / n)
 
 
 var.vjp(x=_var_rule)
@@ -416,16 +434,22 @@ def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
     >>> te.std([[1.0, 3.0], [4.0, 8.0]], axis=1)
     array([1., 2.])
     """
-    y = _std_of_any_size(wide(x), axis, ddof, keepdims)
-    return y if y.dtype == x.dtype or x.dtype.kind != "f" else y.astype(x.dtype)
+    return narrow(_std_of_any_size(wide(x), axis, ddof, keepdims), x)
+
+
+@cache
+def _least_sound(dtype: np.dtype[Any]) -> float:
+    """Return below which the root of a sum of squares may lack digits."""
+    limits = np.finfo(dtype)
+    return math.sqrt(limits.tiny / limits.eps)
 
 
 def _std_of_any_size(x: Any, axis: Axis, ddof: float, keepdims: bool) -> Any:
     """Return the standard deviation, also of numbers whose squares are no numbers."""
     with np.errstate(over="ignore", under="ignore"):
-        y, n = _std(x, axis=axis, ddof=ddof, keepdims=keepdims), _count(x, axis)
-        edge = math.sqrt(np.finfo(y.dtype).tiny / np.finfo(y.dtype).eps)
-        if n <= ddof or lies_between(y, edge, np.inf):
+        y, n = np.sqrt(_variance(x, axis, ddof, keepdims)), _count(x, axis)
+        edge = _least_sound(y.dtype)
+        if lies_between(y, edge, np.inf) or n <= ddof:
             return y
         off = _centred(np.asarray(x, y.dtype), axis, n)
         largest = _maximum.reduce(np.abs(off), axis=axis, keepdims=True)
@@ -437,8 +461,8 @@ def _std_of_any_size(x: Any, axis: Axis, ddof: float, keepdims: bool) -> Any:
 
 def _centred(x: Any, axis: Axis, n: int) -> Any:
     """Return ``x`` less its mean; 0 where all are equal, whatever rounding does."""
-    off = x - np.sum(x, axis=axis, keepdims=True) / n
-    return off - np.sum(off, axis=axis, keepdims=True) / n
+    off = x - _add.reduce(x, axis=axis, keepdims=True) / n
+    return off - _add.reduce(off, axis=axis, keepdims=True) / n
 
 
 def _std_rule(
@@ -557,14 +581,16 @@ def shares(best: np.ndarray, axis: Any) -> np.ndarray:
 
     nan where it holds nowhere: for nothing equals a nan.
     """
-    count = best.sum(axis=axis, keepdims=True)
-    result: np.ndarray = best / np.where(count > 0, count, np.nan)
+    count = np.add.reduce(best, axis=axis, keepdims=True)
+    if not lies_between(count, 0, np.inf):
+        count = np.where(count > 0, count, np.nan)
+    result: np.ndarray = best / count
     return result
 
 
 def _extremum_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
-    best = x == _spread(out, x, axis)  # a plain array, also where x is a Tensor
-    return _spread(g, x, axis) * shares(best, axis)
+    best = x == _kept(out, x, axis)  # a plain array, also where x is a Tensor
+    return _kept(g, x, axis) * shares(best, axis)
 
 
 max.vjp(x=_extremum_rule)
@@ -659,13 +685,13 @@ def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     x = wide(given)
     largest = _maximum.reduce(x, axis=axis, keepdims=True)
     if are_finite(largest):
-        total = np.log(_add.reduce(np.exp(x - largest), axis=axis, keepdims=True))
+        total = np.log(_add.reduce(np.exp(x - largest), axis=axis, keepdims=keepdims))
     else:
         largest = np.where(np.isfinite(largest), largest, 0)  # inf - inf would be nan
         with np.errstate(divide="ignore"):  # the logarithm of 0, of rows of -inf alone
-            total = np.log(_add.reduce(np.exp(x - largest), axis=axis, keepdims=True))
-    total += largest
-    return narrow(total if keepdims else total.squeeze(axis)[()], given)
+            total = _add.reduce(np.exp(x - largest), axis=axis, keepdims=keepdims)
+            total = np.log(total)
+    return narrow((total + largest.reshape(total.shape))[()], given)
 
 
 def _logsumexp_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
