@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ _norm: Any = np.linalg.norm  # NumPy's stubs want a literal for the order
 Axis = int | tuple[int, int] | None
 
 _LARGEST = (np.inf, -np.inf)
+_WITHOUT_POWERS = (0, 1, *_LARGEST)
 _FROBENIUS = (None, "fro", "f")
 _SINGULAR = (2, -2, "nuc")  # orders of a matrix that are made from singular values
 
@@ -137,8 +139,8 @@ def _norm_of_any_size(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
         out = _norm(x, ord, axis, keepdims)
         p = _exponent(ord)
-        powers = ord in _FROBENIUS or (len(axes) == 1 and p not in (0, 1, *_LARGEST))
-        if not powers or x.size == 0 or _is_sound(out, p):
+        powers = ord in _FROBENIUS or (len(axes) == 1 and p not in _WITHOUT_POWERS)
+        if not powers or x.size == 0 or lies_between(out, *_sound(out.dtype, p)):
             return out
         size = np.abs(x)
         if p > 0:
@@ -164,15 +166,19 @@ def _exponent(ord: Any) -> Any:
     return 2 if ord is None or isinstance(ord, str) else ord
 
 
-def _is_sound(out: Any, p: float) -> bool:
-    """Whether no power in the norm overflowed, or lost digits near the smallest number.
+@lru_cache
+def _sound(dtype: np.dtype[Any], p: float) -> tuple[float, float]:
+    """Return between which norms no power has overflowed, or lost digits near 0."""
+    with np.errstate(over="ignore"):
+        edge = float(np.power(np.float64(_smallest(dtype)), 1 / p))
+    return (edge, np.inf) if p > 0 else (0.0, edge)
 
-    Call it where NumPy's warnings are off.
-    """
-    limits = np.finfo(out.dtype)
-    edge = np.power(np.float64(limits.tiny / limits.eps), 1 / p)
-    near = out >= edge if p > 0 else out <= edge
-    return bool(np.all(near & np.isfinite(out) & (out != 0)))
+
+@lru_cache
+def _smallest(dtype: np.dtype[Any]) -> float:
+    """Return the smallest number whose quotients have all their digits."""
+    limits = np.finfo(dtype)
+    return float(limits.tiny / limits.eps)
 
 
 def _norm_rule(g: Any, out: Any, x: Any, *, ord: Any, axis: Any, keepdims: bool) -> Any:
@@ -182,7 +188,7 @@ def _norm_rule(g: Any, out: Any, x: Any, *, ord: Any, axis: Any, keepdims: bool)
     if p == 0 or x.size == 0:
         return np.zeros_like(x)
     if len(axes) < x.ndim:
-        g, out = np.reshape(g, kept), np.reshape(out, kept)
+        g, out = g.reshape(kept), out.reshape(kept)
     if len(axes) == 2 and ord in _SINGULAR:
         return g * _from_singular_values(x, axes, ord)
     if len(axes) == 2 and ord not in _FROBENIUS:
@@ -211,9 +217,7 @@ def _over_largest(x: Any, out: Any, ord: Any, axis: Any, axes: Any) -> tuple[Any
     """Return x and its norm, or where that is infinite or lacks digits both over the
     largest number of x, which changes no quotient of theirs. An infinity counts as 1.
     """
-    limits = np.finfo(out.dtype)
-    small = float(limits.tiny / limits.eps)
-    size = numbers(out)
+    small, size = _smallest(out.dtype), numbers(out)
     if _exponent(ord) <= 1 or lies_between(size, small, np.inf):
         return x, out
     odd = (size == np.inf) | ((size < small) & (size > 0))
@@ -231,6 +235,8 @@ def _over_largest(x: Any, out: Any, ord: Any, axis: Any, axes: Any) -> tuple[Any
 
 
 def _power_rule(g: Any, x: Any, out: Any, p: Any) -> Any:
+    if p == 1:
+        return g * np.sign(x)
     safe = out
     if not lies_between(out, 0, np.inf):
         g, safe = g * (out != 0), out + (out == 0)
