@@ -81,13 +81,12 @@ def cumsum(x: Any, *, axis: int | None = None) -> Any:
     array([1., 3., 6.])
     """
     x = np.asarray(x)
-    return narrow(np.cumsum(wide(x), axis=axis), x)
+    return narrow(wide(x).cumsum(axis), x)
 
 
 def _cumsum_rule(g: Any, out: Any, x: Any, *, axis: int | None) -> Any:
     g, along = wide(g), 0 if axis is None else axis
-    from_the_end = np.flip(np.cumsum(np.flip(g, along), axis=along), along)
-    return np.reshape(from_the_end, x.shape)
+    return np.flip(np.flip(g, along).cumsum(along), along).reshape(x.shape)
 
 
 cumsum.vjp(x=_cumsum_rule)
@@ -136,23 +135,23 @@ def cumprod(x: Any, *, axis: int | None = None) -> Any:
     >>> te.cumprod([1.0, 2.0, 3.0])
     array([1., 2., 6.])
     """
-    return np.cumprod(x, axis=axis)
+    return np.asarray(x).cumprod(axis)
 
 
 def _cumprod_rule(g: Any, out: Any, x: Any, *, axis: int | None) -> Any:
     if x.size == 0:
         return np.zeros_like(x)
     if axis is None or x.ndim == 0:
-        rows = np.reshape(x, (-1,))
-        return np.reshape(_before(rows) * _after(g, rows), x.shape)
-    g, rows = np.swapaxes(g, axis, -1), np.swapaxes(x, axis, -1)
-    return np.swapaxes(_before(rows) * _after(g, rows), axis, -1)
+        rows = x.reshape(-1)
+        return (_before(rows) * _after(g, rows)).reshape(x.shape)
+    g, rows = g.swapaxes(axis, -1), x.swapaxes(axis, -1)
+    return (_before(rows) * _after(g, rows)).swapaxes(axis, -1)
 
 
 def _before(x: Any) -> Any:
     """Return the product of all before each number along the last axis."""
     one = np.ones((*x.shape[:-1], 1), x.dtype)
-    return np.concatenate([one, np.cumprod(x[..., :-1], axis=-1)], axis=-1)
+    return np.concatenate([one, x[..., :-1].cumprod(-1)], axis=-1)
 
 
 def _after(g: Any, x: Any) -> Any:
@@ -252,18 +251,22 @@ def prod(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 def _prod_rule(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
     if x.size == 0:
         return np.zeros_like(x)
-    given = (axis,) if isinstance(axis, int | np.integer) else axis
-    if x.ndim == 0:
-        given = None  # NumPy takes axis=0 of a number
-    axes = range(x.ndim) if given is None else [a % x.ndim for a in given]
+    if axis is None or x.ndim == 0:  # NumPy takes axis=0 of a number
+        return (g.reshape(1) * _others(x.reshape(-1))).reshape(x.shape)
+    given = axis if isinstance(axis, tuple) else (axis,)
+    axes = [a % x.ndim for a in given]
     rest = [i for i in range(x.ndim) if i not in axes]
     order = [*rest, *axes]  # the multiplied ones last, and there made one
     kept = [x.shape[i] for i in rest]
-    rows = np.reshape(np.transpose(x, order), (*kept, -1))
-    others = _before(rows) * np.flip(_before(np.flip(rows, -1)), -1)
-    d = np.reshape(g, (*kept, 1)) * others
-    d = np.reshape(d, tuple(x.shape[i] for i in order))
-    return np.transpose(d, np.argsort(order))
+    turned = x.transpose(order)
+    d = g.reshape(*kept, 1) * _others(turned.reshape(*kept, -1))
+    back = [order.index(i) for i in range(x.ndim)]
+    return d.reshape(turned.shape).transpose(back)
+
+
+def _others(x: Any) -> Any:
+    """Return the product of all others of each number along the last axis."""
+    return _before(x) * _before(x[..., ::-1])[..., ::-1]
 
 
 prod.vjp(x=_prod_rule)
