@@ -10,7 +10,7 @@ from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import plain
 from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.arithmetic import or_nan
-from tinygrad_edu.ops.indexing import take_along_axis
+from tinygrad_edu.ops.kinks import numbers
 from tinygrad_edu.ops.reductions import rows_of, shares
 
 __all__ = ["argmax", "argmin", "argsort", "median", "sort"]
@@ -186,13 +186,21 @@ def sort(x: Any, *, axis: int | None = -1) -> Any:
 
 
 def _sort_rule(g: Any, out: Any, x: Any, *, axis: int | None) -> Any:
-    order = np.argsort(x, axis, stable=True)  # a plain array
-    along = 0 if axis is None else axis
-    places = [1] * order.ndim
-    places[along] = -1
-    back = np.empty_like(order)
-    np.put_along_axis(back, order, np.arange(order.shape[along]).reshape(places), along)
-    return np.reshape(take_along_axis(g, back, axis=along), x.shape)
+    if x.size == 0:
+        return np.zeros_like(x)
+    if axis is None:
+        return _put_back(g, x.reshape(-1)).reshape(x.shape)
+    return _put_back(g.swapaxes(axis, -1), x.swapaxes(axis, -1)).swapaxes(axis, -1)
+
+
+def _put_back(g: Any, x: Any) -> Any:
+    """Return what stands in sorted order along the last axis in that of x again."""
+    order = numbers(x).argsort(stable=True)
+    n, every = x.shape[-1], np.arange(x.size)
+    order += (every - every % n).reshape(x.shape)  # where its row begins
+    back = np.empty_like(every)
+    back[order.reshape(-1)] = every
+    return g.reshape(-1)[back].reshape(x.shape)
 
 
 sort.vjp(x=_sort_rule)
