@@ -259,10 +259,20 @@ def tril(x: Any, *, k: int = 0) -> Any:
     array([[1., 0.],
            [3., 4.]])
     """
-    return np.tril(x, k)
+    return np.where(_lower(x, k), x, np.zeros(1, x.dtype))
 
 
-tril.vjp(x=lambda g, out, x, *, k: sum_to(np.tril(g, k), shape=x.shape))
+def _lower(x: Any, k: int) -> Any:
+    """Return which entries of a matrix lie on a diagonal or below it."""
+    n, m = x.shape[-2:] if x.ndim > 1 else (len(x), len(x))
+    return np.arange(n)[:, None] >= np.arange(-k, m - k)
+
+
+def _of_triangle(d: Any, x: Any) -> Any:
+    return d if d.shape == x.shape else sum_to(d, shape=x.shape)  # of a vector
+
+
+tril.vjp(x=lambda g, out, x, *, k: _of_triangle(tril(g, k=k), x))
 
 
 @op(numpy=np.triu, symbol="triu", cases=_TRIANGLES)
@@ -292,10 +302,10 @@ def triu(x: Any, *, k: int = 0) -> Any:
     array([[1., 2.],
            [0., 4.]])
     """
-    return np.triu(x, k)
+    return np.where(_lower(x, k - 1), np.zeros(1, x.dtype), x)
 
 
-triu.vjp(x=lambda g, out, x, *, k: sum_to(np.triu(g, k), shape=x.shape))
+triu.vjp(x=lambda g, out, x, *, k: _of_triangle(triu(g, k=k), x))
 
 # The last two axes are the matrix here.
 FROM_NUMPY[np.linalg.trace] = lambda x, *, offset=0, dtype=None: trace.call(
