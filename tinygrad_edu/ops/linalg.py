@@ -12,9 +12,11 @@ from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.broadcasting import sum_to
 from tinygrad_edu.ops.conversion import cast, promoted, wide
+from tinygrad_edu.ops.kinks import lies_between
 from tinygrad_edu.ops.products import matmul, transposed
 from tinygrad_edu.ops.reductions import floating
 from tinygrad_edu.ops.spectra import (
+    are_apart,
     equal_pairs,
     of_values_alone,
     undefined,
@@ -111,9 +113,17 @@ def _onto_triangle(d: Any, uplo: str) -> Any:
 
     Each entry that is read stands for two, but for the diagonal.
     """
-    ones = np.ones(d.shape[-2:], d.dtype)
-    triangle = np.triu(ones) if uplo.upper() == "U" else np.tril(ones)
-    return d * (2 * triangle - _eye(d))
+    return d * _read_from(d, uplo)
+
+
+def _read_from(x: Any, uplo: str) -> Any:
+    """Return how often each entry of a triangle stands in the symmetric matrix.
+
+    2, on the diagonal 1, and 0 in the other triangle.
+    """
+    i = np.arange(x.shape[-1])
+    columns, rows = (i[:, None], i) if uplo.upper() == "U" else (i, i[:, None])
+    return np.add(rows >= columns, rows > columns, dtype=x.dtype)
 
 
 def _pinv_with(
@@ -712,11 +722,10 @@ def cholesky(x: Any, *, upper: bool = False) -> Any:
 def _cholesky_rule(g: Any, out: Any, x: Any, *, upper: bool) -> Any:
     if upper:
         g, out = transposed(g), transposed(out)
-    back = transposed(out)
-    lower = np.tril(np.ones(x.shape[-2:], x.dtype)) - _eye(x) / 2
-    d = solve(back, matmul(back, g) * lower)  # L⁻ᵀ Φ
-    d = solve(back, transposed(d))  # the transpose of L⁻ᵀ Φ L⁻¹
-    return _onto_triangle((d + transposed(d)) / 2, "U" if upper else "L")
+    back, half = transposed(out), _read_from(x, "L") / 2
+    d = np.linalg.solve(back, matmul(back, g) * half)  # L⁻ᵀ Φ
+    d = np.linalg.solve(back, transposed(d))  # the transpose of L⁻ᵀ Φ L⁻¹
+    return (d + transposed(d)) * (transposed(half) if upper else half)
 
 
 cholesky.vjp(x=_cholesky_rule)
@@ -829,16 +838,25 @@ def _by_whole(g: Any, out: Any, x: Any, uplo: str) -> Any:
     along = _by_values(of_values, x, v, values, uplo)
     if _is_unused(of_vectors):
         return along
-    equal = equal_pairs(values)
-    _refuse_equal(equal, of_vectors, what="eigh")
-    if type(x) is Tensor and np.any(equal):
-        d = _turned_alone(of_vectors, _mirrored(x, uplo), v, values, equal)
-        return along + (d + transposed(d)) / 2
-    closed = (equal | np.eye(x.shape[-1], dtype=bool)).astype(x.dtype)
+    equal = None if are_apart(values) else equal_pairs(values)
+    if equal is not None:
+        _refuse_equal(equal, of_vectors, what="eigh")
+        if type(x) is Tensor and np.any(equal):
+            d = _turned_alone(of_vectors, _mirrored(x, uplo), v, values, equal)
+            return along + (d + transposed(d)) / 2
     turned = matmul(transposed(v), of_vectors)
     gap = values[..., None, :] - values[..., :, None]
-    middle = (turned - transposed(turned)) / 2 * (1 - closed) / (gap + closed)
+    middle = _over_gaps((turned - transposed(turned)) / 2, gap, equal)
     return along + matmul(matmul(v, middle), transposed(v))
+
+
+def _over_gaps(turned: Any, gap: Any, equal: Any) -> Any:
+    """Return an antisymmetric matrix over the gaps between values, 0 between equals."""
+    closed = _eye(gap)
+    if equal is not None:
+        closed = (equal | (closed > 0)).astype(gap.dtype)
+        turned = turned * (1 - closed)
+    return turned / (gap + closed)
 
 
 def _by_values(g: Any, x: Any, v: Any, values: Any, uplo: str) -> Any:
@@ -919,7 +937,7 @@ def eigvalsh(x: Any, *, UPLO: str = "L") -> Any:
 
 
 def _eigvalsh_rule(g: Any, out: Any, x: Any, *, UPLO: str) -> Any:
-    v = eigh(x, UPLO=UPLO).eigenvectors
+    v = _eigh(x, UPLO).eigenvectors
     return _onto_triangle(_by_values(g, x, v, out, UPLO), UPLO)
 
 
@@ -1022,18 +1040,17 @@ def _svd_rule(g: Any, out: Any, x: Any, **_: Any) -> Any:
     if _is_unused(of_u) and _is_unused(of_vh):
         return along
     of_v, v = transposed(of_vh), transposed(vh)
-    equal = equal_pairs(s)
-    _refuse_equal(equal, of_u, of_v, what="svd")
-    if type(x) is Tensor and np.any(equal):
-        return along + _both_turned_alone(of_u, of_v, x, out, equal)
-    k = s.shape[-1]
-    closed = (equal | np.eye(k, dtype=bool)).astype(x.dtype)
+    equal, k = None if are_apart(s) else equal_pairs(s), s.shape[-1]
+    if equal is not None:
+        _refuse_equal(equal, of_u, of_v, what="svd")
+        if type(x) is Tensor and np.any(equal):
+            return along + _both_turned_alone(of_u, of_v, x, out, equal)
     left, right = matmul(transposed(u), of_u), matmul(vh, of_v)
     left, right = left - transposed(left), right - transposed(right)
     difference = s[..., None, :] - s[..., :, None]
     total = s[..., None, :] + s[..., :, None]
-    middle = (left + right) * (1 - closed) / (difference + closed)
-    middle = (middle + (left - right) * (1 - closed) / (total + closed)) / 2
+    middle = _over_gaps(left + right, difference, equal)
+    middle = (middle + _over_gaps(left - right, total, equal)) / 2
     d = along + matmul(matmul(u, middle), vh)
     m, n = x.shape[-2:]
     if m > k:
@@ -1123,7 +1140,7 @@ def svdvals(x: Any) -> Any:
 
 
 def _svdvals_rule(g: Any, out: Any, x: Any) -> Any:
-    u, s, vh = svd(x, full_matrices=False)
+    u, s, vh = np.linalg.svd(x, full_matrices=False)
     return of_values_alone("svd", g, x, u, s, vh)
 
 
@@ -1210,10 +1227,10 @@ def _qr_rule(g: Any, out: Any, x: Any) -> Any:
     (of_q, of_r), (q, r) = g, out
     _refuse_dependent(_numbers(r), x.shape[-2])
     product = matmul(r, transposed(of_r)) - matmul(transposed(of_q), q)
-    n = r.shape[-1]
-    mirrored = transposed(product * np.tri(n, k=-1, dtype=x.dtype))
-    d = of_q + matmul(q, product * np.tri(n, dtype=x.dtype) + mirrored)
-    return transposed(solve(r, transposed(d)))
+    i = np.arange(r.shape[-1])
+    rows = i[:, None]
+    d = of_q + matmul(q, product * (rows >= i) + transposed(product * (rows > i)))
+    return transposed(np.linalg.solve(r, transposed(d)))
 
 
 def _refuse_dependent(r: Any, rows: int) -> None:
@@ -1221,7 +1238,9 @@ def _refuse_dependent(r: Any, rows: int) -> None:
     size = np.abs(r)
     rounding = 10 * rows * float(np.finfo(r.dtype).eps)
     own = size.diagonal(axis1=-2, axis2=-1)
-    if (own <= rounding * size.max(axis=-2, initial=0.0)).any():
+    if not own.size or lies_between(own, rounding * size.item(size.argmax()), np.inf):
+        return
+    if (own <= rounding * size.max(axis=-2)).any():
         raise np.linalg.LinAlgError(
             "qr: the columns are linearly dependent, but for rounding: the factors "
             "have no derivative"

@@ -21,14 +21,28 @@ import numpy as np
 
 from tinygrad_edu.engine.core import Op, Tensor
 from tinygrad_edu.engine.traversal import nodes_of
-from tinygrad_edu.ops.kinks import derivatives, numbers
+from tinygrad_edu.ops.kinks import derivatives, lies_between, numbers
 from tinygrad_edu.ops.products import matmul, transposed
 
-__all__ = ["equal_pairs", "of_values_alone", "undefined", "vanishing"]
+__all__ = ["are_apart", "equal_pairs", "of_values_alone", "undefined", "vanishing"]
 
 #: The operations whose result is the values, and those that have them among others.
 _ALONE = {"eigvalsh": "eigh", "svdvals": "svd"}
 _AMONG = {"eigh": 0, "svd": 1}
+
+
+def are_apart(values: Any) -> bool:
+    """Whether no two values, which are in order, are equal: then no pair need be asked.
+
+    A quick look at the gaps between neighbours; False where it is not sure.
+    """
+    values = numbers(values)
+    size = np.abs(values)
+    if not size.size:
+        return True
+    rounding = 10 * values.shape[-1] * float(np.finfo(values.dtype).eps)
+    gaps = np.abs(values[..., 1:] - values[..., :-1])
+    return lies_between(gaps, rounding * size.item(size.argmax()), np.inf)
 
 
 def equal_pairs(values: Any) -> Any:
