@@ -27,6 +27,7 @@ OPS: dict[str, Any] = {}  #: the registry: name -> Op
 NOTHING: Mapping[str, Any] = MappingProxyType({})  #: shared, so nobody may write to it
 _EMPTY = inspect.Parameter.empty
 _UNCHANGING = frozenset({int, float, bool, str, NoneType, slice, EllipsisType})
+_ARRAYS = frozenset({ndarray})
 _CHANGEABLE = frozenset({ndarray, list, dict})  # by the user, before backward
 
 
@@ -112,13 +113,13 @@ class Declaration:
         """
         return self.arguments[min(position, len(self.arguments) - 1)]
 
-    def of_array(self, x: Any, **metadata: Any) -> Any:
-        """Return what the operation gives in a rule: of an array, the result alone.
+    def of_array(self, *arrays: Any, **metadata: Any) -> Any:
+        """Return what the operation gives in a rule: of arrays, the result alone.
 
         Parameters
         ----------
-        x : Tensor or ndarray, any shape
-            The one array that the operation takes.
+        *arrays : Tensor or ndarray, any shape
+            What the operation takes.
         **metadata
             Complete, as a node's are.
 
@@ -134,8 +135,8 @@ class Declaration:
         array([2., 2., 2.])
         """
         call: Any = self  # an Op
-        call = self.forward if type(x) is ndarray else call.call
-        return call(x, **metadata)
+        call = self.forward if _ARRAYS.issuperset(map(type, arrays)) else call.call
+        return call(*arrays, **metadata)
 
     def _further(self, keywords: Callable[..., Any] | None) -> Mapping[str, Any]:
         """Return what ``keywords`` takes beside the metadata, with its defaults."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, lru_cache
+from functools import cache, cached_property
 from itertools import product
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.ops.broadcasting import broadcast_to
 from tinygrad_edu.ops.conversion import wide
 from tinygrad_edu.ops.indexing import constant
+from tinygrad_edu.ops.kinks import are_finite
+from tinygrad_edu.ops.plans import remembered
 
 __all__ = [
     "avg_pool1d",
@@ -36,6 +39,9 @@ __all__ = [
 ]
 
 Sizes = int | tuple[int, ...]
+
+#: Entries that windows see up to which all are picked at once.
+_FEW = 2**13
 
 
 # --------------------------------------------------------------------------- sizes
@@ -99,54 +105,143 @@ class _Grid:
         self.tiles = self.stride == tuple(spans) == self.kernel and not any(
             n % s for n, s in zip(self.padded, self.stride, strict=True)
         )
+        #: How many entries all windows see.
+        self.seen = math.prod(self.kernel) * math.prod(self.out)
+        self.largest = max(self.seen, math.prod(self.padded))
+        self.axis_of_places = -1 - axes
+        #: The index that gives (..., *out) an axis for the places of the kernel.
+        self.for_each_place = (..., None, *(slice(None),) * axes)
+        #: What of an input with its border is its own.
+        self.inner: tuple[Any, ...] = (
+            ...,
+            *(slice(p, p + n) for p, n in zip(self.padding, self.shape, strict=True)),
+        )
 
     def padded_with(self, x: Any, fill: float) -> Any:
         """Return x with a border of ``fill``."""
-        if not any(self.padding):
+        if self.padded == self.shape:
             return x
         shape = x.shape[: x.ndim - self.axes] + self.padded
         result = np.empty_like(x, shape=shape)  # laid out in memory like x
         result[...] = fill
-        self.inside(result)[...] = x
+        result[self.inner] = x
         return result
 
     def inside(self, x: Any) -> Any:
         """Return x without what lies around its own entries."""
-        if x.shape[x.ndim - self.axes :] == self.shape:
-            return x
-        inner = (slice(p, p + n) for p, n in zip(self.padding, self.shape, strict=True))
-        return x[(..., *inner)]
+        return x if x.shape[x.ndim - self.axes :] == self.shape else x[self.inner]
 
-    def seen(self, axis: int, k: int) -> slice:
+    def seen_along(self, axis: int, k: int) -> slice:
         """Return what the kernel's place ``k`` along an axis sees of that axis."""
         start, step = self.dilation[axis] * k, self.stride[axis]
         return slice(start, start + step * (self.out[axis] - 1) + 1, step)
 
-    def at(self, offset: Sequence[int]) -> tuple[Any, ...]:
-        """Return the index of what one place of the kernel sees, shape (..., *out)."""
-        return (..., *(self.seen(axis, k) for axis, k in enumerate(offset)))
+    @cached_property
+    def offsets(self) -> list[tuple[Any, ...]]:
+        """The indices of a window's entries: (..., 0, 0), (..., 0, 1), ..."""
+        return [(..., *offset) for offset in product(*map(range, self.kernel))]
 
-    def along(self, axis: int) -> list[tuple[Any, ...]]:
-        """Return the indices of what each place of the kernel sees along one axis."""
-        after = (slice(None),) * (self.axes - 1 - axis)
-        return [(..., self.seen(axis, k), *after) for k in range(self.kernel[axis])]
+    @cached_property
+    def places(self) -> list[tuple[Any, ...]]:
+        """The index of what each place of the kernel sees, shape (..., *out)."""
+        seen = (
+            map(self.seen_along, range(self.axes), offset)
+            for _, *offset in self.offsets
+        )
+        return [(..., *slices) for slices in seen]
 
-    def offsets(self) -> Any:
-        """Return the places of the kernel: (0, 0), (0, 1), ..."""
-        return product(*map(range, self.kernel))
+    @cached_property
+    def along(self) -> list[list[tuple[Any, ...]]]:
+        """For each axis, the indices of what each place of the kernel sees along it."""
+        after = [(slice(None),) * (self.axes - 1 - axis) for axis in range(self.axes)]
+        return [
+            [(..., self.seen_along(axis, k), *after[axis]) for k in range(n)]
+            for axis, n in enumerate(self.kernel)
+        ]
 
     def view(self, padded: Any) -> Any:
-        """Return a view of shape (..., *out, *kernel)."""
+        """Return a view of shape (..., *out, *kernel), for reading only."""
         lead = padded.ndim - self.axes
         steps = padded.strides[lead:]
-        out = [n * s for n, s in zip(steps, self.stride, strict=True)]
-        kernel = [n * d for n, d in zip(steps, self.dilation, strict=True)]
-        return as_strided(
+        out = map(mul, steps, self.stride)
+        kernel = map(mul, steps, self.dilation)
+        return _strided(
             padded,
             padded.shape[:lead] + self.out + self.kernel,
             (*padded.strides[:lead], *out, *kernel),
-            writeable=False,
         )
+
+    def add_up(self, parts: Sequence[Any]) -> Any:
+        """Return what each place of the kernel has, added up where it sees it."""
+        first = parts[0]
+        lead = first.shape[: first.ndim - self.axes]
+        result = np.zeros(lead + self.padded, first.dtype)
+        for place, part in zip(self.places, parts, strict=True):
+            result[place] += part
+        return self.inside(result)
+
+    # A small input is not gone through place by place of the kernel: what all of them
+    # see is picked by its numbers, at once, and so is what is added up.
+
+    def is_small(self, lead: Sequence[int], weight: int = 1) -> bool:
+        """Whether what the windows see of (*lead, *shape) is picked at once."""
+        return 0 < math.prod(lead) * self.largest * weight <= _FEW
+
+    @cached_property
+    def numbers(self) -> Any:
+        """The numbers, in a flat input with its border, of what is seen: (k, *out)."""
+        flat = np.arange(math.prod(self.padded)).reshape(self.padded)
+        return np.stack([flat[place] for place in self.places])
+
+    @cached_property
+    def seen_at(self) -> Any:
+        """For each entry, the numbers of where it is seen: (most, *shape).
+
+        Entries that are not seen that often have the number behind the last.
+        """
+        entry = self.numbers.ravel()
+        places = np.argsort(entry, kind="stable")
+        entry = entry[places]
+        rank = np.arange(entry.size) - np.searchsorted(entry, entry)
+        seen_at = np.full((rank.max() + 1, *self.padded), entry.size)
+        seen_at.reshape(len(seen_at), -1)[rank, entry] = places
+        return np.ascontiguousarray(self.inside(seen_at))
+
+    @cached_property
+    def sees_all_alike(self) -> bool:
+        """Whether every entry is seen equally often."""
+        return bool(self.seen_at.max() < self.seen)
+
+    def picked(self, padded: Any) -> Any:
+        """Return what each place of the kernel sees, (..., k, *out)."""
+        lead = padded.shape[: padded.ndim - self.axes]
+        return padded.reshape(*lead, -1).take(self.numbers, axis=-1)
+
+    def added_up(self, parts: Any) -> Any:
+        """Return what each place of the kernel has, (..., k, *out), added up."""
+        lead = parts.shape[: self.axis_of_places]
+        flat = parts.reshape(*lead, self.seen)
+        if not self.sees_all_alike:
+            flat = np.zeros((*lead, self.seen + 1), parts.dtype)
+            flat[..., :-1] = parts.reshape(*lead, self.seen)
+        found = flat.take(self.seen_at, axis=-1)
+        if self.apart:
+            return found.reshape(*lead, *self.shape)
+        return np.add.reduce(found, axis=self.axis_of_places, dtype=found.dtype)
+
+
+@remembered
+def _grid(*sizes: Any) -> _Grid:
+    return _Grid(*sizes)
+
+
+def _strided(x: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+    """Return a view of x, for reading only."""
+    if type(x) is not np.ndarray or not x.flags.c_contiguous or not x.size:
+        return as_strided(x, shape, strides, writeable=False)
+    view = np.ndarray(shape, x.dtype, x, 0, strides)  # a tenth of as_strided's time
+    view.flags.writeable = False
+    return view
 
 
 def _times(sizes: Sequence[int]) -> str:
@@ -218,7 +313,7 @@ def windows(
     """
     axes = _axes(kernel_size)
     x = np.asarray(x)
-    grid = _Grid("windows", x.shape, kernel_size, stride, padding, dilation, axes)
+    grid = _grid("windows", x.shape, kernel_size, stride, padding, dilation, axes)
     return grid.view(grid.padded_with(x, fill))
 
 
@@ -283,20 +378,21 @@ def fold(
     if x.ndim < 2 * axes:
         raise ValueError(f"fold: x is {x.shape}; {2 * axes} axes hold the windows")
     kernel = x.shape[x.ndim - axes :]
-    grid = _Grid("fold", shape, kernel, stride, padding, dilation, axes)
+    grid = _grid("fold", shape, kernel, stride, padding, dilation, axes)
     if x.shape[-2 * axes : -axes] != grid.out:
         raise ValueError(
             f"fold: x is {x.shape}; {_times(grid.out)} windows of {_times(kernel)} lie "
             f"in {_times(shape)}, not {_times(x.shape[-2 * axes : -axes])}"
         )
-    result = np.zeros(x.shape[: -2 * axes] + grid.padded, x.dtype)
-    for offset in grid.offsets():
-        result[grid.at(offset)] += x[(..., *offset)]
-    return grid.inside(result)
+    lead = x.shape[: -2 * axes]
+    if grid.is_small(lead):
+        parts = x.reshape(*lead, -1, math.prod(kernel)).swapaxes(-1, -2)
+        return grid.added_up(parts.reshape(*lead, -1, *grid.out))
+    return grid.add_up([x[offset] for offset in grid.offsets])
 
 
 windows.vjp(
-    x=lambda g, out, x, *, kernel_size, stride, padding, dilation, fill: fold(
+    x=lambda g, out, x, *, kernel_size, stride, padding, dilation, fill: fold.of_array(
         g,
         shape=x.shape[2 * x.ndim - g.ndim :],
         stride=stride,
@@ -305,7 +401,7 @@ windows.vjp(
     )
 )
 fold.vjp(
-    x=lambda g, out, x, *, shape, stride, padding, dilation: windows(
+    x=lambda g, out, x, *, shape, stride, padding, dilation: windows.of_array(
         g,
         kernel_size=x.shape[g.ndim :],
         stride=stride,
@@ -396,6 +492,36 @@ class _Strips:
                 buffer[: (stop - start) * rows],
             )
 
+    def convolved(self, x: Any, weight: Any) -> Any:
+        """Return the convolution, (N, out, ...)."""
+        matrix, out = self.banded(weight), self.out
+        lines = (*self.grid.out[:-1], self.strips * self.length)
+        products = np.empty((len(x), *lines, out), np.result_type(x, weight))
+        flat = products.reshape(-1, self.length * out)
+        for rows, seen in self.copied(x):
+            np.matmul(seen, matrix, out=flat[rows])
+        return np.moveaxis(products[..., : self.grid.out[-1], :], -1, 1)
+
+    def input(self, y: Any, weight: Any) -> Any:
+        """Return what a result of it gives for its input, (N, C, ...)."""
+        dtype = np.result_type(y, weight)
+        matrix = self.banded(weight).T
+        flat = self.places(y).reshape(-1, self.length * self.out)
+        result = np.zeros((len(y), *self.image), dtype)
+        for images, rows, parts in self.blocks(len(y), dtype):
+            np.matmul(flat[rows], matrix, out=parts)
+            part = result[images]
+            self.add_up(parts.reshape(len(part), *self.rows, *self.row), part)
+        return self.without_border(result)
+
+    def weight(self, y: Any, x: Any) -> Any:
+        """Return what a result of it gives for its weights, (out, C, ...)."""
+        flat = self.places(y).reshape(-1, self.length * self.out)
+        result = np.zeros(self.matrix, np.result_type(x, y))
+        for rows, seen in self.copied(x):
+            result += seen.T @ flat[rows]
+        return self.unbanded(result)
+
     def copied(self, x: Any) -> Iterator[tuple[slice, Any]]:
         """Yield which rows they are, and what the strips see of x, block by block."""
         views = self.views(self.bordered(x))
@@ -436,7 +562,7 @@ class _Strips:
         size = self.step * self.channels
         lines = bordered.reshape(*bordered.shape[:-2], -1, size)
         for offset in self.offsets:
-            at = (self.grid.seen(axis, k) for axis, k in enumerate(offset))
+            at = (self.grid.seen_along(axis, k) for axis, k in enumerate(offset))
             index = (slice(None), *at)
             for j in range(self.pieces):
                 piece = parts[(..., *offset, slice(j * size, (j + 1) * size))]
@@ -474,29 +600,89 @@ class _Strips:
         return result
 
 
-@lru_cache(maxsize=256)
-def _cached_strips(channels: int, out: int, who: str, *grid: Any) -> _Strips:
-    return _Strips(_Grid(who, *grid), channels, out, adds=who == "conv_input")
+class _Picked:
+    """A small convolution: what the kernel sees is picked, and multiplied at once.
+
+    Strips take fewer steps for each entry, but dozens for the whole.
+    """
+
+    def __init__(self, grid: _Grid, channels: int, out: int) -> None:
+        self.grid, self.channels, self.out = grid, channels, out
+        self.rows = channels * math.prod(grid.kernel), math.prod(grid.out)
+
+    def picked(self, x: Any) -> Any:
+        """Return what is seen of x, (N, C k, places)."""
+        seen = self.grid.picked(self.grid.padded_with(x, 0))
+        return seen.reshape(len(x), *self.rows)
+
+    def convolved(self, x: Any, weight: Any) -> Any:
+        """Return the convolution, (N, out, ...)."""
+        y = np.matmul(weight.reshape(self.out, -1), self.picked(x))
+        return y.reshape(len(x), self.out, *self.grid.out)
+
+    def input(self, y: Any, weight: Any) -> Any:
+        """Return what a result of it gives for its input, (N, C, ...)."""
+        y = y.reshape(len(y), self.out, -1)
+        parts = np.matmul(weight.reshape(self.out, -1).T, y)
+        return self.grid.added_up(
+            parts.reshape(len(y), self.channels, -1, *self.grid.out)
+        )
+
+    def weight(self, y: Any, x: Any) -> Any:
+        """Return what a result of it gives for its weights, (out, C, ...)."""
+        seen = self.picked(x).transpose(0, 2, 1)
+        each = np.matmul(y.reshape(len(y), self.out, -1), seen)
+        total = np.add.reduce(each, dtype=each.dtype) if len(y) > 1 else each
+        return total.reshape(self.out, self.channels, *self.grid.kernel)
 
 
-def _strips(
-    who: str,
-    shape: Sequence[int],
-    kernel: Sequence[int],
-    channels: int,
-    out: int,
-    how: Any,
-) -> _Strips:
-    """Return how a convolution is laid out; the same object for the same sizes."""
-    axes = len(kernel)
-    sizes = [
-        _sizes(who, name, how[name], axes, least)
-        for name, least in (("stride", 1), ("padding", 0), ("dilation", 1))
-    ]
-    return _cached_strips(channels, out, who, tuple(shape), tuple(kernel), *sizes, axes)
+Shape = tuple[int, ...]
+Layout = _Picked | _Strips
 
 
-def _check_axes(who: str, axes: int, **arrays: Any) -> None:
+def _layout(who: str, images: Shape, weight: Shape, *how: Any) -> Layout:
+    """Return how a convolution of arrays of these shapes is computed."""
+    out, channels, *kernel = weight
+    stride, padding, dilation = how
+    sizes = tuple(kernel), stride, padding, dilation
+    grid = _Grid(who, images[2:], *sizes, len(kernel))
+    if grid.is_small(images[:2]) and out:
+        return _Picked(grid, channels, out)
+    return _Strips(grid, channels, out, adds=who == "conv_input")
+
+
+@remembered
+def _layout_of_result(
+    who: str, axes: int, x: Shape, weight: Shape, *how: Any
+) -> Layout:
+    _check_axes(who, axes, x=x, weight=weight)
+    if x[1] != weight[1]:
+        raise ValueError(
+            f"{who}: x has {x[1]} channels, {x}, but weight is for {weight[1]}, "
+            f"{weight}"
+        )
+    return _layout(who, x, weight, *how)
+
+
+@remembered
+def _layout_of_input(y: Shape, weight: Shape, shape: Sizes, *how: Any) -> Layout:
+    shape = shape if isinstance(shape, tuple) else (shape,)
+    _check_axes("conv_input", len(shape), y=y, weight=weight)
+    layout = _layout("conv_input", (y[0], weight[1], *shape), weight, *how)
+    _check_result("conv_input", y, y[0], weight[0], layout.grid)
+    return layout
+
+
+@remembered
+def _layout_of_weight(y: Shape, x: Shape, kernel_size: Sizes, *how: Any) -> Layout:
+    kernel = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,)
+    _check_axes("conv_weight", len(kernel), y=y, x=x)
+    layout = _layout("conv_weight", x, (y[1], x[1], *kernel), *how)
+    _check_result("conv_weight", y, x[0], y[1], layout.grid)
+    return layout
+
+
+def _check_axes(who: str, axes: int, **shapes: Shape) -> None:
     kinds = {
         "x": ("(N, C, L)", "(N, C, H, W)"),
         "weight": ("(out, C, k)", "(out, C, kh, kw)"),
@@ -504,46 +690,38 @@ def _check_axes(who: str, axes: int, **arrays: Any) -> None:
     }
     if axes not in (1, 2):
         raise ValueError(f"{who}: along one axis or two, not {axes}")
-    for name, array in arrays.items():
-        if np.ndim(array) != axes + 2:
+    for name, shape in shapes.items():
+        if len(shape) != axes + 2:
             raise ValueError(
-                f"{who}: {name} must be {kinds[name][axes - 1]}, got {np.shape(array)}"
+                f"{who}: {name} must be {kinds[name][axes - 1]}, got {shape}"
             )
 
 
-def _convolved(who: str, axes: int, x: Any, weight: Any, bias: Any, **how: Any) -> Any:
-    _check_axes(who, axes, x=x, weight=weight)
-    if x.shape[1] != weight.shape[1]:
+def _check_result(who: str, y: Shape, images: int, out: int, grid: _Grid) -> None:
+    if y != (images, out, *grid.out):
         raise ValueError(
-            f"{who}: x has {x.shape[1]} channels, {x.shape}, but weight is for "
-            f"{weight.shape[1]}, {weight.shape}"
+            f"{who}: y is {y}, but the convolution would give "
+            f"{(images, out, *grid.out)}"
         )
-    out, channels, *kernel = weight.shape
-    if bias is not None and np.shape(bias) != (out,):
-        raise ValueError(f"{who}: bias must be ({out},), got {np.shape(bias)}")
-    strips = _strips(who, x.shape[2:], kernel, channels, out, how)
-    dtype = (
-        np.result_type(x, weight) if bias is None else np.result_type(x, weight, bias)
-    )
-    matrix = strips.banded(weight.astype(dtype, copy=False))
-    places = strips.strips * strips.length
-    products = np.empty((len(x), *strips.grid.out[:-1], places, out), dtype)
-    flat = products.reshape(-1, strips.length * out)
-    for rows, seen in strips.copied(x):
-        np.matmul(seen, matrix, out=flat[rows])
-    y = np.moveaxis(products[..., : strips.grid.out[-1], :], -1, 1)
+
+
+def _convolved(who: str, axes: int, x: Any, weight: Any, bias: Any, *how: Any) -> Any:
+    layout = _layout_of_result(who, axes, np.shape(x), np.shape(weight), *how)
     if bias is None:
-        return np.ascontiguousarray(y)
-    shift = bias.reshape(out, *(1,) * axes)
-    return np.add(y, shift, out=np.empty(y.shape, np.result_type(y, bias)))
+        return np.ascontiguousarray(layout.convolved(x, weight))
+    if np.shape(bias) != (layout.out,):
+        raise ValueError(f"{who}: bias must be ({layout.out},), got {np.shape(bias)}")
+    dtype = np.result_type(x, weight, bias)
+    y = layout.convolved(x, weight.astype(dtype, copy=False))
+    return np.add(y, bias.reshape(-1, *(1,) * axes), out=np.empty(y.shape, dtype))
 
 
 def _convolution_rules() -> dict[str, Callable[..., Any]]:
     def of_x(g: Any, out: Any, x: Any, weight: Any, bias: Any, **how: Any) -> Any:
-        return conv_input(g, weight, shape=x.shape[2:], **how)
+        return conv_input.of_array(g, weight, shape=x.shape[2:], **how)
 
     def of_weight(g: Any, out: Any, x: Any, weight: Any, bias: Any, **how: Any) -> Any:
-        return conv_weight(g, x, kernel_size=weight.shape[2:], **how)
+        return conv_weight.of_array(g, x, kernel_size=weight.shape[2:], **how)
 
     def of_bias(g: Any, out: Any, x: Any, weight: Any, bias: Any, **_: Any) -> Any:
         # image by image first: twice as fast
@@ -555,7 +733,7 @@ def _convolution_rules() -> dict[str, Callable[..., Any]]:
 
 def _convolution(x: Any, weight: Any, **how: Any) -> Any:
     """Return the convolution along as many axes as there are."""
-    return (conv1d if weight.ndim == 3 else conv2d)(x, weight, None, **how)
+    return (conv1d if weight.ndim == 3 else conv2d).of_array(x, weight, **how)
 
 
 @op(
@@ -618,8 +796,7 @@ def conv1d(
     >>> te.conv1d([[[1.0, 2.0, 4.0, 8.0]]], [[[-1.0, 1.0]]])
     array([[[1., 2., 4.]]])
     """
-    how = {"stride": stride, "padding": padding, "dilation": dilation}
-    return _convolved("conv1d", 1, x, weight, bias, **how)
+    return _convolved("conv1d", 1, x, weight, bias, stride, padding, dilation)
 
 
 conv1d.vjp(**_convolution_rules())
@@ -686,8 +863,7 @@ def conv2d(
     array([[[[3.],
              [7.]]]])
     """
-    how = {"stride": stride, "padding": padding, "dilation": dilation}
-    return _convolved("conv2d", 2, x, weight, bias, **how)
+    return _convolved("conv2d", 2, x, weight, bias, stride, padding, dilation)
 
 
 conv2d.vjp(**_convolution_rules())
@@ -749,29 +925,8 @@ def conv_input(
     >>> te.conv_input([[[1.0, 10.0]]], [[[1.0, 2.0]]], 3)
     array([[[ 1., 12., 20.]]])
     """
-    shape = shape if isinstance(shape, tuple) else (shape,)
-    axes = len(shape)
-    _check_axes("conv_input", axes, y=y, weight=weight)
-    out, channels, *kernel = weight.shape
-    how = {"stride": stride, "padding": padding, "dilation": dilation}
-    strips = _strips("conv_input", shape, kernel, channels, out, how)
-    _check_result("conv_input", y, (len(y), out, *strips.grid.out))
-    dtype = np.result_type(y, weight)
-    matrix = strips.banded(weight).T
-    flat = strips.places(y).reshape(-1, strips.length * out)
-    result = np.zeros((len(y), *strips.image), dtype)
-    for images, rows, parts in strips.blocks(len(y), dtype):
-        np.matmul(flat[rows], matrix, out=parts)
-        part = result[images]
-        strips.add_up(parts.reshape(len(part), *strips.rows, *strips.row), part)
-    return strips.without_border(result)
-
-
-def _check_result(who: str, y: Any, shape: tuple[int, ...]) -> None:
-    if np.shape(y) != shape:
-        raise ValueError(
-            f"{who}: y is {np.shape(y)}, but the convolution would give {shape}"
-        )
+    shapes = np.shape(y), np.shape(weight), shape
+    return _layout_of_input(*shapes, stride, padding, dilation).input(y, weight)
 
 
 @op(
@@ -831,28 +986,19 @@ def conv_weight(
     >>> te.conv_weight([[[1.0, 10.0]]], [[[1.0, 2.0, 3.0]]], 2)
     array([[[21., 32.]]])
     """
-    kernel = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,)
-    _check_axes("conv_weight", len(kernel), y=y, x=x)
-    how = {"stride": stride, "padding": padding, "dilation": dilation}
-    out, channels = y.shape[1], x.shape[1]
-    strips = _strips("conv_weight", x.shape[2:], kernel, channels, out, how)
-    _check_result("conv_weight", y, (len(x), out, *strips.grid.out))
-    flat = strips.places(y).reshape(-1, strips.length * out)
-    result = np.zeros(strips.matrix, np.result_type(x, y))
-    for rows, seen in strips.copied(x):
-        result += seen.T @ flat[rows]
-    return strips.unbanded(result)
+    shapes = np.shape(y), np.shape(x), kernel_size
+    return _layout_of_weight(*shapes, stride, padding, dilation).weight(y, x)
 
 
 conv_input.vjp(
     y=lambda g, out, y, weight, *, shape, **how: _convolution(g, weight, **how),
-    weight=lambda g, out, y, weight, *, shape, **how: conv_weight(
+    weight=lambda g, out, y, weight, *, shape, **how: conv_weight.of_array(
         y, g, kernel_size=weight.shape[2:], **how
     ),
 )
 conv_weight.vjp(
     y=lambda g, out, y, x, *, kernel_size, **how: _convolution(x, g, **how),
-    x=lambda g, out, y, x, *, kernel_size, **how: conv_input(
+    x=lambda g, out, y, x, *, kernel_size, **how: conv_input.of_array(
         y, g, shape=x.shape[2:], **how
     ),
 )
@@ -861,17 +1007,17 @@ conv_weight.vjp(
 # ------------------------------------------------------------------------- pooling
 
 
+@remembered
 def _pool_grid(
     who: str,
     axes: int,
-    x: Any,
+    shape: tuple[int, ...],
     kernel_size: Sizes,
     stride: Sizes | None,
     padding: Sizes,
     dilation: Sizes = 1,
 ) -> _Grid:
     stride = kernel_size if stride is None else stride
-    shape = np.shape(x)
     grid = _Grid(who, shape, kernel_size, stride, padding, dilation, axes)
     if any(2 * p > k for p, k in zip(grid.padding, grid.kernel, strict=True)):
         raise ValueError(
@@ -881,15 +1027,23 @@ def _pool_grid(
     return grid
 
 
-def _largest(who: str, axes: int, x: Any, **named: Any) -> Any:
+def _largest(who: str, axes: int, x: Any, *how: Any) -> Any:
     x = np.asarray(x)
-    grid = _pool_grid(who, axes, x, **named)
-    result = _with_least(grid, x)
-    for axis in range(axes):  # one after the other: 2 k - 1 comparisons, not k²
-        first, *others = (result[at] for at in grid.along(axis))
-        result = first.copy("K")
-        for seen in others:
-            np.maximum(result, seen, out=result)
+    grid = _pool_grid(who, axes, x.shape, *how)
+    return _over_windows(np.maximum, grid, _with_least(grid, x))
+
+
+def _over_windows(ufunc: np.ufunc, grid: _Grid, padded: Any) -> Any:
+    """Return what a function of two makes of all that each window sees."""
+    if grid.is_small(padded.shape[: padded.ndim - grid.axes], weight=8):
+        picked = grid.picked(padded)
+        return ufunc.reduce(picked, axis=grid.axis_of_places, dtype=picked.dtype)
+    result = padded
+    for places in grid.along:  # axis after axis: 2 k - 1 steps, not k²
+        first, *others = [result[place] for place in places]
+        result = ufunc(first, others[0]) if others else first.copy("K")
+        for seen in others[1:]:
+            ufunc(result, seen, out=result)
     return result
 
 
@@ -903,36 +1057,42 @@ def _least(dtype: Any) -> Any:
 
 
 def _ties(
-    who: str, x: Any, largest: Any, kernel_size: Sizes, **how: Any
-) -> tuple[_Grid, list[tuple[Any, Any]], Any]:
-    """Return the grid, each place of a window with where it is largest, and how many.
+    who: str, x: Any, largest: Any, kernel_size: Sizes, *how: Any
+) -> tuple[_Grid, Any, Any]:
+    """Return the grid, where each place of a window is largest, and how many are.
 
-    Numbers that are largest share; where the largest is nan, all count, and nan times.
+    Where is told by an array, (..., k, *out), of a small input, else by a list of k.
+    Numbers that are largest share. Where the largest is nan, there are nan.
     """
-    grid = _pool_grid(who, _axes(kernel_size), x, kernel_size, **how)
-    shape = x.shape[: x.ndim - grid.axes] + grid.out
-    if np.shape(largest) != shape:
+    grid = _pool_grid(who, _axes(kernel_size), x.shape, kernel_size, *how)
+    lead = x.shape[: x.ndim - grid.axes]
+    if np.shape(largest) != lead + grid.out:
+        shape = lead + grid.out
         raise ValueError(f"{who}: largest must be {shape}, got {np.shape(largest)}")
     padded = _with_least(grid, x)
-    places = [grid.at(offset) for offset in grid.offsets()]
-    masks = [padded[at] == largest for at in places]
-    count = masks[0].astype(np.uint8 if len(masks) < 256 else np.intp)
-    for mask in masks[1:]:
-        np.add(count, mask, out=count)
-    if (nan := np.isnan(largest)).any():
-        masks = [mask | nan for mask in masks]
-        count = np.where(nan, np.nan, count)
-    return grid, list(zip(places, masks, strict=True)), count
+    masks: Any
+    dtype = np.uint8 if math.prod(grid.kernel) < 256 else np.intp
+    if grid.is_small(lead):
+        masks = grid.picked(padded) == largest[grid.for_each_place]
+        count = np.add.reduce(masks, axis=grid.axis_of_places, dtype=dtype)
+    else:
+        masks = [padded[at] == largest for at in grid.places]
+        count = masks[0].astype(dtype)
+        for mask in masks[1:]:
+            np.add(count, mask, out=count)
+    if not are_finite(largest) and (nan := np.isnan(largest)).any():
+        count = np.where(nan, np.nan, count)  # and then 0 / nan is nan, too
+    return grid, masks, count
 
 
 def _largest_case(first: bool, shape: tuple[int, ...], **how: Any) -> Case:
     """Return a case of max_unpool, or of max_gather, for an x of this shape."""
-    how = {"stride": None, "padding": 0, "dilation": 1} | how
+    how = {"kernel_size": 0, "stride": None, "padding": 0, "dilation": 1} | how
 
     @cache  # not at the import: that would take 5 ms
     def made() -> tuple[Any, Any]:
         x = np.random.default_rng(0).standard_normal(shape)
-        return x, _largest("", _axes(how["kernel_size"]), x, **how)
+        return x, _largest("", _axes(how["kernel_size"]), x, *how.values())
 
     def drawn(rng: np.random.Generator) -> Any:
         return rng.standard_normal(made()[1].shape if first else shape)
@@ -998,15 +1158,18 @@ def max_unpool(
     array([ 0., 10., 20.,  0.])
     """
     x, y = np.asarray(x), np.asarray(y)
-    how = {"stride": stride, "padding": padding, "dilation": dilation}
-    grid, places, count = _ties("max_unpool", x, largest, kernel_size, **how)
+    how = kernel_size, stride, padding, dilation
+    grid, masks, count = _ties("max_unpool", x, largest, *how)
     if y.shape != count.shape:
         raise ValueError(f"max_unpool: y must be {count.shape}, got {y.shape}")
     dtype = np.result_type(y, 0.0) if y.dtype.kind != "f" else y.dtype
+    if type(masks) is not list:
+        share = np.divide(y, count, dtype=dtype)
+        return grid.added_up(share[grid.for_each_place] * masks)
     share = np.divide(y, count, out=np.empty_like(count, dtype))  # laid out like x
     make = np.empty_like if grid.tiles else np.zeros_like
     result = make(x, dtype, shape=x.shape[: x.ndim - grid.axes] + grid.padded)
-    for at, mask in places:
+    for at, mask in zip(grid.places, masks, strict=True):
         if grid.apart:
             np.multiply(share, mask, out=result[at])
         else:
@@ -1066,13 +1229,17 @@ def max_gather(
     x, z = np.asarray(x), np.asarray(z)
     if z.shape != x.shape:
         raise ValueError(f"max_gather: z must be {x.shape}, as x is, got {z.shape}")
-    how = {"stride": stride, "padding": padding, "dilation": dilation}
-    grid, places, count = _ties("max_gather", x, largest, kernel_size, **how)
+    how = kernel_size, stride, padding, dilation
+    grid, masks, count = _ties("max_gather", x, largest, *how)
     padded = grid.padded_with(z, 0)
-    (first, mask), *others = places
-    result = padded[first] * mask
-    for at, mask in others:
-        result = result + padded[at] * mask
+    if type(masks) is not list:
+        chosen = grid.picked(padded) * masks
+        result = np.add.reduce(chosen, axis=grid.axis_of_places, dtype=chosen.dtype)
+    else:
+        first, *others = grid.places
+        result = padded[first] * masks[0]
+        for at, mask in zip(others, masks[1:], strict=True):
+            result = result + padded[at] * mask
     return result if count.max(initial=1) == 1 else result / count
 
 
@@ -1094,9 +1261,9 @@ max_gather.vjp(
 
 def _max_pool_rule(axes: int) -> Callable[..., Any]:
     def rule(g: Any, out: Any, x: Any, *, kernel_size: Sizes, **how: Any) -> Any:
-        kernel = _sizes("", "kernel_size", kernel_size, axes, 1)
+        kernel = kernel_size if type(kernel_size) is tuple else (kernel_size,) * axes
         x, out = constant(x), constant(out)
-        return max_unpool(g, x, out, kernel_size=kernel, **how)
+        return max_unpool.of_array(g, x, out, kernel_size=kernel, **how)
 
     return rule
 
@@ -1153,15 +1320,7 @@ def max_pool1d(
     >>> te.max_pool1d([1.0, 3.0, 2.0, 0.0], 2)
     array([3., 2.])
     """
-    return _largest(
-        "max_pool1d",
-        1,
-        x,
-        kernel_size=kernel_size,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-    )
+    return _largest("max_pool1d", 1, x, kernel_size, stride, padding, dilation)
 
 
 max_pool1d.vjp(x=_max_pool_rule(1))
@@ -1219,31 +1378,30 @@ def max_pool2d(
     >>> te.max_pool2d([[1.0, 3.0], [2.0, 0.0]], 2)
     array([[3.]])
     """
-    return _largest(
-        "max_pool2d",
-        2,
-        x,
-        kernel_size=kernel_size,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-    )
+    return _largest("max_pool2d", 2, x, kernel_size, stride, padding, dilation)
 
 
 max_pool2d.vjp(x=_max_pool_rule(2))
 
 
-def _averages(who: str, axes: int, x: Any, **named: Any) -> Any:
+def _averages(who: str, axes: int, x: Any, *how: Any) -> Any:
     x = np.asarray(x)
-    grid = _pool_grid(who, axes, x, **named)
+    grid = _pool_grid(who, axes, x.shape, *how)
     x = x if x.dtype.kind == "f" else x.astype(np.float64)
     padded = grid.padded_with(wide(x), 0.0)
-    first, *others = (padded[grid.at(offset)] for offset in grid.offsets())
-    result = first.copy()
-    for seen in others:
-        result += seen
+    result = _over_windows(np.add, grid, padded)
     result /= math.prod(grid.kernel)
     return result.astype(x.dtype, copy=False)
+
+
+def _given_back(grid: _Grid, share: Any) -> Any:
+    """Return what each entry gets of the windows that see it, all in equal shares."""
+    lead = share.shape[: share.ndim - grid.axes]
+    if grid.is_small(lead):
+        parts = np.empty((*lead, math.prod(grid.kernel), *grid.out), share.dtype)
+        parts[...] = share[grid.for_each_place]
+        return grid.added_up(parts)
+    return grid.add_up([share] * math.prod(grid.kernel))
 
 
 def _avg_pool_rule(axes: int) -> Callable[..., Any]:
@@ -1256,10 +1414,14 @@ def _avg_pool_rule(axes: int) -> Callable[..., Any]:
         stride: Sizes | None,
         padding: Sizes,
     ) -> Any:
-        grid = _pool_grid("", axes, x, kernel_size, stride, padding)
-        share = np.reshape(wide(g) / math.prod(grid.kernel), out.shape + (1,) * axes)
+        grid = _pool_grid("", axes, x.shape, kernel_size, stride, padding)
+        share = wide(g) / math.prod(grid.kernel)
+        if type(share) is np.ndarray:
+            return _given_back(grid, share)
         return fold(
-            broadcast_to(share, out.shape + grid.kernel),
+            broadcast_to(
+                np.reshape(share, out.shape + (1,) * axes), out.shape + grid.kernel
+            ),
             shape=grid.shape,
             stride=grid.stride,
             padding=grid.padding,
@@ -1320,9 +1482,7 @@ def avg_pool1d(
     >>> te.avg_pool1d([1.0, 3.0, 2.0, 0.0], 2)
     array([2., 1.])
     """
-    return _averages(
-        "avg_pool1d", 1, x, kernel_size=kernel_size, stride=stride, padding=padding
-    )
+    return _averages("avg_pool1d", 1, x, kernel_size, stride, padding)
 
 
 avg_pool1d.vjp(x=_avg_pool_rule(1))
@@ -1372,9 +1532,7 @@ def avg_pool2d(
     >>> te.avg_pool2d([[1.0, 3.0], [2.0, 0.0]], 2)
     array([[1.5]])
     """
-    return _averages(
-        "avg_pool2d", 2, x, kernel_size=kernel_size, stride=stride, padding=padding
-    )
+    return _averages("avg_pool2d", 2, x, kernel_size, stride, padding)
 
 
 avg_pool2d.vjp(x=_avg_pool_rule(2))
