@@ -106,6 +106,8 @@ def test_numpys_names_and_methods_record(f, op, x, rng):
             "pad: argument 'reflect_type'",
         ),
         (lambda x: np.pad(x, 1, "mean", stat_length=2), "pad: argument 'stat_length'"),
+        (lambda x: te.pad(x, 1.0), "pad: pad_width must be integers, got 1.0"),
+        (lambda x: te.pad(x, {0: 1.5}), "pad: pad_width must be integers"),
     ],
 )
 def test_what_has_no_meaning_here_is_refused_by_name(f, told, x):
@@ -129,6 +131,7 @@ def test_what_has_no_meaning_here_is_refused_by_name(f, told, x):
         (lambda x: te.split(x, 2, axis=1), "equal division"),
         (lambda x: te.split(x, 2, axis=2), r"split: x of shape \(2, 3\) has no axis 2"),
         (lambda x: np.diag(x[None]), "diag: "),
+        (lambda x: te.pad(x, (0, -1)), r"pad: pad_width .* negative, got \(0, -1\)"),
     ],
 )
 def test_what_does_not_fit_is_refused(f, told, x):
@@ -145,6 +148,23 @@ CUTS = {
     "np.array_split": lambda x: np.array_split(x, 2, 1),
     "np.array_split, empty": lambda x: np.array_split(x, 4),
 }
+
+
+@pytest.mark.parametrize(
+    "width",
+    [1, (1, 2), ((1,), (2,)), ((1, 0), (0, 2)), [1, 2], {-1: (1, 2)}, np.array([2, 0])],
+)
+@pytest.mark.parametrize("value", [0, -0.0, 1.5, np.float32(2), (1, 2)])
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray])
+def test_pads_as_numpy_does(width, value, layout, x):
+    x = layout(x.data)
+
+    padded = te.pad(x, width, constant_values=value)
+
+    expected = np.pad(x, width, constant_values=value)
+    np.testing.assert_array_equal(padded, expected, strict=True)
+    np.testing.assert_array_equal(np.signbit(padded), np.signbit(expected))
+    assert padded.strides == expected.strides
 
 
 @pytest.mark.parametrize("f", CUTS.values(), ids=CUTS)

@@ -9,9 +9,10 @@ import numpy as np
 from tinygrad_edu.engine.composites import composite
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
-from tinygrad_edu.ops.broadcasting import broadcast_to, sum_to
+from tinygrad_edu.ops.broadcasting import sum_to
 from tinygrad_edu.ops.indexing import put
 from tinygrad_edu.ops.keywords import in_dtype
+from tinygrad_edu.ops.plans import remembered
 
 __all__ = ["diag", "diagflat", "diagonal", "trace", "tril", "triu"]
 
@@ -19,6 +20,7 @@ _DIAGONALS = [
     Case((3, 3)),
     Case((2, 3), offset=1),
     Case((4, 3), offset=-1),
+    Case((2, 3), offset=-1, axis1=1, axis2=0),
     Case((2, 3, 4), axis1=1, axis2=2),
     Case((2, 3, 4), offset=-1, axis1=-1, axis2=0),
     Case((2, 2), offset=5),
@@ -66,14 +68,29 @@ def diagonal(x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return np.diagonal(x, offset, axis1, axis2)
 
 
+@remembered
+def _places(
+    shape: tuple[int, ...], offset: int, axis1: int, axis2: int
+) -> tuple[Any, ...]:
+    """Return where a diagonal lies: its index if matrices are last, and are flat.
+
+    Also the shape of these, that of the matrices, and the order that puts axes back.
+    """
+    axes = len(shape)
+    axis1, axis2 = axis1 % axes, axis2 % axes
+    order = (*(a for a in range(axes) if a not in (axis1, axis2)), axis1, axis2)
+    *rest, n, m = (shape[a] for a in order)
+    count = max(0, min(n, n + offset, m, m - offset))
+    start = max(offset, 0) + max(-offset, 0) * m
+    index = (..., slice(start, start + count * (m + 1), m + 1))
+    back = tuple(order.index(a) for a in range(axes))
+    return index, (*rest, n * m), (*rest, n, m), back
+
+
 def _on_diagonal(g: Any, x: Any, offset: int, axis1: int, axis2: int) -> Any:
-    """Put ``g``, shape (..., k), on the diagonal of zeros of the shape of ``x``."""
-    i = np.arange(g.shape[-1])
-    index = (..., i + max(-offset, 0), i + max(offset, 0))
-    matrix = [axis1 % x.ndim, axis2 % x.ndim]
-    rest = [n for a, n in enumerate(x.shape) if a not in matrix]
-    shape = (*rest, *(x.shape[a] for a in matrix))
-    return np.moveaxis(put(g, index=index, shape=shape), (-2, -1), matrix)
+    """Put ``g``, shape (..., k) or (..., 1), on the diagonal of zeros shaped like x."""
+    index, flat, matrices, back = _places(x.shape, offset, axis1, axis2)
+    return put.of_array(g, index=index, shape=flat).reshape(matrices).transpose(back)
 
 
 diagonal.vjp(
@@ -134,16 +151,11 @@ def trace(x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return np.trace(x, offset, axis1, axis2)
 
 
-def _trace_rule(
-    g: Any, out: Any, x: Any, *, offset: int, axis1: int, axis2: int
-) -> Any:
-    rows, columns = x.shape[axis1], x.shape[axis2]
-    k = max(0, min(rows, rows + offset, columns, columns - offset))
-    each = broadcast_to(np.reshape(g, (*g.shape, 1)), shape=(*g.shape, k))
-    return _on_diagonal(each, x, offset, axis1, axis2)
-
-
-trace.vjp(x=_trace_rule)
+trace.vjp(
+    x=lambda g, out, x, *, offset, axis1, axis2: _on_diagonal(
+        g.reshape(*g.shape, 1), x, offset, axis1, axis2
+    )
+)
 
 
 def _diag_text(x: Any, *, k: int) -> str | None:

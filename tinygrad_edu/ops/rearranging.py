@@ -12,6 +12,7 @@ from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.conversion import wide
 from tinygrad_edu.ops.indexing import put
+from tinygrad_edu.ops.plans import remembered
 
 # NumPy's stubs want a literal for the mode, and a tuple for the axes.
 _pad: Any = np.pad
@@ -362,6 +363,14 @@ def pad(
         raise ValueError(
             f"pad: mode {mode!r} is not supported; only {', '.join(_MODES)} are"
         )
+    if mode == "constant" and type(constant_values) in (int, float):
+        x = np.asarray(x)
+        shape, inner = _margins(x.shape, pad_width)
+        result = np.zeros(shape, x.dtype, "F" if x.flags.fnc else "C")
+        if constant_values or type(constant_values) is float:  # -0.0
+            result[...] = constant_values
+        result[inner] = x
+        return result
     if mode == "constant":
         return _pad(x, pad_width, mode, constant_values=constant_values)
     if not np.array_equal(constant_values, 0):
@@ -371,26 +380,40 @@ def pad(
 
 def _widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     """Return (before, after) of each axis."""
-    if isinstance(pad_width, dict):
-        widths = np.zeros((ndim, 2), int)
-        for axis, width in pad_width.items():
-            widths[axis] = width
-    else:
-        widths = np.broadcast_to(np.asarray(pad_width), (ndim, 2))
-    return [(int(before), int(after)) for before, after in widths]
+    given = pad_width.values() if isinstance(pad_width, dict) else [pad_width]
+    sizes = [np.asarray(width) for width in given]
+    if any(width.dtype.kind != "i" for width in sizes):
+        raise TypeError(f"pad: pad_width must be integers, got {pad_width!r}")
+    if any(np.any(width < 0) for width in sizes):
+        raise ValueError(f"pad: pad_width must not be negative, got {pad_width!r}")
+    widths = np.zeros((ndim, 2), int)
+    for axis, width in zip(
+        pad_width if isinstance(pad_width, dict) else [...], sizes, strict=True
+    ):
+        widths[axis] = width
+    return [(before, after) for before, after in widths.tolist()]
+
+
+@remembered
+def _margins(
+    shape: tuple[int, ...], pad_width: Any
+) -> tuple[tuple[int, ...], tuple[slice, ...]]:
+    """Return the shape with margins of these widths, and where x lies in it."""
+    widths = _widths(pad_width, len(shape))
+    pairs = [*zip(widths, shape, strict=True)]
+    return (
+        tuple(before + n + after for (before, after), n in pairs),
+        tuple(slice(before, before + n) for (before, _), n in pairs),
+    )
 
 
 def _pad_rule(
     g: Any, out: Any, x: Any, *, pad_width: Any, mode: str, constant_values: Any
 ) -> Any:
-    widths = _widths(pad_width, x.ndim)
     if mode == "constant":
-        return g[
-            tuple(
-                slice(before, before + n)
-                for (before, _), n in zip(widths, x.shape, strict=True)
-            )
-        ]
+        _, inner = _margins(x.shape, pad_width)
+        return g[inner]
+    widths = _widths(pad_width, x.ndim)
     for axis, (width, n) in enumerate(zip(widths, x.shape, strict=True)):
         if any(width):  # where each entry along the axis was copied from
             origin = _pad(np.arange(n), width, mode)
