@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as te
+from tinygrad_edu.ops import contraction
 
 
 def leaf(data, **kwargs):
@@ -299,3 +300,42 @@ def test_rows_behind_several_axes_are_one_product(dtype, turned, rng):
 def test_another_bias_is_refused(x, bias, told):
     with pytest.raises(ValueError, match=f"linear: {told}"):
         te.linear(np.ones(x), np.ones((2, 3)), np.ones(bias))
+
+
+LARGE = [
+    ("ij,jk->ik", (3, 4), (4, 2)),
+    ("ij,jk", (3, 4), (4, 2)),
+    ("ji,kj->ki", (3, 4), (2, 3)),
+    ("ij,j->i", (3, 4), (4,)),
+    ("i,i->", (3,), (3,)),
+    ("ij,ij->", (3, 4), (3, 4)),
+    ("bij,bjk->bik", (2, 3, 4), (2, 4, 2)),
+    ("ibj,jkb->kib", (3, 2, 4), (4, 5, 2)),
+    ("...ij,kj->k...i", (2, 2, 3, 4), (5, 4)),
+    ("bi,bi->b", (2, 3), (2, 3)),
+    ("ij,jk->ik", (3, 1), (4, 2)),
+    ("ij,kl->ik", (3, 4), (2, 2)),
+    ("ii,ij->j", (3, 3), (3, 2)),
+    ("ij,ij->ij", (3, 4), (3, 4)),
+    ("ij,jk->ik", (3, 0), (0, 2)),
+    ("ij,jk,kl->li", (3, 4), (4, 2), (2, 5)),
+    ("i,ij,j->", (3,), (3, 4), (4,)),
+    ("ij,ik,i->jk", (3, 4), (3, 2), (3,)),
+    ("ij,jk,jl->", (3, 4), (1, 2), (4, 2)),
+    ("ij,jk,kl,lm->im", (3, 4), (4, 2), (2, 5), (5, 3)),
+]
+
+
+@pytest.mark.parametrize("optimize", [False, True, "optimal"])
+@pytest.mark.parametrize(("subscripts", "shapes"), [(s, n) for s, *n in LARGE])
+def test_einsum_of_large_arrays_is_numpys(
+    subscripts, shapes, optimize, rng, monkeypatch
+):
+    monkeypatch.setattr(contraction, "_MANY", 0)
+    monkeypatch.setattr(contraction, "_steps", contraction._steps.__wrapped__)
+    arrays = [rng.standard_normal(shape) for shape in shapes]
+
+    y = te.einsum(subscripts, *arrays, optimize=optimize)
+
+    expected = np.einsum(subscripts, *arrays)
+    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-13, strict=True)

@@ -6,16 +6,28 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
+from operator import mul
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, numpy_order
 from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.broadcasting import sum_of_rows, sum_to
+from tinygrad_edu.ops.contraction import (
+    LETTERS,
+    Axes,
+    einsum_letters,
+    einsum_of_arrays,
+    multiplied,
+    summed_axes,
+    tensordot_matrices,
+)
 from tinygrad_edu.ops.conversion import promoted, wide
 from tinygrad_edu.ops.keywords import check_layout, in_dtypes
+from tinygrad_edu.ops.plans import remembered
 
 __all__ = [
     "cross",
@@ -253,43 +265,32 @@ def _inverse(order: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
-Axes = int | tuple[tuple[int, ...], tuple[int, ...]]
+@remembered
+def _back_to_a(a: int, b: int, axes: Axes) -> tuple[Axes, tuple[int, ...]]:
+    """Return over which axes g and b are summed, and the order of a's axes in that."""
+    of_a, of_b, kept_a, kept_b = summed_axes(a, b, axes)
+    last = tuple(range(len(kept_a), len(kept_a) + len(kept_b)))
+    # its axes: those kept of a, then those summed over, in the order that b has them
+    order = kept_a + [of_a[i] for i in _inverse(of_b)]
+    return (last, tuple(kept_b)), _inverse(order)
 
 
-def _summed_axes(
-    a: int, b: int, axes: Axes
-) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Return the axes of a and b that are summed over, and those that are kept.
-
-    ``a`` and ``b`` are numbers of axes.
-    """
-    if isinstance(axes, int):
-        of_a, of_b = list(range(a - axes, a)), list(range(axes))
-    else:
-        of_a, of_b = [i % a for i in axes[0]], [i % b for i in axes[1]]
-    return (
-        of_a,
-        of_b,
-        [i for i in range(a) if i not in of_a],
-        [i for i in range(b) if i not in of_b],
-    )
+@remembered
+def _back_to_b(a: int, b: int, axes: Axes) -> tuple[Axes, tuple[int, ...]]:
+    """Return over which axes a and g are summed, and the order of b's axes in that."""
+    of_a, of_b, kept_a, kept_b = summed_axes(a, b, axes)
+    order = [of_b[i] for i in _inverse(of_a)] + kept_b
+    return (tuple(kept_a), tuple(range(len(kept_a)))), _inverse(order)
 
 
 def _tensordot_rule_a(g: Any, out: Any, a: Any, b: Any, *, axes: Axes) -> Any:
-    of_a, of_b, kept_a, kept_b = _summed_axes(np.ndim(a), np.ndim(b), axes)
-    last = tuple(range(len(kept_a), len(kept_a) + len(kept_b)))
-    d = tensordot(g, b, axes=(last, tuple(kept_b)))
-    # its axes: those kept of a, then those summed over, in the order that b has them
-    order = kept_a + [of_a[i] for i in _inverse(of_b)]
-    return np.transpose(d, _inverse(order))
+    summed, order = _back_to_a(np.ndim(a), np.ndim(b), axes)
+    return tensordot.of_array(g, b, axes=summed).transpose(order)
 
 
 def _tensordot_rule_b(g: Any, out: Any, a: Any, b: Any, *, axes: Axes) -> Any:
-    of_a, of_b, kept_a, kept_b = _summed_axes(np.ndim(a), np.ndim(b), axes)
-    first = tuple(range(len(kept_a)))
-    d = tensordot(a, g, axes=(tuple(kept_a), first))
-    order = [of_b[i] for i in _inverse(of_a)] + kept_b
-    return np.transpose(d, _inverse(order))
+    summed, order = _back_to_b(np.ndim(a), np.ndim(b), axes)
+    return tensordot.of_array(a, g, axes=summed).transpose(order)
 
 
 def _sum_text(other: str, own: str) -> Callable[..., str | None]:
@@ -608,11 +609,8 @@ def tensordot(a: Any, b: Any, *, axes: Axes = 2) -> Any:
     >>> te.tensordot([[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]], axes=1)
     array([[13., 16.]])
     """
-    if not isinstance(axes, int | np.integer):
-        for own, x in zip(axes, (a, b), strict=True):
-            if len({i % max(np.ndim(x), 1) for i in own}) < len(own):
-                raise ValueError(f"axis listed twice: axes={axes}")
-    return np.tensordot(a, b, axes)
+    how = tensordot_matrices(np.shape(a), np.shape(b), axes)
+    return multiplied(how, np.asarray(a), np.asarray(b))
 
 
 tensordot.vjp(a=_tensordot_rule_a, b=_tensordot_rule_b)
@@ -658,33 +656,40 @@ def kron(a: Any, b: Any) -> Any:
     >>> te.kron([1.0, 10.0], [1.0, 2.0])
     array([ 1.,  2., 10., 20.])
     """
-    outer_a, outer_b, shape = _blocks(a, b)
-    return np.reshape(np.reshape(a, outer_a) * np.reshape(b, outer_b), shape)[()]
+    of_a, of_b, _, _, shape = _blocks(np.shape(a), np.shape(b))
+    return (np.reshape(a, of_a) * np.reshape(b, of_b)).reshape(shape)[()]
 
 
-def _blocks(a: Any, b: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+@remembered
+def _blocks(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     """Return the shapes in which a times b has axes (a0, b0, a1, b1, ...), and theirs.
 
-    The blocks of the product are its entries with the same indices of a.
+    The blocks of the product are its entries with the same indices of a. Also the
+    shapes of a and b with equally many axes, and that of the product.
     """
-    axes = max(np.ndim(a), np.ndim(b))
-    a, b = ((1,) * (axes - np.ndim(x)) + np.shape(x) for x in (a, b))
+    axes = max(len(a), len(b))
+    a, b = ((1,) * (axes - len(shape)) + shape for shape in (a, b))
     pairs = list(zip(a, b, strict=True))
     return (
         tuple(n for i, _ in pairs for n in (i, 1)),
         tuple(n for _, k in pairs for n in (1, k)),
+        a,
+        b,
         tuple(i * k for i, k in pairs),
     )
 
 
 def _kron_rule(g: Any, a: Any, b: Any, *, by_a: bool) -> Any:
-    outer_a, outer_b, _ = _blocks(a, b)
-    split = tuple(i * k for i, k in zip(outer_a, outer_b, strict=True))
-    x, own, other, shape = (
-        (a, outer_a, b, outer_b) if by_a else (b, outer_b, a, outer_a)
-    )
-    product = np.reshape(g, split) * np.reshape(other, shape)
-    return np.reshape(sum_to(product, shape=own), np.shape(x))
+    of_a, of_b, all_a, all_b, _ = _blocks(np.shape(a), np.shape(b))
+    g = g.reshape(tuple(map(mul, of_a, of_b)))
+    every = tuple(range(len(all_a)))
+    if by_a:
+        axes = tuple(range(1, g.ndim, 2)), every
+        d = tensordot.of_array(g, np.reshape(b, all_b), axes=axes)
+        return d.reshape(np.shape(a))
+    axes = every, tuple(range(0, g.ndim, 2))
+    d = tensordot.of_array(np.reshape(a, all_a), g, axes=axes)
+    return d.reshape(np.shape(b))
 
 
 kron.vjp(
@@ -755,15 +760,44 @@ def cross(
     >>> te.cross([1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
     array([0., 0., 1.])
     """
+    shapes = np.shape(a), np.shape(b)
+    order_a, order_b, order = _vectors_last(*shapes, axisa, axisb, axisc, axis)
+    a, b = np.asarray(a).transpose(order_a), np.asarray(b).transpose(order_b)
+    d = a.take(_NEXT, -1) * b.take(_BEFORE, -1)
+    d -= a.take(_BEFORE, -1) * b.take(_NEXT, -1)
+    return d.transpose(order)
+
+
+_NEXT, _BEFORE = np.array([1, 2, 0]), np.array([2, 0, 1])
+
+
+@remembered
+def _vectors_last(
+    a: tuple[int, ...],
+    b: tuple[int, ...],
+    axisa: int,
+    axisb: int,
+    axisc: int,
+    axis: int | None,
+) -> tuple[tuple[int, ...], ...]:
+    """Return the orders of axes of a and b in which vectors lie along the last.
+
+    Also that which puts the axis of the result in its place.
+    """
     if axis is not None:
         axisa = axisb = axisc = axis
-    for name, x, own in (("a", a, axisa), ("b", b, axisb)):
-        if np.ndim(x) == 0 or np.shape(x)[own] != 3:
+    orders = []
+    for name, shape, own in (("a", a, axisa), ("b", b, axisb)):
+        if not shape or shape[own] != 3:
             raise ValueError(
-                f"cross: vectors must have 3 entries; {name} has shape {np.shape(x)} "
+                f"cross: vectors must have 3 entries; {name} has shape {shape} "
                 f"and its vectors lie along axis {own}"
             )
-    return np.cross(a, b, axisa, axisb, axisc)
+        own %= len(shape)
+        orders.append((*(i for i in range(len(shape)) if i != own), own))
+    n = max(len(a), len(b))
+    place = normalize_axis_index(axisc, n)
+    return *orders, (*range(place), n - 1, *range(place, n - 1))
 
 
 def _cross_rule(
@@ -773,13 +807,20 @@ def _cross_rule(
 
     One of the factors is the gradient.
     """
-    axis %= x.ndim
-    d = cross(left, right, axisa=left_axis, axisb=right_axis)
-    others = x.shape[:axis] + x.shape[axis + 1 :]
-    d = sum_to(d, shape=(*others, 3))
-    n = x.ndim
-    order = (*range(axis), n - 1, *range(axis, n - 1))
-    return d if axis == n - 1 else np.transpose(d, order)
+    d = cross.of_array(left, right, axisa=left_axis, axisb=right_axis)
+    shape, order = _vectors_back(x.shape, axis)
+    return (d if d.shape == shape else sum_to(d, shape)).transpose(order)
+
+
+@remembered
+def _vectors_back(
+    shape: tuple[int, ...], axis: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the shape with vectors along the last axis, and the order back."""
+    n = len(shape)
+    axis %= n
+    others = shape[:axis] + shape[axis + 1 :]
+    return (*others, 3), (*range(axis), n - 1, *range(axis, n - 1))
 
 
 def _cross_rule_a(
@@ -819,8 +860,7 @@ cross.vjp(a=_cross_rule_a, b=_cross_rule_b)
 
 # -------------------------------------------------------------------------- einsum
 
-_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_IN_ORDER = "".join(sorted(_LETTERS))  # as letters are put in a result without "->"
+_IN_ORDER = "".join(sorted(LETTERS))  # as letters are put in a result without "->"
 
 
 _OF_EINSUM = ("optimize", "dtype", "casting", "order")
@@ -873,13 +913,13 @@ def _lettered(*args: Any) -> tuple[Any, ...]:
     terms = []
     for numbers in lists:
         if not isinstance(numbers, list | tuple) or not all(
-            x is ... or (isinstance(x, int | np.integer) and 0 <= x < len(_LETTERS))
+            x is ... or (isinstance(x, int | np.integer) and 0 <= x < len(LETTERS))
             for x in numbers
         ):
             raise TypeError(
                 "einsum: the first argument must be the subscripts, such as "
                 "'ij,jk->ik'; or behind each array stands a list of numbers from 0 to "
-                f"{len(_LETTERS) - 1}, such as a, [0, 1], b, [1, 2], [0, 2]; got "
+                f"{len(LETTERS) - 1}, such as a, [0, 1], b, [1, 2], [0, 2]; got "
                 f"{numbers!r:.80}"
             )
         terms.append("".join("..." if x is ... else _IN_ORDER[x] for x in numbers))
@@ -968,68 +1008,55 @@ def einsum(*arrays: Any, subscripts: str, optimize: Any = False) -> Any:
     dtype = np.result_type(*arrays)
     if dtype.char == "e":  # its sums stop at 2048
         arrays = tuple(np.asarray(x, np.float32) for x in arrays)
-    out = np.einsum(subscripts, *arrays, optimize=optimize)
+    out = einsum_of_arrays(subscripts, [*map(np.asarray, arrays)], optimize)
     return (out.astype(dtype) if dtype.char == "e" else out)[()]
-
-
-def einsum_letters(subscripts: str, axes: Sequence[int]) -> tuple[list[str], str]:
-    """Return the letters of each array and of the result, "..." written out too.
-
-    ``axes`` are the arrays' numbers of axes.
-    """
-    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
-    terms = inputs.split(",")
-    free = [letter for letter in _LETTERS if letter not in subscripts]
-    dots = [n - len(t.replace("...", "")) for t, n in zip(terms, axes, strict=True)]
-    dots = [n if "..." in t else 0 for t, n in zip(terms, dots, strict=True)]
-    further = "".join(free[: max(dots)])
-    if not arrow:
-        once = [x for x in sorted(set(inputs) - set(",.")) if inputs.count(x) == 1]
-        output = "..." + "".join(once)
-    terms = [
-        t.replace("...", further[len(further) - n :])
-        for t, n in zip(terms, dots, strict=True)
-    ]
-    return terms, output.replace("...", further)
 
 
 def _einsum_rule(
     g: Any, out: Any, *arrays: Any, subscripts: str, optimize: Any, position: int
 ) -> Any:
-    terms, output = einsum_letters(subscripts, [np.ndim(x) for x in arrays])
-    x, own = arrays[position], terms[position]
-    others = [(output, g)]
-    others += [
-        (t, y)
-        for i, (t, y) in enumerate(zip(terms, arrays, strict=True))
-        if i != position
-    ]
+    shapes = [*map(np.shape, arrays)]
+    rule, further, shape = _einsum_back(subscripts, position, np.shape(out), *shapes)
+    others = [g, *arrays[:position], *arrays[position + 1 :]]
+    for n, make in further:
+        others.append(make(n, dtype=arrays[position].dtype))
+    how = not isinstance(optimize, bool) or optimize
+    d = einsum.of_array(*others, subscripts=rule, optimize=how)
+    return d if d.shape == shape else np.reshape(d, shape)
+
+
+@remembered
+def _einsum_back(
+    subscripts: str, position: int, out: tuple[int, ...], *shapes: tuple[int, ...]
+) -> tuple[str, list[tuple[int, Callable[..., Any]]], tuple[int, ...]]:
+    """Return the einsum of g and the other arrays that gives the gradient of one.
+
+    Also the sizes of identities, or ones, that it takes after those, and its shape.
+    """
+    terms, output = einsum_letters(subscripts, list(map(len, shapes)))
+    own, shape = terms.pop(position), shapes[position]
+    others = [(output, out)]
+    others += zip(terms, shapes[:position] + shapes[position + 1 :], strict=True)
     sizes: dict[str, int] = {}  # of the letters in the others; axes of 1 broadcast
-    for term, y in others:
-        for letter, n in zip(term, np.shape(y), strict=True):
+    for term, lengths in others:
+        for letter, n in zip(term, lengths, strict=True):
             sizes[letter] = n if n != 1 else sizes.get(letter, 1)
-    free = (
-        c for c in _LETTERS if not any(c in term for term, _ in [*others, (own, x)])
-    )
-    target, shape = "", x.shape
+    rules, target = [term for term, _ in others], ""
+    further: list[tuple[int, Callable[..., Any]]] = []
+    free = (c for c in LETTERS if c not in own and c not in "".join(rules))
     for i, (letter, n) in enumerate(zip(own, shape, strict=True)):
         if letter in own[:i]:  # a diagonal: zero off it
-            twin = next(free)
-            others.append((letter + twin, np.eye(n, dtype=x.dtype)))
-            target += twin
+            target += (twin := next(free))
+            rules.append(letter + twin)
+            further.append((n, np.eye))
         elif n == 1 and sizes.get(letter, 1) != 1:  # it was broadcast: summed over
             continue
         else:
             if sizes.get(letter) != n:  # it was summed over in x alone: repeated
-                others.append((letter, np.ones(n, x.dtype)))
+                rules.append(letter)
+                further.append((n, np.ones))
             target += letter
-    rule = ",".join(term for term, _ in others) + "->" + target
-    d = einsum(
-        rule,
-        *(y for _, y in others),
-        optimize=not isinstance(optimize, bool) or optimize,
-    )
-    return d if d.shape == shape else np.reshape(d, shape)
+    return ",".join(rules) + "->" + target, further, shape
 
 
 einsum.vjp(arrays=_einsum_rule)

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.engine.core import Op, Tensor
 from tinygrad_edu.engine.recording import Scope
-from tinygrad_edu.ops.products import einsum_letters
+from tinygrad_edu.ops.contraction import einsum_letters
 
 __all__ = ["Shape", "kept_memory", "layer_name", "multiply_adds", "parts_of"]
 
