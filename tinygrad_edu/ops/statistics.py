@@ -79,6 +79,8 @@ def average(
     >>> float(te.average([1.0, 4.0], weights=[2.0, 1.0]))
     2.0
     """
+    if axis is not None:  # unlike a mean's, also of a number
+        normalize_axis_tuple(axis, np.ndim(x))
     if weights is None:
         mean = np.mean(x, axis=axis, keepdims=keepdims)
         total = np.full(mean.shape, x.size / mean.size, mean.dtype)
