@@ -409,7 +409,7 @@ class Op(Declaration):
         return (self.results(*data) if self.results else data), residuals
 
 
-#: How an operation is called and pulled: the last one says. ``fast`` adds a short one.
+#: The last of these gives an operation its call and its pull; ``fast`` appends its own.
 WAYS: list[Callable[[Op], tuple[Any, Any]]] = [lambda op: (_call_of(op), pull)]
 
 
@@ -665,7 +665,7 @@ def walk(
         wanted = leading_to(targets, nodes)
     kept = set(targets) if targets else ()
     found: dict[Tensor, Any] = {output: seed}
-    own: set[int] = set()  # by _index: those whose array in found was made here
+    own: set[int] = set()  # _index of those whose array in found is a sum made here
     todo = [(-output._index, output)] if output.op is not None else []
 
     def deliver(x: Tensor, d: Any) -> None:
@@ -675,7 +675,7 @@ def walk(
             if d.shape != data.shape or d.dtype is not data.dtype:
                 d = fitted(d, x, node)
         elif type(d) is Scattered and x._index in own:
-            return d.add_to(found[x])
+            return d.add_to(found[x])  # else fitted writes out the zeros
         elif type(d) is not type(data):
             d = fitted(d, x, node)
         if x not in found:
@@ -687,8 +687,7 @@ def walk(
             np.add(found[x], d, out=found[x])
         else:
             found[x] = total = plus(found[x], d)
-            if type(total) is ndarray:
-                own.add(x._index)
+            (own.add if type(total) is ndarray else own.discard)(x._index)
 
     while todo:
         _, node = heappop(todo)

@@ -97,7 +97,8 @@ class Declaration:
         self.constant: frozenset[str] = frozenset()  # arguments without a derivative
         self.optional = frozenset(p.name for p in arrays if p.default is not _EMPTY)
         whole = not (self.residuals or self.results or self.variadic)
-        self.bare = whole and not self.metadata and not self.optional
+        adapted = adapter is not None or bool(self.metadata or self.optional)
+        self.bare = whole and not adapted
 
     def argument(self, position: int) -> str:
         """Return the name of the argument at a position.
@@ -114,12 +115,12 @@ class Declaration:
         return self.arguments[min(position, len(self.arguments) - 1)]
 
     def of_array(self, *arrays: Any, **metadata: Any) -> Any:
-        """Return what the operation gives in a rule: of arrays, the result alone.
+        """Compute from arrays, without checks, or record from Tensors: for rules.
 
         Parameters
         ----------
         *arrays : Tensor or ndarray, any shape
-            What the operation takes.
+            What the operation takes, which has no by-products.
         **metadata
             Complete, as a node's are.
 
@@ -296,7 +297,7 @@ class _EveryPosition:
         return (partial(self.rule, position=i) for i in itertools.count())
 
     def given(self, *args: Any, **named: Any) -> Callable[[int], Any]:
-        """Return the rule as a function of the position, of which alone it depends."""
+        """Return the rule as a function of the position, on which alone it depends."""
         if isinstance(self.rule, InTwoSteps):
             return self.rule.rule(*args, **named)
         return lambda position: self.rule(*args, position=position, **named)

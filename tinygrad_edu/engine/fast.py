@@ -12,14 +12,16 @@ takes half as long again.
 
 from __future__ import annotations
 
+import itertools
+import linecache
 from functools import cache
 from textwrap import indent
 from typing import Any
 
 from numpy import ndarray
 
-from tinygrad_edu.engine import core, errors, lending
-from tinygrad_edu.engine.core import WAYS, Op, Tensor, node_of, unrecorded
+from tinygrad_edu.engine import errors, lending
+from tinygrad_edu.engine.core import WAYS, Op, Tensor, items_of, node_of, unrecorded
 from tinygrad_edu.engine.declaration import NOTHING
 from tinygrad_edu.engine.operands import PLAIN, REAL, real
 from tinygrad_edu.engine.recording import RECORDING
@@ -36,7 +38,10 @@ def call(*args, **kwargs):
 
 _ADAPTED = """
 def call(*args, **kwargs):
-    (ARRAYS,), kwargs = adapter(*args, **kwargs)"""
+    args, kwargs = adapter(*args, **kwargs)
+    if kwargs and not further.keys().isdisjoint(kwargs):
+        return op.keywords(*args, **kwargs)
+    ARRAYS, = args"""
 
 _FIRST = """
     if type(a0) is Tensor:
@@ -97,7 +102,7 @@ _ASKED = """
 
 _DELIVERED = """
     if ask#:
-        deliver(a#, rule#(g, out, VALUESMETADATA))"""
+        deliver(a#, rule#(g, out, VALUESKEYWORDS))"""
 
 
 def text_of_call(op: Op) -> str:
@@ -111,7 +116,7 @@ def text_of_call(op: Op) -> str:
     elif op.residuals:
         compute = f"data, *rest = {forward}"
         compute += "\n        residuals = dict(zip(names, rest, strict=True))"
-    arguments = _ARGUMENTS if op.reads_as_written or op.further else _ADAPTED
+    arguments = _ARGUMENTS if op.reads_as_written else _ADAPTED
     parts = [
         "\ndef call(ARRAYS):" if op.bare else arguments,
         "\n    kwargs = filled_in(kwargs)" if op.metadata else "",
@@ -137,7 +142,7 @@ def text_of_pull(op: Op) -> str:
         named,
         *(_DELIVERED.replace("#", str(i)) for i in numbers),
     ]
-    text = "".join(parts).replace("METADATA", ", **kwargs" if named else "")
+    text = "".join(parts).replace("KEYWORDS", ", **kwargs" if named else "")
     return _counted(text, len(numbers))
 
 
@@ -148,18 +153,17 @@ def _counted(text: str, count: int) -> str:
     return text.replace("COUNT", str(count)).strip()
 
 
-def _known(op: Op) -> Any:
-    """Return what says whether keywords are metadata alone, to be taken as written."""
-    names = set(op.metadata) if op.reads_as_written else set()
-    return names.issuperset
-
-
-@cache  # there are a dozen texts
+@cache  # there are some twenty texts
 def _compiled(name: str, text: str) -> Any:
-    """Return the function that a text defines."""
-    defined = dict(_KNOWN)
-    exec(compile(text, "<tinygrad_edu/engine/fast.py>", "exec"), defined)
+    """Return the function that a text defines; tracebacks show its lines."""
+    file = f"<tinygrad_edu/engine/fast.py, text {next(_numbers)}>"
+    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
+    defined = dict(_GLOBALS)
+    exec(compile(text, file, "exec"), defined)
     return defined[name]
+
+
+_numbers = itertools.count()
 
 
 def _written_out(op: Op) -> tuple[Any, Any]:
@@ -181,16 +185,20 @@ def _written_out(op: Op) -> tuple[Any, Any]:
         "results": op.results,
         "names": tuple(op.residuals),
         "adapter": op.adapter,
-        "known": _known(op),
+        "known": set(op.metadata).issuperset,
         "further": op.further,
         "filled_in": op._filled_in,
     }
     body = indent(text_of_call(op), "    ")
     make = _compiled("make", f"def make({', '.join(own)}):\n{body}\n    return call")
-    return make(**own), _compiled("pull", text_of_pull(op))
+    call, count = make(**own), len(op.arguments)
+    if op.bare:  # its arguments have their own names: in errors, and to be given by
+        names = (*op.arguments, *call.__code__.co_varnames[count:])
+        call.__code__ = call.__code__.replace(co_varnames=names)
+    return call, _compiled("pull", text_of_pull(op))
 
 
-_KNOWN = {
+_GLOBALS = {
     "FAILURES": (ValueError, TypeError, IndexError, AttributeError),
     "NOTHING": NOTHING,
     "PLAIN": PLAIN,
@@ -199,7 +207,7 @@ _KNOWN = {
     "Tensor": Tensor,
     "check_since": lending.check_since,
     "forward_failed": errors.forward_failed,
-    "items": core.items_of,
+    "items": items_of,
     "ndarray": ndarray,
     "node_of": node_of,
     "prints_of": lending.prints_of,

@@ -55,10 +55,10 @@ def print_of(x: Any) -> bytes:
 def _look_at(x: Any) -> Callable[[], bytes]:
     """Return the function that takes the print of ``x``, as it then is."""
     if type(x) is not ndarray:
-        return bytes  # NumPy's numbers cannot be written to
+        return bytes  # b"": NumPy's numbers cannot be written to
     if x.nbytes <= WHOLE:
         return x.tobytes
-    if x.nbytes >= LARGE:
+    if x.nbytes >= LARGE:  # such an array has entered a graph
         keep_freed_memory()
     if x.flags.forc:
         end = x.nbytes - _LINE.itemsize
@@ -110,7 +110,7 @@ def is_own(x: Any) -> bool:
 
 
 def lent_by_others(data: Any) -> bytes | None:
-    """Return the print of a result that lies in another array's memory, as None or not.
+    """Return b"" for a result that lies in another array's memory, else None.
 
     Which array that is, and who writes into it, nobody knows: it is looked at whenever
     it is used.
@@ -145,7 +145,7 @@ def check_prints(node: Any, free: bool = False) -> None:
 
 
 def check(node: Any) -> None:
-    """Do both of these, for a node that the walk does not come by."""
+    """Do for a node what the walk does where it comes by: is it as it was?"""
     if not node.inputs:
         raise errors.freed()
     check_prints(node)

@@ -39,7 +39,7 @@ _INDICES: list[Any] = [
 ]
 
 
-#: Parts of an index that nobody can change.
+#: Parts of an index that nobody can change; and that pick no entry twice.
 _FIXED = frozenset({int, bool, slice, EllipsisType, NoneType})
 
 
@@ -142,7 +142,7 @@ def put(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
     >>> te.put([1.0, 2.0], index=[0, 0], shape=(3,))
     array([3., 0., 0.])
     """
-    result = np.zeros(shape, x.dtype)
+    result = np.zeros(shape, np.result_type(x))
     if _picks_once(index):
         result[index] = x
     else:
