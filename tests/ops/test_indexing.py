@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as te
+from tinygrad_edu.engine.scattered import add_at
 
 
 def leaf(data, **kwargs):
@@ -163,9 +164,10 @@ def test_what_has_no_meaning_here_is_refused_by_name(f, told, x):
         lambda x: x[3],
         lambda x: x.at[3].set(0.0),
         lambda x: np.take_along_axis(x, np.array([[7]]), 1),
+        lambda x: np.take_along_axis(x[0], np.array([True] * 4), 0),
     ],
 )
-def test_an_index_outside_is_an_error(f, x):
+def test_an_index_outside_or_of_no_numbers_is_an_error(f, x):
     with pytest.raises(IndexError):
         f(x)
 
@@ -455,3 +457,35 @@ def test_a_loop_over_the_rows_of_a_table_makes_no_table_for_each(rng, monkeypatc
     assert len(made) <= 2
     assert (table.grad[:300] == 1).all()
     assert not table.grad[300:].any()
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        np.array([3, 0, -1, 3]),
+        (np.array([[3, 0], [-1, 3]]),),
+        (slice(None), np.array([2, 2, -3])),
+        (np.array([0, 3])[:, None], np.array([2, 2, 1, 0])),
+        (np.array([1, 1]), slice(None), np.array([0, -1])),
+        ([0, 0], Ellipsis, slice(None, None, -1)),
+        (np.array([True, False, True, True]), np.array([0, 2, 2])),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray])
+def test_many_numbers_are_added_at_an_index_as_few_are(index, layout, rng):
+    sums, few = (layout(np.zeros((4, 3, 200))) for _ in range(2))
+    x = rng.standard_normal(sums[index].shape)
+
+    add_at(sums, index, x)
+    add_at(sums, index, x[..., :1])
+
+    np.add.at(few, index, x)
+    np.add.at(few, index, x[..., :1])
+    np.testing.assert_array_equal(sums, few)
+
+
+@pytest.mark.parametrize("index", [[4, 0], [0, -5]])
+def test_a_row_outside_of_a_large_table_is_an_error(index):
+    with pytest.raises(IndexError):
+        te.put(np.ones((2, 3, 200)), index=np.array(index), shape=(4, 3, 200))

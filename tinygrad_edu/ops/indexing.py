@@ -9,13 +9,15 @@ from types import EllipsisType, NoneType
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY, plain
-from tinygrad_edu.engine.scattered import Scattered
+from tinygrad_edu.engine.scattered import Scattered, add_at
 from tinygrad_edu.ops.broadcasting import sum_to
 from tinygrad_edu.ops.conversion import astype, narrow, wide
+from tinygrad_edu.ops.plans import remembered
 
 __all__ = [
     "getitem",
@@ -147,7 +149,7 @@ def put(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
         result[index] = x
     else:
         sums = wide(result)
-        np.add.at(sums, index, x)  # an entry may be picked twice
+        add_at(sums, index, x)  # an entry may be picked twice
         result = sums if sums is result else narrow(sums, result)
     return result
 
@@ -385,7 +387,32 @@ def take_along_axis(x: Any, indices: Any, *, axis: int | None = -1) -> Any:
     array([[2.],
            [3.]])
     """
-    return np.take_along_axis(np.asarray(x), indices, axis)
+    x, indices = np.asarray(x), np.asarray(indices)
+    if indices.dtype.kind not in "iu":
+        raise IndexError(f"indices must be integers, got {indices.dtype}")
+    if axis is None:
+        return x.reshape(-1)[indices]
+    if indices.ndim != x.ndim:
+        raise ValueError(
+            f"indices must have as many axes as x, {x.ndim}, got {indices.shape}"
+        )
+    return x[_with_rows(x.shape, indices, axis)]
+
+
+def _with_rows(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
+    """Return the index of what is picked along an axis, in each row by its numbers."""
+    before, after = _rows_beside(shape, axis)
+    return (*before, indices, *after)
+
+
+@remembered
+def _rows_beside(
+    shape: tuple[int, ...], axis: int
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """Return the numbers of the rows, for the axes before an axis and those behind."""
+    axis = normalize_axis_index(axis, len(shape))
+    rows = np.ogrid[tuple(map(slice, shape))]
+    return rows[:axis], rows[axis + 1 :]
 
 
 def _take_along_axis_rule(
@@ -394,9 +421,7 @@ def _take_along_axis_rule(
     indices = constant(indices)
     if axis is None:
         return np.reshape(put(g, index=(indices,), shape=(x.size,)), x.shape)
-    index = list(np.ogrid[tuple(slice(n) for n in x.shape)])
-    index[axis] = indices
-    return put(g, index=tuple(index), shape=x.shape)
+    return _put_back(g, _with_rows(x.shape, indices, axis), x)
 
 
 take_along_axis.vjp(x=_take_along_axis_rule, indices=None)
