@@ -140,14 +140,17 @@ def test_ties_in_images_share():
     np.testing.assert_array_equal(x.grad, np.ones((1, 1, 2, 2)))
 
 
-def test_nan_is_the_largest():
-    x = leaf([1.0, np.nan, 2.0, 3.0])
+@pytest.mark.parametrize(
+    ("others", "shares"), [([2.0, 3.0], [0.0, 1.0]), ([3.0, 3.0], [0.5, 0.5])]
+)
+def test_nan_is_the_largest(others, shares):
+    x = leaf([1.0, np.nan, *others])
 
     y = te.max_pool1d(x, 2)
     y.backward(np.ones(2))  # warns of nothing
 
     np.testing.assert_array_equal(y.data, [np.nan, 3.0])
-    np.testing.assert_array_equal(x.grad, [np.nan, np.nan, 0.0, 1.0])
+    np.testing.assert_array_equal(x.grad, [np.nan, np.nan, *shares])
 
 
 def test_zeros_of_the_padding_count_in_a_mean():

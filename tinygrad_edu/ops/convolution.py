@@ -83,6 +83,7 @@ class _Grid:
         if len(shape) < axes:
             raise ValueError(f"{who}: x is {tuple(shape)}; it needs {axes} axes")
         self.axes = axes
+        self.lead = tuple(shape[: len(shape) - axes])
         self.shape = tuple(shape[len(shape) - axes :])
         self.padded = tuple(
             n + 2 * p for n, p in zip(self.shape, self.padding, strict=True)
@@ -101,6 +102,7 @@ class _Grid:
             (n - span) // s + 1
             for n, span, s in zip(self.padded, spans, self.stride, strict=True)
         )
+        self.result = self.lead + self.out
         #: Whether every entry lies in exactly one window.
         self.tiles = self.stride == tuple(spans) == self.kernel and not any(
             n % s for n, s in zip(self.padded, self.stride, strict=True)
@@ -197,7 +199,8 @@ class _Grid:
     def seen_at(self) -> Any:
         """For each entry, the numbers of where it is seen: (most, *shape).
 
-        Entries that are not seen that often have the number behind the last.
+        Entries that are not seen that often have the number behind the last. Without
+        the first axis where no window overlaps.
         """
         entry = self.numbers.ravel()
         places = np.argsort(entry, kind="stable")
@@ -205,7 +208,8 @@ class _Grid:
         rank = np.arange(entry.size) - np.searchsorted(entry, entry)
         seen_at = np.full((rank.max() + 1, *self.padded), entry.size)
         seen_at.reshape(len(seen_at), -1)[rank, entry] = places
-        return np.ascontiguousarray(self.inside(seen_at))
+        seen_at = np.ascontiguousarray(self.inside(seen_at))
+        return seen_at[0] if self.apart else seen_at
 
     @cached_property
     def sees_all_alike(self) -> bool:
@@ -220,13 +224,13 @@ class _Grid:
     def added_up(self, parts: Any) -> Any:
         """Return what each place of the kernel has, (..., k, *out), added up."""
         lead = parts.shape[: self.axis_of_places]
-        flat = parts.reshape(*lead, self.seen)
+        flat = parts.reshape(*lead, -1)
         if not self.sees_all_alike:
             flat = np.zeros((*lead, self.seen + 1), parts.dtype)
-            flat[..., :-1] = parts.reshape(*lead, self.seen)
+            flat[..., :-1] = parts.reshape(*lead, -1)
         found = flat.take(self.seen_at, axis=-1)
         if self.apart:
-            return found.reshape(*lead, *self.shape)
+            return found
         return np.add.reduce(found, axis=self.axis_of_places, dtype=found.dtype)
 
 
@@ -1035,7 +1039,7 @@ def _largest(who: str, axes: int, x: Any, *how: Any) -> Any:
 
 def _over_windows(ufunc: np.ufunc, grid: _Grid, padded: Any) -> Any:
     """Return what a function of two makes of all that each window sees."""
-    if grid.is_small(padded.shape[: padded.ndim - grid.axes], weight=8):
+    if grid.is_small(grid.lead, weight=8):
         picked = grid.picked(padded)
         return ufunc.reduce(picked, axis=grid.axis_of_places, dtype=picked.dtype)
     result = padded
@@ -1057,32 +1061,43 @@ def _least(dtype: Any) -> Any:
 
 
 def _ties(
-    who: str, x: Any, largest: Any, kernel_size: Sizes, *how: Any
+    who: str, axes: int, x: Any, largest: Any, *how: Any
 ) -> tuple[_Grid, Any, Any]:
     """Return the grid, where each place of a window is largest, and how many are.
 
-    Where is told by an array, (..., k, *out), of a small input, else by a list of k.
-    Numbers that are largest share. Where the largest is nan, there are nan.
+    Where is told by an array, (..., k, *out), of a small input, else by a list of k. It
+    is None how many are if there is one in every window. Of a nan there are nan.
     """
-    grid = _pool_grid(who, _axes(kernel_size), x.shape, kernel_size, *how)
-    lead = x.shape[: x.ndim - grid.axes]
-    if np.shape(largest) != lead + grid.out:
-        shape = lead + grid.out
-        raise ValueError(f"{who}: largest must be {shape}, got {np.shape(largest)}")
+    grid = _pool_grid(who, axes, x.shape, *how)
+    if np.shape(largest) != grid.result:
+        raise ValueError(
+            f"{who}: largest must be {grid.result}, got {np.shape(largest)}"
+        )
     padded = _with_least(grid, x)
     masks: Any
-    dtype = np.uint8 if math.prod(grid.kernel) < 256 else np.intp
-    if grid.is_small(lead):
+    if grid.is_small(grid.lead):
         masks = grid.picked(padded) == largest[grid.for_each_place]
-        count = np.add.reduce(masks, axis=grid.axis_of_places, dtype=dtype)
+        found = int(np.count_nonzero(masks))
     else:
         masks = [padded[at] == largest for at in grid.places]
-        count = masks[0].astype(dtype)
-        for mask in masks[1:]:
-            np.add(count, mask, out=count)
+        found = sum(map(int, map(np.count_nonzero, masks)))
+    if found == largest.size and are_finite(largest):
+        return grid, masks, None
+    count = _count(grid, masks)
     if not are_finite(largest) and (nan := np.isnan(largest)).any():
         count = np.where(nan, np.nan, count)  # and then 0 / nan is nan, too
     return grid, masks, count
+
+
+def _count(grid: _Grid, masks: Any) -> Any:
+    """Return how many numbers of each window are the largest."""
+    dtype = np.uint8 if math.prod(grid.kernel) < 256 else np.intp
+    if type(masks) is not list:
+        return np.add.reduce(masks, axis=grid.axis_of_places, dtype=dtype)
+    count = masks[0].astype(dtype)
+    for mask in masks[1:]:
+        np.add(count, mask, out=count)
+    return count
 
 
 def _largest_case(first: bool, shape: tuple[int, ...], **how: Any) -> Case:
@@ -1157,18 +1172,22 @@ def max_unpool(
     >>> te.max_unpool([10.0, 20.0], x, te.max_pool1d(x, 2), kernel_size=2)
     array([ 0., 10., 20.,  0.])
     """
-    x, y = np.asarray(x), np.asarray(y)
     how = kernel_size, stride, padding, dilation
-    grid, masks, count = _ties("max_unpool", x, largest, *how)
-    if y.shape != count.shape:
-        raise ValueError(f"max_unpool: y must be {count.shape}, got {y.shape}")
-    dtype = np.result_type(y, 0.0) if y.dtype.kind != "f" else y.dtype
+    return _unpooled(_axes(kernel_size), np.asarray(y), np.asarray(x), largest, *how)
+
+
+def _unpooled(axes: int, y: Any, x: Any, largest: Any, *how: Any) -> Any:
+    """Return numbers put where x is the largest in its window."""
+    grid, masks, count = _ties("max_unpool", axes, x, largest, *how)
+    if y.shape != largest.shape:
+        raise ValueError(f"max_unpool: y must be {largest.shape}, got {y.shape}")
+    share = y if y.dtype.kind == "f" else y * 1.0
+    if count is not None:  # laid out like x
+        share = np.divide(share, count, out=np.empty_like(count, share.dtype))
     if type(masks) is not list:
-        share = np.divide(y, count, dtype=dtype)
         return grid.added_up(share[grid.for_each_place] * masks)
-    share = np.divide(y, count, out=np.empty_like(count, dtype))  # laid out like x
     make = np.empty_like if grid.tiles else np.zeros_like
-    result = make(x, dtype, shape=x.shape[: x.ndim - grid.axes] + grid.padded)
+    result = make(x, share.dtype, shape=grid.lead + grid.padded)
     for at, mask in zip(grid.places, masks, strict=True):
         if grid.apart:
             np.multiply(share, mask, out=result[at])
@@ -1230,7 +1249,7 @@ def max_gather(
     if z.shape != x.shape:
         raise ValueError(f"max_gather: z must be {x.shape}, as x is, got {z.shape}")
     how = kernel_size, stride, padding, dilation
-    grid, masks, count = _ties("max_gather", x, largest, *how)
+    grid, masks, count = _ties("max_gather", _axes(kernel_size), x, largest, *how)
     padded = grid.padded_with(z, 0)
     if type(masks) is not list:
         chosen = grid.picked(padded) * masks
@@ -1240,7 +1259,7 @@ def max_gather(
         result = padded[first] * masks[0]
         for at, mask in zip(others, masks[1:], strict=True):
             result = result + padded[at] * mask
-    return result if count.max(initial=1) == 1 else result / count
+    return result if count is None else result / count
 
 
 max_unpool.vjp(
@@ -1260,10 +1279,24 @@ max_gather.vjp(
 
 
 def _max_pool_rule(axes: int) -> Callable[..., Any]:
-    def rule(g: Any, out: Any, x: Any, *, kernel_size: Sizes, **how: Any) -> Any:
-        kernel = kernel_size if type(kernel_size) is tuple else (kernel_size,) * axes
+    def rule(
+        g: Any,
+        out: Any,
+        x: Any,
+        *,
+        kernel_size: Sizes,
+        stride: Sizes | None,
+        padding: Sizes,
+        dilation: Sizes,
+    ) -> Any:
         x, out = constant(x), constant(out)
-        return max_unpool.of_array(g, x, out, kernel_size=kernel, **how)
+        if type(g) is np.ndarray:
+            return _unpooled(axes, g, x, out, kernel_size, stride, padding, dilation)
+        kernel = (
+            kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * axes
+        )
+        how = {"stride": stride, "padding": padding, "dilation": dilation}
+        return max_unpool(g, x, out, kernel_size=kernel, **how)
 
     return rule
 
@@ -1396,9 +1429,8 @@ def _averages(who: str, axes: int, x: Any, *how: Any) -> Any:
 
 def _given_back(grid: _Grid, share: Any) -> Any:
     """Return what each entry gets of the windows that see it, all in equal shares."""
-    lead = share.shape[: share.ndim - grid.axes]
-    if grid.is_small(lead):
-        parts = np.empty((*lead, math.prod(grid.kernel), *grid.out), share.dtype)
+    if grid.is_small(grid.lead):
+        parts = np.empty((*grid.lead, math.prod(grid.kernel), *grid.out), share.dtype)
         parts[...] = share[grid.for_each_place]
         return grid.added_up(parts)
     return grid.add_up([share] * math.prod(grid.kernel))
