@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as te
-from tinygrad_edu.ops import convolution
+from tinygrad_edu.ops import convolution, grids
 
 
 @pytest.fixture(params=["picked", "place by place"], autouse=True)
 def way(request, monkeypatch):
     """What windows see: all picked at once if small, or gone through, as if large."""
     if request.param == "place by place":
-        monkeypatch.setattr(convolution, "_FEW", 0)
+        monkeypatch.setattr(grids, "_FEW", 0)
         for name in ("_layout_of_result", "_layout_of_input", "_layout_of_weight"):
             remembered = getattr(convolution, name)
             monkeypatch.setattr(convolution, name, remembered.__wrapped__)

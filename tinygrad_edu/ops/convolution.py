@@ -7,10 +7,9 @@ convolution are each other's derivatives.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, cached_property
+from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import product
-from operator import mul
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.ops.broadcasting import broadcast_to
 from tinygrad_edu.ops.conversion import wide
+from tinygrad_edu.ops.grids import Grid, Sizes, axes_of, grid_of, sizes_of, times
 from tinygrad_edu.ops.indexing import constant
 from tinygrad_edu.ops.kinks import are_finite
 from tinygrad_edu.ops.plans import remembered
@@ -37,220 +37,6 @@ __all__ = [
     "max_unpool",
     "windows",
 ]
-
-Sizes = int | tuple[int, ...]
-
-#: Entries that windows see up to which all are picked at once.
-_FEW = 2**13
-
-
-# --------------------------------------------------------------------------- sizes
-
-
-def _sizes(who: str, name: str, value: Any, axes: int, least: int) -> tuple[int, ...]:
-    """Return one size for each axis, from a number or a tuple."""
-    sizes = value if isinstance(value, tuple) else (value,) * axes
-    if len(sizes) != axes or not all(isinstance(n, int | np.integer) for n in sizes):
-        expected = "an int" if axes == 1 else f"an int or a tuple of {axes}"
-        raise TypeError(f"{who}: {name} must be {expected}, got {value!r}")
-    if min(sizes) < least:
-        raise ValueError(f"{who}: {name} must be at least {least}, got {value!r}")
-    return tuple(map(int, sizes))
-
-
-def _axes(kernel_size: Sizes) -> int:
-    """Return along how many axes a kernel of this size slides."""
-    return len(kernel_size) if isinstance(kernel_size, tuple) else 1
-
-
-class _Grid:
-    """Where the windows lie: what windows, fold, convolution and pooling share."""
-
-    def __init__(
-        self,
-        who: str,
-        shape: Sequence[int],
-        kernel_size: Any,
-        stride: Any,
-        padding: Any,
-        dilation: Any,
-        axes: int,
-    ) -> None:
-        self.kernel = _sizes(who, "kernel_size", kernel_size, axes, 1)
-        self.stride = _sizes(who, "stride", stride, axes, 1)
-        self.padding = _sizes(who, "padding", padding, axes, 0)
-        self.dilation = _sizes(who, "dilation", dilation, axes, 1)
-        if len(shape) < axes:
-            raise ValueError(f"{who}: x is {tuple(shape)}; it needs {axes} axes")
-        self.axes = axes
-        self.lead = tuple(shape[: len(shape) - axes])
-        self.shape = tuple(shape[len(shape) - axes :])
-        self.padded = tuple(
-            n + 2 * p for n, p in zip(self.shape, self.padding, strict=True)
-        )
-        spans = [
-            d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel, strict=True)
-        ]
-        if any(span > n for span, n in zip(spans, self.padded, strict=True)):
-            raise ValueError(
-                f"{who}: the kernel spans {_times(spans)}, more than the input, which "
-                f"is {_times(self.padded)} with padding"
-            )
-        #: Whether no entry lies in two windows.
-        self.apart = all(s >= n for s, n in zip(self.stride, spans, strict=True))
-        self.out = tuple(
-            (n - span) // s + 1
-            for n, span, s in zip(self.padded, spans, self.stride, strict=True)
-        )
-        self.result = self.lead + self.out
-        #: Whether every entry lies in exactly one window.
-        self.tiles = self.stride == tuple(spans) == self.kernel and not any(
-            n % s for n, s in zip(self.padded, self.stride, strict=True)
-        )
-        #: How many entries all windows see.
-        self.seen = math.prod(self.kernel) * math.prod(self.out)
-        self.largest = max(self.seen, math.prod(self.padded))
-        self.axis_of_places = -1 - axes
-        #: The index that gives (..., *out) an axis for the places of the kernel.
-        self.for_each_place = (..., None, *(slice(None),) * axes)
-        #: What of an input with its border is its own.
-        self.inner: tuple[Any, ...] = (
-            ...,
-            *(slice(p, p + n) for p, n in zip(self.padding, self.shape, strict=True)),
-        )
-
-    def padded_with(self, x: Any, fill: float) -> Any:
-        """Return x with a border of ``fill``."""
-        if self.padded == self.shape:
-            return x
-        shape = x.shape[: x.ndim - self.axes] + self.padded
-        result = np.empty_like(x, shape=shape)  # laid out in memory like x
-        result[...] = fill
-        result[self.inner] = x
-        return result
-
-    def inside(self, x: Any) -> Any:
-        """Return x without what lies around its own entries."""
-        return x if x.shape[x.ndim - self.axes :] == self.shape else x[self.inner]
-
-    def seen_along(self, axis: int, k: int) -> slice:
-        """Return what the kernel's place ``k`` along an axis sees of that axis."""
-        start, step = self.dilation[axis] * k, self.stride[axis]
-        return slice(start, start + step * (self.out[axis] - 1) + 1, step)
-
-    @cached_property
-    def offsets(self) -> list[tuple[Any, ...]]:
-        """The indices of a window's entries: (..., 0, 0), (..., 0, 1), ..."""
-        return [(..., *offset) for offset in product(*map(range, self.kernel))]
-
-    @cached_property
-    def places(self) -> list[tuple[Any, ...]]:
-        """The index of what each place of the kernel sees, shape (..., *out)."""
-        seen = (
-            map(self.seen_along, range(self.axes), offset)
-            for _, *offset in self.offsets
-        )
-        return [(..., *slices) for slices in seen]
-
-    @cached_property
-    def along(self) -> list[list[tuple[Any, ...]]]:
-        """For each axis, the indices of what each place of the kernel sees along it."""
-        after = [(slice(None),) * (self.axes - 1 - axis) for axis in range(self.axes)]
-        return [
-            [(..., self.seen_along(axis, k), *after[axis]) for k in range(n)]
-            for axis, n in enumerate(self.kernel)
-        ]
-
-    def view(self, padded: Any) -> Any:
-        """Return a view of shape (..., *out, *kernel), for reading only."""
-        lead = padded.ndim - self.axes
-        steps = padded.strides[lead:]
-        out = map(mul, steps, self.stride)
-        kernel = map(mul, steps, self.dilation)
-        return _strided(
-            padded,
-            padded.shape[:lead] + self.out + self.kernel,
-            (*padded.strides[:lead], *out, *kernel),
-        )
-
-    def add_up(self, parts: Sequence[Any]) -> Any:
-        """Return what each place of the kernel has, added up where it sees it."""
-        first = parts[0]
-        lead = first.shape[: first.ndim - self.axes]
-        result = np.zeros(lead + self.padded, first.dtype)
-        for place, part in zip(self.places, parts, strict=True):
-            result[place] += part
-        return self.inside(result)
-
-    # A small input is not gone through place by place of the kernel: what all of them
-    # see is picked by its numbers, at once, and so is what is added up.
-
-    def is_small(self, lead: Sequence[int], weight: int = 1) -> bool:
-        """Whether what the windows see of (*lead, *shape) is picked at once."""
-        return 0 < math.prod(lead) * self.largest * weight <= _FEW
-
-    @cached_property
-    def numbers(self) -> Any:
-        """The numbers, in a flat input with its border, of what is seen: (k, *out)."""
-        flat = np.arange(math.prod(self.padded)).reshape(self.padded)
-        return np.stack([flat[place] for place in self.places])
-
-    @cached_property
-    def seen_at(self) -> Any:
-        """For each entry, the numbers of where it is seen: (most, *shape).
-
-        Entries that are not seen that often have the number behind the last. Without
-        the first axis where no window overlaps.
-        """
-        entry = self.numbers.ravel()
-        places = np.argsort(entry, kind="stable")
-        entry = entry[places]
-        rank = np.arange(entry.size) - np.searchsorted(entry, entry)
-        seen_at = np.full((rank.max() + 1, *self.padded), entry.size)
-        seen_at.reshape(len(seen_at), -1)[rank, entry] = places
-        seen_at = np.ascontiguousarray(self.inside(seen_at))
-        return seen_at[0] if self.apart else seen_at
-
-    @cached_property
-    def sees_all_alike(self) -> bool:
-        """Whether every entry is seen equally often."""
-        return bool(self.seen_at.max() < self.seen)
-
-    def picked(self, padded: Any) -> Any:
-        """Return what each place of the kernel sees, (..., k, *out)."""
-        lead = padded.shape[: padded.ndim - self.axes]
-        return padded.reshape(*lead, -1).take(self.numbers, axis=-1)
-
-    def added_up(self, parts: Any) -> Any:
-        """Return what each place of the kernel has, (..., k, *out), added up."""
-        lead = parts.shape[: self.axis_of_places]
-        flat = parts.reshape(*lead, -1)
-        if not self.sees_all_alike:
-            flat = np.zeros((*lead, self.seen + 1), parts.dtype)
-            flat[..., :-1] = parts.reshape(*lead, -1)
-        found = flat.take(self.seen_at, axis=-1)
-        if self.apart:
-            return found
-        return np.add.reduce(found, axis=self.axis_of_places, dtype=found.dtype)
-
-
-@remembered
-def _grid(*sizes: Any) -> _Grid:
-    return _Grid(*sizes)
-
-
-def _strided(x: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
-    """Return a view of x, for reading only."""
-    if type(x) is not np.ndarray or not x.flags.c_contiguous or not x.size:
-        return as_strided(x, shape, strides, writeable=False)
-    view = np.ndarray(shape, x.dtype, x, 0, strides)  # a tenth of as_strided's time
-    view.flags.writeable = False
-    return view
-
-
-def _times(sizes: Sequence[int]) -> str:
-    return " x ".join(map(str, sizes))
-
 
 # --------------------------------------------------------------- the adjoint pair
 
@@ -315,9 +101,9 @@ def windows(
     array([[1., 2., 3.],
            [2., 3., 4.]])
     """
-    axes = _axes(kernel_size)
+    axes = axes_of(kernel_size)
     x = np.asarray(x)
-    grid = _grid("windows", x.shape, kernel_size, stride, padding, dilation, axes)
+    grid = grid_of("windows", x.shape, kernel_size, stride, padding, dilation, axes)
     return grid.view(grid.padded_with(x, fill))
 
 
@@ -382,11 +168,11 @@ def fold(
     if x.ndim < 2 * axes:
         raise ValueError(f"fold: x is {x.shape}; {2 * axes} axes hold the windows")
     kernel = x.shape[x.ndim - axes :]
-    grid = _grid("fold", shape, kernel, stride, padding, dilation, axes)
+    grid = grid_of("fold", shape, kernel, stride, padding, dilation, axes)
     if x.shape[-2 * axes : -axes] != grid.out:
         raise ValueError(
-            f"fold: x is {x.shape}; {_times(grid.out)} windows of {_times(kernel)} lie "
-            f"in {_times(shape)}, not {_times(x.shape[-2 * axes : -axes])}"
+            f"fold: x is {x.shape}; {times(grid.out)} windows of {times(kernel)} lie "
+            f"in {times(shape)}, not {times(x.shape[-2 * axes : -axes])}"
         )
     lead = x.shape[: -2 * axes]
     if grid.is_small(lead):
@@ -444,7 +230,7 @@ class _Strips:
     zeros beside it, which are multiplied, too. This pays with few channels.
     """
 
-    def __init__(self, grid: _Grid, channels: int, out: int, *, adds: bool) -> None:
+    def __init__(self, grid: Grid, channels: int, out: int, *, adds: bool) -> None:
         *lines, places = grid.out
         *heights, kernel = grid.kernel
         stride, dilation = grid.stride[-1], grid.dilation[-1]
@@ -610,7 +396,7 @@ class _Picked:
     Strips take fewer steps for each entry, but dozens for the whole.
     """
 
-    def __init__(self, grid: _Grid, channels: int, out: int) -> None:
+    def __init__(self, grid: Grid, channels: int, out: int) -> None:
         self.grid, self.channels, self.out = grid, channels, out
         self.rows = channels * math.prod(grid.kernel), math.prod(grid.out)
 
@@ -649,7 +435,7 @@ def _layout(who: str, images: Shape, weight: Shape, *how: Any) -> Layout:
     out, channels, *kernel = weight
     stride, padding, dilation = how
     sizes = tuple(kernel), stride, padding, dilation
-    grid = _Grid(who, images[2:], *sizes, len(kernel))
+    grid = Grid(who, images[2:], *sizes, len(kernel))
     if grid.is_small(images[:2]) and out:
         return _Picked(grid, channels, out)
     return _Strips(grid, channels, out, adds=who == "conv_input")
@@ -701,7 +487,7 @@ def _check_axes(who: str, axes: int, **shapes: Shape) -> None:
             )
 
 
-def _check_result(who: str, y: Shape, images: int, out: int, grid: _Grid) -> None:
+def _check_result(who: str, y: Shape, images: int, out: int, grid: Grid) -> None:
     if y != (images, out, *grid.out):
         raise ValueError(
             f"{who}: y is {y}, but the convolution would give "
@@ -1020,9 +806,9 @@ def _pool_grid(
     stride: Sizes | None,
     padding: Sizes,
     dilation: Sizes = 1,
-) -> _Grid:
+) -> Grid:
     stride = kernel_size if stride is None else stride
-    grid = _Grid(who, shape, kernel_size, stride, padding, dilation, axes)
+    grid = Grid(who, shape, kernel_size, stride, padding, dilation, axes)
     if any(2 * p > k for p, k in zip(grid.padding, grid.kernel, strict=True)):
         raise ValueError(
             f"{who}: padding must be at most half of kernel_size, got padding="
@@ -1037,7 +823,7 @@ def _largest(who: str, axes: int, x: Any, *how: Any) -> Any:
     return _over_windows(np.maximum, grid, _with_least(grid, x))
 
 
-def _over_windows(ufunc: np.ufunc, grid: _Grid, padded: Any) -> Any:
+def _over_windows(ufunc: np.ufunc, grid: Grid, padded: Any) -> Any:
     """Return what a function of two makes of all that each window sees."""
     if grid.is_small(grid.lead, weight=8):
         picked = grid.picked(padded)
@@ -1051,7 +837,7 @@ def _over_windows(ufunc: np.ufunc, grid: _Grid, padded: Any) -> Any:
     return result
 
 
-def _with_least(grid: _Grid, x: Any) -> Any:
+def _with_least(grid: Grid, x: Any) -> Any:
     """Return x with a border that is never the largest."""
     return grid.padded_with(x, -np.inf if x.dtype.kind == "f" else _least(x.dtype))
 
@@ -1062,7 +848,7 @@ def _least(dtype: Any) -> Any:
 
 def _ties(
     who: str, axes: int, x: Any, largest: Any, *how: Any
-) -> tuple[_Grid, Any, Any]:
+) -> tuple[Grid, Any, Any]:
     """Return the grid, where each place of a window is largest, and how many are.
 
     Where is told by an array, (..., k, *out), of a small input, else by a list of k. It
@@ -1089,7 +875,7 @@ def _ties(
     return grid, masks, count
 
 
-def _count(grid: _Grid, masks: Any) -> Any:
+def _count(grid: Grid, masks: Any) -> Any:
     """Return how many numbers of each window are the largest."""
     dtype = np.uint8 if math.prod(grid.kernel) < 256 else np.intp
     if type(masks) is not list:
@@ -1107,7 +893,7 @@ def _largest_case(first: bool, shape: tuple[int, ...], **how: Any) -> Case:
     @cache  # not at the import: that would take 5 ms
     def made() -> tuple[Any, Any]:
         x = np.random.default_rng(0).standard_normal(shape)
-        return x, _largest("", _axes(how["kernel_size"]), x, *how.values())
+        return x, _largest("", axes_of(how["kernel_size"]), x, *how.values())
 
     def drawn(rng: np.random.Generator) -> Any:
         return rng.standard_normal(made()[1].shape if first else shape)
@@ -1173,7 +959,7 @@ def max_unpool(
     array([ 0., 10., 20.,  0.])
     """
     how = kernel_size, stride, padding, dilation
-    return _unpooled(_axes(kernel_size), np.asarray(y), np.asarray(x), largest, *how)
+    return _unpooled(axes_of(kernel_size), np.asarray(y), np.asarray(x), largest, *how)
 
 
 def _unpooled(axes: int, y: Any, x: Any, largest: Any, *how: Any) -> Any:
@@ -1249,7 +1035,7 @@ def max_gather(
     if z.shape != x.shape:
         raise ValueError(f"max_gather: z must be {x.shape}, as x is, got {z.shape}")
     how = kernel_size, stride, padding, dilation
-    grid, masks, count = _ties("max_gather", _axes(kernel_size), x, largest, *how)
+    grid, masks, count = _ties("max_gather", axes_of(kernel_size), x, largest, *how)
     padded = grid.padded_with(z, 0)
     if type(masks) is not list:
         chosen = grid.picked(padded) * masks
@@ -1427,7 +1213,7 @@ def _averages(who: str, axes: int, x: Any, *how: Any) -> Any:
     return result.astype(x.dtype, copy=False)
 
 
-def _given_back(grid: _Grid, share: Any) -> Any:
+def _given_back(grid: Grid, share: Any) -> Any:
     """Return what each entry gets of the windows that see it, all in equal shares."""
     if grid.is_small(grid.lead):
         parts = np.empty((*grid.lead, math.prod(grid.kernel), *grid.out), share.dtype)
@@ -1464,7 +1250,7 @@ def _avg_pool_rule(axes: int) -> Callable[..., Any]:
 
 def _avg_pool_text(axes: int) -> Callable[..., str]:
     def text(x: Any, *, kernel_size: Sizes, **_: Any) -> str:
-        sizes = _sizes("", "kernel_size", kernel_size, axes, 1)
+        sizes = sizes_of("", "kernel_size", kernel_size, axes, 1)
         return f"Σ over its windows of {{g}} / {math.prod(sizes)}"
 
     return text
