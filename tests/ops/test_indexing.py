@@ -463,6 +463,8 @@ def test_a_loop_over_the_rows_of_a_table_makes_no_table_for_each(rng, monkeypatc
     "index",
     [
         np.array([3, 0, -1, 3]),
+        np.array([2, 0, 1]),
+        np.array([2, 0, 2]),
         (np.array([[3, 0], [-1, 3]]),),
         (slice(None), np.array([2, 2, -3])),
         (np.array([0, 3])[:, None], np.array([2, 2, 1, 0])),

@@ -54,29 +54,41 @@ _FEW = 2**9  # numbers up to which NumPy's way is as fast
 def add_at(sums: ndarray, index: Any, x: Any) -> None:
     """Do what ``np.add.at`` does: an entry that is picked twice gets both numbers.
 
-    Of many numbers an eighth of the time: NumPy is fast along one axis alone, so they
-    are added to the flat array, by their places in it.
+    Of many numbers in an eighth of the time: NumPy is fast along one axis alone, so
+    they are added to the flat array, by their places in it.
     """
-    flat = sums.reshape(-1) if sums.flags.c_contiguous and x.size > _FEW else sums
-    places = None if flat is sums else _places(sums.shape, index, x.size)
-    if places is None:
+    if x.size <= _FEW or not sums.flags.c_contiguous:
         np.add.at(sums, index, x)
-    else:
-        x = x if x.shape == places.shape else np.broadcast_to(x, places.shape)
-        np.add.at(flat, places.reshape(-1), x.reshape(-1))
-
-
-def _places(shape: tuple[int, ...], index: Any, size: int) -> ndarray | None:
-    """Return the places in the flat array of what an index picks, if they are cheap."""
+        return
     rows = index[0] if type(index) is tuple and len(index) == 1 else index
-    if type(rows) is ndarray and rows.dtype.kind == "i" and len(shape) > 1:
-        if rows.min() < -shape[0] or rows.max() >= shape[0]:
-            return None  # NumPy says so
-        each = math.prod(shape[1:])
-        within = np.arange(each).reshape(shape[1:])
-        first: ndarray = rows * each  # from the end, too, where negative
-        return first.reshape(*first.shape, *(1,) * (len(shape) - 1)) + within
-    if math.prod(shape) > 4 * size:
-        return None
-    picked: ndarray = np.arange(math.prod(shape)).reshape(shape)[index]
-    return picked
+    if type(rows) is ndarray and rows.dtype.kind == "i":
+        if _differ(rows, min(len(sums), x.size)):
+            sums[rows] += x
+            return
+        places = _places_of_rows(rows, sums.shape)
+    elif sums.size <= 4 * x.size:
+        places = np.arange(sums.size).reshape(sums.shape)[index]
+    else:  # few of many
+        np.add.at(sums, index, x)
+        return
+    x = x if x.shape == places.shape else np.broadcast_to(x, places.shape)
+    np.add.at(sums.reshape(-1), places.reshape(-1), x.reshape(-1))
+
+
+def _differ(rows: ndarray, most: int) -> bool:
+    """Whether these are different numbers from 0 to below ``most``; else, who knows."""
+    if not rows.size or rows.min() < 0 or rows.max() >= most:
+        return False
+    return bool(np.bincount(rows.reshape(-1)).max() == 1)
+
+
+def _places_of_rows(rows: ndarray, shape: tuple[int, ...]) -> ndarray:
+    """Return the places in a flat array of the entries of its rows.
+
+    Those of -1 count from the end, too; those of a row outside lie outside.
+    """
+    _, *others = shape
+    each = math.prod(others)
+    first = (rows * each).reshape(*rows.shape, *(1,) * len(others))
+    places: ndarray = first + np.arange(each).reshape(others)
+    return places
