@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tinygrad_edu as te
@@ -78,18 +80,85 @@ def test_they_are_taken_away_before_the_package_is_there_or_not_at_all():
     assert "comes too late" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["exp", "multiply", "sum", "softmax", "clip"])
-def test_both_ways_give_the_same_bits(name, rng):
-    op = te.OPS[name]
-    args = [te.tensor(rng.random((3, 4)), requires_grad=True) for _ in op.arguments]
-    long_call = core._call_of(op)
+FIXED = [op for op in te.OPS.values() if op.cases and not op.variadic]
 
-    short, long = op.call(*args), long_call(*args)
+
+def both_ways(op, args, kwargs):
+    """Return what both ways compute and hand on, as lists of arrays."""
     got = []
-    for node, pull in ((short, op.pull), (long, core.pull)):
+    for call, pull in ((op.call, op.pull), (core._call_of(op), core.pull)):
+        made = call(*args, **kwargs)
         shares = []
-        pull(node, node.data, None, lambda x, d, shares=shares: shares.append(d))
-        got.append([node.data, *shares])
+        for node in made if op.results else [made]:
+            node = node.inputs[0] if op.results else node
+            g = node._numbers
+            pull(node, g, None, lambda x, d, shares=shares: shares.append(d))
+        parts = made if op.results else [made]
+        got.append([*(t.data for t in parts), *(node._residuals.values()), *shares])
+    return got
 
-    assert all((a == b).all() for a, b in zip(*got, strict=True))
-    assert len(got[0]) == 1 + len(args)
+
+@pytest.mark.parametrize("op", FIXED, ids=lambda op: op.name)
+def test_both_ways_give_the_same_bits(op, rng):
+    case = op.cases[0]
+    args = [
+        te.tensor(x, requires_grad=True)
+        if x is not None and x.dtype.kind == "f" and name not in op.constant
+        else x
+        for name, x in zip(op.arguments, case.sample(rng), strict=True)
+    ]
+
+    short, long = both_ways(op, args, case.kwargs)
+
+    assert len(short) == len(long)
+    assert len(short) > len(op.results._fields if op.results else [1])
+    for a, b in zip(short, long, strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+@pytest.mark.parametrize("metadata", [{}, {"times": 3.0}])
+def test_an_adapter_is_asked_at_each_call(metadata):
+    def swapped(a, b, **named):
+        return (b, a), named
+
+    if metadata:
+
+        def forward(a, b, *, times=1.0):
+            return times * (a - b)
+
+        def keywords(a, b, *, times=1.0, more=0.0):
+            return forward(a, b, times=times) + more
+    else:
+        keywords = None
+
+        def forward(a, b):
+            return a - b
+
+    op = te.op(forward, adapter=swapped, keywords=keywords)
+    te.OPS.pop("forward")
+    delattr(te.Tensor, "forward")
+    x = te.tensor(5.0, requires_grad=True)
+
+    assert (
+        op.call(x, 3.0, **metadata).item()
+        == core._call_of(op)(x, 3.0, **metadata).item()
+    )
+    assert op.call(x, 3.0).item() == -2
+
+
+def test_arguments_have_the_names_of_the_declaration():
+    t = te.tensor([1.0, 2.0], requires_grad=True)
+
+    assert (t.add(b=2.0).data == [3, 4]).all()
+    assert (t.maximum(b=1.5).data == [1.5, 2]).all()
+    with pytest.raises(TypeError, match=r"add\(\) missing 1 .* argument: 'b'"):
+        te.OPS["add"].call(t)
+
+
+def test_a_traceback_shows_the_line(capsys):
+    try:
+        te.tensor([1.0, 2.0]) + np.ones(3)
+    except ValueError:
+        traceback.print_exc()
+
+    assert "data = forward(x0, x1)" in capsys.readouterr().err
