@@ -73,15 +73,17 @@ class _Recurrent(Layer):
 
 
 def _times(x: Any) -> list[Any]:
-    """Cut (T, N, K) into T pieces (N, K), by way of blocks of √T times.
+    """Cut (T, N, K) into T pieces (N, K), by way of quarters of quarters.
 
     The gradient of a cut is as large as what was cut. One by one, they would add up to
-    T² K numbers instead of T √T K: of an LSTM of 64 and 200 times, backward took 390 ms
-    instead of 70.
+    T² N K numbers instead of some T log T N K: of an LSTM of 64, 32 rows and 200 times,
+    backward took 320 ms instead of 60.
     """
-    size = math.isqrt(len(x))
-    blocks = [x[start : start + size] for start in range(0, len(x), size)]
-    return [block[t] for block in blocks for t in range(len(block))]
+    if len(x) <= 8:
+        return [x[t] for t in range(len(x))]
+    size = math.ceil(len(x) / 4)
+    quarters = [x[start : start + size] for start in range(0, len(x), size)]
+    return [piece for quarter in quarters for piece in _times(quarter)]
 
 
 class RNN(_Recurrent):
