@@ -27,7 +27,7 @@ both = pytest.mark.parametrize(
 def leaves(rng, shape, dtype=np.float64, scale=1.0):
     """The sums of the gates, and the memory, of ``shape``."""
     sums = rng.standard_normal((*shape[:-1], 4 * shape[-1])) * scale
-    memory = rng.standard_normal(shape)
+    memory = rng.standard_normal(shape) * scale
     return [te.tensor(x, requires_grad=True, dtype=dtype) for x in (sums, memory)]
 
 
