@@ -767,7 +767,7 @@ def item(results: Any, *, index: int) -> Any:
 
 
 item.vjp(
-    results=lambda g, out, results, *, index: tuple(
-        g if i == index else np.zeros_like(r) for i, r in enumerate(_raw(results))
+    results=lambda g, out, r, *, index: tuple(
+        g if i == index else np.zeros(x.shape, x.dtype) for i, x in enumerate(_raw(r))
     )
 )

@@ -215,3 +215,5 @@ _GLOBALS = {
 }
 
 WAYS.append(_written_out)
+for _op in core.OPS.values():  # those that core itself declares
+    _op.call, _op.pull = _written_out(_op)
