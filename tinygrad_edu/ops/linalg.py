@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,8 @@ _eigvalsh: Any = np.linalg.eigvalsh
 
 #: Up to this size, the cofactors of a singular matrix are determinants: n² of them.
 _FEW_COFACTORS = 32
+#: Up to this size, matrices that a rule multiplies with are kept.
+_SMALL = 64
 
 
 def _well_conditioned(rng: Any) -> Any:
@@ -83,9 +86,36 @@ def _with_singular_values(*shape: int) -> Any:
     return draw
 
 
-def _eye(x: Any) -> Any:
-    """Return the identity that fits the last axis of x, in its dtype."""
-    return np.eye(x.shape[-1], dtype=x.dtype)
+def _kept_if_small(make: Callable[..., np.ndarray]) -> Callable[[Any], np.ndarray]:
+    """Return the matrix that fits the last axis of x, in its dtype; made once if small.
+
+    To read only: it is in all rules the same.
+    """
+
+    @lru_cache
+    def kept(n: int, dtype: np.dtype[Any]) -> np.ndarray:
+        matrix = make(n, dtype)
+        matrix.flags.writeable = False
+        return matrix
+
+    def fitting(x: Any) -> np.ndarray:
+        n, dtype = x.shape[-1], x.dtype
+        return kept(n, dtype) if n <= _SMALL else make(n, dtype)
+
+    return fitting
+
+
+@_kept_if_small
+def _eye(n: int, dtype: np.dtype[Any]) -> np.ndarray:
+    return np.eye(n, dtype=dtype)
+
+
+@_kept_if_small
+def _half(n: int, dtype: np.dtype[Any]) -> np.ndarray:
+    """1 below the diagonal, 1/2 on it: with its transpose a matrix of ones."""
+    i = np.arange(n)
+    rows = i[:, None]
+    return np.add(rows >= i, rows > i, dtype=dtype) / 2
 
 
 def _numbers(x: Any) -> Any:
@@ -113,17 +143,8 @@ def _onto_triangle(d: Any, uplo: str) -> Any:
 
     Each entry that is read stands for two, but for the diagonal.
     """
-    return d * _read_from(d, uplo)
-
-
-def _read_from(x: Any, uplo: str) -> Any:
-    """Return how often each entry of a triangle stands in the symmetric matrix.
-
-    2, on the diagonal 1, and 0 in the other triangle.
-    """
-    i = np.arange(x.shape[-1])
-    columns, rows = (i[:, None], i) if uplo.upper() == "U" else (i, i[:, None])
-    return np.add(rows >= columns, rows > columns, dtype=x.dtype)
+    half = _half(d)
+    return d * 2 * (half.T if uplo.upper() == "U" else half)
 
 
 def _pinv_with(
@@ -722,10 +743,10 @@ def cholesky(x: Any, *, upper: bool = False) -> Any:
 def _cholesky_rule(g: Any, out: Any, x: Any, *, upper: bool) -> Any:
     if upper:
         g, out = transposed(g), transposed(out)
-    back, half = transposed(out), _read_from(x, "L") / 2
+    back, half = transposed(out), _half(x)
     d = np.linalg.solve(back, matmul(back, g) * half)  # L⁻ᵀ Φ
     d = np.linalg.solve(back, transposed(d))  # the transpose of L⁻ᵀ Φ L⁻¹
-    return (d + transposed(d)) * (transposed(half) if upper else half)
+    return (d + transposed(d)) * (half.T if upper else half)
 
 
 cholesky.vjp(x=_cholesky_rule)
@@ -1227,9 +1248,8 @@ def _qr_rule(g: Any, out: Any, x: Any) -> Any:
     (of_q, of_r), (q, r) = g, out
     _refuse_dependent(_numbers(r), x.shape[-2])
     product = matmul(r, transposed(of_r)) - matmul(transposed(of_q), q)
-    i = np.arange(r.shape[-1])
-    rows = i[:, None]
-    d = of_q + matmul(q, product * (rows >= i) + transposed(product * (rows > i)))
+    lower = product * _half(r)
+    d = of_q + matmul(q, lower + transposed(lower))
     return transposed(np.linalg.solve(r, transposed(d)))
 
 
