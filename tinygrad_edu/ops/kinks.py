@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "derivatives",
     "lies_between",
     "numbers",
+    "smallest",
     "with_curvature",
     "with_kink",
     "within",
@@ -57,6 +59,13 @@ def are_finite(x: Any) -> bool:
     """Whether none is nan or infinite; if the sum of squares is finite, none can be."""
     x = numbers(x).ravel(order="K")
     return math.isfinite(x.dot(x)) or bool(np.isfinite(x).all())
+
+
+@cache
+def smallest(dtype: np.dtype[Any]) -> float:
+    """Return the smallest number of which all digits are left, also in a quotient."""
+    limits = np.finfo(dtype)
+    return float(limits.tiny / limits.eps)
 
 
 def within(x: Any, most: float) -> Any:

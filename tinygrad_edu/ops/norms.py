@@ -10,7 +10,13 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_NUMPY
 from tinygrad_edu.ops.conversion import narrow, wide
-from tinygrad_edu.ops.kinks import lies_between, numbers, with_curvature, with_kink
+from tinygrad_edu.ops.kinks import (
+    lies_between,
+    numbers,
+    smallest,
+    with_curvature,
+    with_kink,
+)
 from tinygrad_edu.ops.linalg import svd
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.reductions import floating, shares
@@ -170,15 +176,8 @@ def _exponent(ord: Any) -> Any:
 def _sound(dtype: np.dtype[Any], p: float) -> tuple[float, float]:
     """Return between which norms no power has overflowed, or lost digits near 0."""
     with np.errstate(over="ignore"):
-        edge = float(np.power(np.float64(_smallest(dtype)), 1 / p))
+        edge = float(np.power(np.float64(smallest(dtype)), 1 / p))
     return (edge, np.inf) if p > 0 else (0.0, edge)
-
-
-@lru_cache
-def _smallest(dtype: np.dtype[Any]) -> float:
-    """Return the smallest number whose quotients have all their digits."""
-    limits = np.finfo(dtype)
-    return float(limits.tiny / limits.eps)
 
 
 def _norm_rule(g: Any, out: Any, x: Any, *, ord: Any, axis: Any, keepdims: bool) -> Any:
@@ -217,7 +216,7 @@ def _over_largest(x: Any, out: Any, ord: Any, axis: Any, axes: Any) -> tuple[Any
     """Return x and its norm, or where that is infinite or lacks digits both over the
     largest number of x, which changes no quotient of theirs. An infinity counts as 1.
     """
-    small, size = _smallest(out.dtype), numbers(out)
+    small, size = smallest(out.dtype), numbers(out)
     if _exponent(ord) <= 1 or lies_between(size, small, np.inf):
         return x, out
     odd = (size == np.inf) | ((size < small) & (size > 0))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from tinygrad_edu.engine.dispatch import FROM_NUMPY, FROM_REDUCE
 from tinygrad_edu.ops.broadcasting import broadcast_to
 from tinygrad_edu.ops.conversion import narrow, wide
 from tinygrad_edu.ops.keywords import counted, in_dtype, selected, single
-from tinygrad_edu.ops.kinks import are_finite, lies_between, with_kink
+from tinygrad_edu.ops.kinks import are_finite, lies_between, smallest, with_kink
 
 __all__ = [
     *("floating", "logsumexp", "max", "mean", "min", "of_either", "rows_of", "shares"),
@@ -437,18 +436,11 @@ def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
     return narrow(_std_of_any_size(wide(x), axis, ddof, keepdims), x)
 
 
-@cache
-def _least_sound(dtype: np.dtype[Any]) -> float:
-    """Return below which the root of a sum of squares may lack digits."""
-    limits = np.finfo(dtype)
-    return math.sqrt(limits.tiny / limits.eps)
-
-
 def _std_of_any_size(x: Any, axis: Axis, ddof: float, keepdims: bool) -> Any:
     """Return the standard deviation, also of numbers whose squares are no numbers."""
     with np.errstate(over="ignore", under="ignore"):
         y, n = np.sqrt(_variance(x, axis, ddof, keepdims)), _count(x, axis)
-        edge = _least_sound(y.dtype)
+        edge = math.sqrt(smallest(y.dtype))
         if lies_between(y, edge, np.inf) or n <= ddof:
             return y
         off = _centred(np.asarray(x, y.dtype), axis, n)
