@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, Tensor, op
 from tinygrad_edu.engine.dispatch import FROM_SCIPY
 from tinygrad_edu.ops.arithmetic import nan_to_num
-from tinygrad_edu.ops.kinks import numbers, within
+from tinygrad_edu.ops.kinks import are_finite, numbers, within
 from tinygrad_edu.ops.reductions import floating
 
 __all__ = [
@@ -400,6 +400,8 @@ def _excess(a: Any, b: Any) -> Any:
     """Return a - b, but 0 where both are the same infinity: for rules."""
     with np.errstate(invalid="ignore", over="ignore"):
         difference = a - b
+    if are_finite(difference):
+        return difference
     nan = np.where(a == b, 0.0, np.nan)  # that of a nan in a or b stays
     return nan_to_num(difference, nan=nan)
 
