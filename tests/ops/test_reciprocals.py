@@ -129,6 +129,19 @@ def test_bessel_functions_are_scipys_over_all_sizes(order):
     np.testing.assert_allclose(d, special.ivp(order, x), rtol=3e-13)
 
 
+@pytest.mark.parametrize(
+    ("order", "slopes"),
+    [(0, [0.0, 5e-201, 5e-31, np.inf]), (1, [0.5, 0.5, 0.5, np.inf])]
+    + [(2, [0.0, 2.5e-201, 2.5e-31, np.inf])],
+)
+def test_derivatives_of_bessel_functions_hold_where_the_function_is_no_number(
+    order, slopes
+):
+    d = [te.grad(te.bessel_i)(x, order=order) for x in (0.0, 1e-200, 1e-30, np.inf)]
+
+    np.testing.assert_allclose(d, slopes, rtol=1e-15)
+
+
 def test_the_functions_of_scipy_record_and_so_do_their_derivatives():
     assert special.i1(te.tensor(0.5, requires_grad=True)).op is te.bessel_i
     x = np.array([0.2, -3.0])

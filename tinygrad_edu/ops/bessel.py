@@ -10,12 +10,15 @@ import numpy as np
 from tinygrad_edu.engine.composites import composite
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.engine.dispatch import FROM_SCIPY
+from tinygrad_edu.ops.kinks import lies_between, smallest
 from tinygrad_edu.ops.reductions import floating
 
 __all__ = ["bessel_i", "i0"]
 
 #: Up to there the series at 0 is summed, whose terms are all positive.
 _NEAR = 30.0
+#: Up to there no exponential overflows before I does.
+_FAR = 700.0
 
 
 def _bessel_text(x: Any, *, order: int) -> str:
@@ -70,6 +73,15 @@ def bessel_i(x: Any, *, order: int) -> Any:
         raise TypeError(f"order must be a whole number, got {order!r}")
     n = abs(int(order))
     x = floating(x)
+    if n > 1 or x.dtype.char == "g" or not lies_between(x, -_FAR, _FAR):
+        return _summed(x, n)
+    from scipy.special import i0, i1
+
+    return (i1 if n else i0)(x).astype(x.dtype, copy=False)
+
+
+def _summed(x: Any, n: int) -> Any:
+    """Return it as a sum: of whole orders above 1, and of large numbers."""
     size = np.abs(x).astype(np.result_type(x, np.float64))
     near = size <= max(_NEAR, n * n / 2)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -101,13 +113,16 @@ def _for_large(x: Any, n: int) -> Any:
     return np.where(np.isinf(x), x, root * (root / np.sqrt(2 * math.pi * x)) * total)
 
 
-bessel_i.vjp(
-    x=lambda g, out, x, *, order: (
-        g * bessel_i(x, order=1)
-        if order == 0
-        else g * 0.5 * (bessel_i(x, order=order - 1) + bessel_i(x, order=order + 1))
-    )
-)
+def _bessel_rule(g: Any, out: Any, x: Any, *, order: int) -> Any:
+    if order == 0:
+        return g * bessel_i(x, order=1)
+    before = bessel_i(x, order=order - 1)
+    if type(x) is np.ndarray and lies_between(np.abs(out), smallest(x.dtype), np.inf):
+        return g * (before - order * out / x)  # Iₙ₊₁ = Iₙ₋₁ - 2n/x Iₙ
+    return g * 0.5 * (before + bessel_i(x, order=order + 1))
+
+
+bessel_i.vjp(x=_bessel_rule)
 
 
 @composite(np.i0, cases=[Case((2, 3)), Case([0.0, 6.0, -9.0]), Case(())])
