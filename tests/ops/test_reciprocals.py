@@ -131,8 +131,11 @@ def test_bessel_functions_are_scipys_over_all_sizes(order):
 
 @pytest.mark.parametrize(
     ("order", "slopes"),
-    [(0, [0.0, 5e-201, 5e-31, np.inf]), (1, [0.5, 0.5, 0.5, np.inf])]
-    + [(2, [0.0, 2.5e-201, 2.5e-31, np.inf])],
+    [
+        (0, [0.0, 5e-201, 5e-31, np.inf]),
+        (1, [0.5, 0.5, 0.5, np.inf]),
+        (2, [0.0, 2.5e-201, 2.5e-31, np.inf]),
+    ],
 )
 def test_derivatives_of_bessel_functions_hold_where_the_function_is_no_number(
     order, slopes
