@@ -204,22 +204,36 @@ def _above_infinity(x: Any) -> Any:
     return np.maximum(x, np.finfo(x.dtype).min)
 
 
-def _gelu_gate(x: Any) -> Any:
-    """Return σ(u), u = 2 √(2/π) (x + 0.044715 x³), and du/dx."""
+#: Φ by tanh is σ(u), u = 2 √(2/π) (x + 0.044715 x³) = x (_LINEAR + _CUBIC x²).
+_LINEAR = 2 * math.sqrt(2 / math.pi)
+_CUBIC = 0.044715 * _LINEAR
+
+
+def _gelu_gate(x: Any, *, approximate: str) -> Any:
+    """Return Φ(x), of one of both kinds."""
+    if approximate != "tanh":
+        return 0.5 * erfc(x * -math.sqrt(0.5))
     z = within(x, 100.0)  # beyond, σ is 0 or 1, and x³ would overflow
-    scale = 2 * math.sqrt(2 / math.pi)
-    square = z * z
-    gate = sigmoid(scale * z * (1 + 0.044715 * square))
-    return gate, scale * (1 + 3 * 0.044715 * square)
+    return sigmoid(_cubic(z, _CUBIC))
 
 
-def _gelu_rule(g: Any, out: Any, x: Any, *, approximate: str) -> Any:
+def _cubic(x: Any, factor: float) -> Any:
+    u = x * x  # and on in its memory
+    u *= factor
+    u += _LINEAR
+    u *= x
+    return u
+
+
+def _gelu_rule(g: Any, out: Any, x: Any, *, approximate: str, gate: Any) -> Any:
     if approximate == "tanh":
-        gate, slope = _gelu_gate(x)
-        return g * (gate + within(x, 100.0) * gate * (1 - gate) * slope)
-    x = within(x, 1e3)  # beyond, the bell is 0, which times infinity were nan
-    z = x * math.sqrt(0.5)
-    return g * (0.5 * erfc(-z) + x * np.exp(-z * z) * (1 / math.sqrt(2 * math.pi)))
+        d = 1 - gate
+        d *= _cubic(within(x, 100.0), 3 * _CUBIC)  # x du/dx
+        d += 1
+        d *= gate
+        return g * d
+    x = within(x, 200.0)  # beyond, the bell is 0, which times infinity were nan
+    return g * (gate + x * np.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi)))
 
 
 def _gelu_text(x: Any, *, approximate: str) -> str:
@@ -232,6 +246,7 @@ def _gelu_text(x: Any, *, approximate: str) -> str:
     symbol="gelu",
     elementwise=True,
     texts={"x": _gelu_text},
+    residuals={"gate": _gelu_gate},
     cases=[
         Case((2, 3)),
         Case(_BOTH_SIDES, approximate="tanh"),
@@ -272,12 +287,16 @@ def gelu(x: Any, *, approximate: str = "none") -> Any:
     array([-7.61985302e-23,  0.00000000e+00,  8.41344746e-01])
     """
     if approximate == "tanh":
-        return _above_infinity(x) * _gelu_gate(x)[0]
-    if approximate != "none":
-        raise ValueError(f"approximate must be none or tanh, got {approximate!r}")
-    from scipy.special import ndtr
+        x = floating(x)
+        gate = _gelu_gate(x, approximate=approximate)
+    elif approximate == "none":
+        from scipy.special import ndtr
 
-    return _above_infinity(x) * ndtr(floating(x))
+        x = floating(x)
+        gate = ndtr(x)
+    else:
+        raise ValueError(f"approximate must be none or tanh, got {approximate!r}")
+    return _above_infinity(x) * gate, gate
 
 
 gelu.vjp(x=_gelu_rule)
