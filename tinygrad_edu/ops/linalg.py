@@ -14,7 +14,7 @@ from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.broadcasting import sum_to
 from tinygrad_edu.ops.conversion import cast, promoted, wide
 from tinygrad_edu.ops.kinks import lies_between
-from tinygrad_edu.ops.products import matmul, transposed
+from tinygrad_edu.ops.products import matmul, product, transposed
 from tinygrad_edu.ops.reductions import floating
 from tinygrad_edu.ops.spectra import (
     are_apart,
@@ -192,7 +192,7 @@ def inv(x: Any) -> Any:
     return np.linalg.inv(x)
 
 
-inv.vjp(x=lambda g, out, x: -matmul(matmul(transposed(out), g), transposed(out)))
+inv.vjp(x=lambda g, out, x: -product(product(transposed(out), g), transposed(out)))
 
 
 @op(
@@ -248,10 +248,10 @@ def pinv(x: Any, *, rcond: Any = None) -> Any:
 
 def _pinv_rule(g: Any, out: Any, x: Any, *, rcond: Any) -> Any:
     turned, back = transposed(g), transposed(out)
-    left = turned - matmul(x, matmul(out, turned))
-    right = turned - matmul(matmul(turned, out), x)
-    d = matmul(matmul(left, out), back) + matmul(back, matmul(out, right))
-    return d - matmul(matmul(back, g), back)
+    left = turned - product(x, product(out, turned))
+    right = turned - product(product(turned, out), x)
+    d = product(product(left, out), back) + product(back, product(out, right))
+    return d - product(product(back, g), back)
 
 
 pinv.vjp(x=_pinv_rule)
@@ -374,7 +374,7 @@ def _solve_back(g: Any, a: Any, b: Any) -> Any:
 
 solve.vjp(
     a=lambda g, out, a, b: sum_to(
-        -matmul(
+        -product(
             _solve_back(g, a, b),
             transposed(out[..., None] if b.ndim == 1 else out),
         ),
@@ -461,7 +461,7 @@ def _cofactors(x: Any, out: Any) -> Any:
     sign = np.sign(np.linalg.det(_numbers(u)) * np.linalg.det(_numbers(vh)))
     eye = _eye(x)
     without = np.prod(s[..., None, :] * (1 - eye) + eye, axis=-1)
-    return matmul(_columns_times(u, without * sign[..., None]), vh)
+    return product(_columns_times(u, without * sign[..., None]), vh)
 
 
 def _condition(x: Any) -> float:
@@ -595,14 +595,14 @@ def _matrix_power_rule(g: Any, out: Any, x: Any, *, n: int) -> Any:
     if n < 0:
         inverse = inv(x)
         d = transposed(_matrix_power_rule(g, out, inverse, n=-n))
-        return -transposed(matmul(inverse, matmul(d, inverse)))
+        return -transposed(product(inverse, product(d, inverse)))
     if n == 0:
         return g * 0.0
     turned = transposed(x)
     d, right = g, g
     for _ in range(n - 1):
-        right = matmul(right, turned)
-        d = matmul(turned, d) + right
+        right = product(right, turned)
+        d = product(turned, d) + right
     return d
 
 
@@ -665,7 +665,7 @@ def _multi_dot_rule(g: Any, out: Any, *arrays: Any, position: int) -> Any:
     arrays = tuple(cast(x, out.dtype) for x in arrays)
     x = arrays[position]
     after, before = _product(arrays[position + 1 :]), _product(arrays[:position])
-    with_after = x if after is None else matmul(x, after)
+    with_after = x if after is None else product(x, after)
     if before is not None:
         g = matmul.rules[1](g, out, before, with_after)
     return g if after is None else matmul.rules[0](g, out, x, after)
@@ -744,7 +744,7 @@ def _cholesky_rule(g: Any, out: Any, x: Any, *, upper: bool) -> Any:
     if upper:
         g, out = transposed(g), transposed(out)
     back, half = transposed(out), _half(x)
-    d = np.linalg.solve(back, matmul(back, g) * half)  # L⁻ᵀ Φ
+    d = np.linalg.solve(back, product(back, g) * half)  # L⁻ᵀ Φ
     d = np.linalg.solve(back, transposed(d))  # the transpose of L⁻ᵀ Φ L⁻¹
     return (d + transposed(d)) * (half.T if upper else half)
 
@@ -865,10 +865,10 @@ def _by_whole(g: Any, out: Any, x: Any, uplo: str) -> Any:
         if type(x) is Tensor and np.any(equal):
             d = _turned_alone(of_vectors, _mirrored(x, uplo), v, values, equal)
             return along + (d + transposed(d)) / 2
-    turned = matmul(transposed(v), of_vectors)
+    turned = product(transposed(v), of_vectors)
     gap = values[..., None, :] - values[..., :, None]
     middle = _over_gaps((turned - transposed(turned)) / 2, gap, equal)
-    return along + matmul(matmul(v, middle), transposed(v))
+    return along + product(product(v, middle), transposed(v))
 
 
 def _over_gaps(turned: Any, gap: Any, equal: Any) -> Any:
@@ -907,8 +907,8 @@ def _turned_alone(g: Any, x: Any, v: Any, values: Any, equal: Any) -> Any:
     away = values[..., :, None, None] * _eye(x) - x[..., None, :, :]
     rcond = 10 * x.shape[-1] * float(np.finfo(x.dtype).eps)
     columns = transposed(g * ~among)[..., None]
-    moved = transposed(np.squeeze(matmul(pinv(away, rcond=rcond), columns), axis=-1))
-    return matmul(moved * ~among, transposed(v)) + none
+    moved = transposed(np.squeeze(product(pinv(away, rcond=rcond), columns), axis=-1))
+    return product(moved * ~among, transposed(v)) + none
 
 
 eigh.vjp(x=_eigh_rule)
@@ -1046,9 +1046,10 @@ def svd(x: Any, *, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """
     if not compute_uv:
         raise ValueError("svd: for the singular values alone, call svdvals")
-    if full_matrices and np.ndim(x) >= 2 and np.shape(x)[-1] != np.shape(x)[-2]:
+    shape = np.shape(x)
+    if full_matrices and len(shape) >= 2 and shape[-1] != shape[-2]:
         raise ValueError(
-            f"svd: x is {np.shape(x)}: of full matrices, the columns beyond the "
+            f"svd: x is {shape}: of full matrices, the columns beyond the "
             "shorter axis are arbitrary and have no derivative; pass "
             "full_matrices=False"
         )
@@ -1066,20 +1067,20 @@ def _svd_rule(g: Any, out: Any, x: Any, **_: Any) -> Any:
         _refuse_equal(equal, of_u, of_v, what="svd")
         if type(x) is Tensor and np.any(equal):
             return along + _both_turned_alone(of_u, of_v, x, out, equal)
-    left, right = matmul(transposed(u), of_u), matmul(vh, of_v)
+    left, right = product(transposed(u), of_u), product(vh, of_v)
     left, right = left - transposed(left), right - transposed(right)
     difference = s[..., None, :] - s[..., :, None]
     total = s[..., None, :] + s[..., :, None]
     middle = _over_gaps(left + right, difference, equal)
     middle = (middle + _over_gaps(left - right, total, equal)) / 2
-    d = along + matmul(matmul(u, middle), vh)
+    d = along + product(product(u, middle), vh)
     m, n = x.shape[-2:]
     if m > k:
-        outside = of_u - matmul(u, matmul(transposed(u), of_u))
-        d = d + matmul(_columns_over(outside, s), vh)
+        outside = of_u - product(u, product(transposed(u), of_u))
+        d = d + product(_columns_over(outside, s), vh)
     if n > k:
-        outside = of_v - matmul(v, matmul(vh, of_v))
-        d = d + matmul(u, transposed(_columns_over(outside, s)))
+        outside = of_v - product(v, product(vh, of_v))
+        d = d + product(u, transposed(_columns_over(outside, s)))
     return d
 
 
@@ -1237,9 +1238,10 @@ def qr(x: Any) -> Any:
     >>> float(np.abs(r[0, 0]))
     5.0
     """
-    if np.ndim(x) >= 2 and np.shape(x)[-1] > np.shape(x)[-2]:
+    shape = np.shape(x)
+    if len(shape) >= 2 and shape[-1] > shape[-2]:
         raise ValueError(
-            f"qr: x is {np.shape(x)}; it must have at least as many rows as columns"
+            f"qr: x is {shape}; it must have at least as many rows as columns"
         )
     return np.linalg.qr(x)
 
@@ -1247,9 +1249,9 @@ def qr(x: Any) -> Any:
 def _qr_rule(g: Any, out: Any, x: Any) -> Any:
     (of_q, of_r), (q, r) = g, out
     _refuse_dependent(_numbers(r), x.shape[-2])
-    product = matmul(r, transposed(of_r)) - matmul(transposed(of_q), q)
-    lower = product * _half(r)
-    d = of_q + matmul(q, lower + transposed(lower))
+    lower = product(r, transposed(of_r)) - product(transposed(of_q), q)
+    lower = lower * _half(r)
+    d = of_q + product(q, lower + transposed(lower))
     return transposed(np.linalg.solve(r, transposed(d)))
 
 

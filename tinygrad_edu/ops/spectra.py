@@ -22,7 +22,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Op, Tensor
 from tinygrad_edu.engine.traversal import nodes_of
 from tinygrad_edu.ops.kinks import derivatives, lies_between, numbers
-from tinygrad_edu.ops.products import matmul, transposed
+from tinygrad_edu.ops.products import product, transposed
 
 __all__ = ["are_apart", "equal_pairs", "of_values_alone", "undefined", "vanishing"]
 
@@ -127,7 +127,7 @@ def of_values_alone(
     if type(x) is Tensor and _is_degenerate(what, values, x.shape):
         of = _Spectrum(what, g, x, u, values, vh, triangle and triangle.upper())
         return _spectral.call(g, x if whole is None else whole, of=of)
-    return matmul(u * g[..., None, :], vh)
+    return product(u * g[..., None, :], vh)
 
 
 def _is_degenerate(what: str, values: Any, shape: tuple[int, ...] = ()) -> bool:
@@ -145,7 +145,7 @@ def _spectral_forward(g: Any, x: Any, *, of: Any) -> Any:
 
 def _by_g(h: Any, out: Any, g: Any, x: Any, *, of: Any) -> Any:
     u, _, vh, _ = of.parts(type(h) is Tensor)
-    return np.sum(transposed(u) * transposed(matmul(h, transposed(vh))), axis=-1)
+    return np.sum(transposed(u) * transposed(product(h, transposed(vh))), axis=-1)
 
 
 def _by_x(h: Any, out: Any, g: Any, x: Any, *, of: Any) -> Any:
@@ -158,7 +158,7 @@ def _by_x(h: Any, out: Any, g: Any, x: Any, *, of: Any) -> Any:
     between = own[..., :, None] - slopes
     between = (between + transposed(between)) / 2
 
-    w = matmul(matmul(transposed(u), h), transposed(vh))
+    w = product(product(transposed(u), h), transposed(vh))
     even, odd = (w + transposed(w)) / 2, (w - transposed(w)) / 2
     left, right = g[..., :, None], g[..., None, :]
     gap = s[..., None, :] - s[..., :, None]
@@ -171,7 +171,7 @@ def _by_x(h: Any, out: Any, g: Any, x: Any, *, of: Any) -> Any:
     middle = even * (quotient + between * (near & smooth))
     if of.what == "eigh":
         _refuse(of.what, split, even, h)
-        return matmul(matmul(u, middle), vh)
+        return product(product(u, middle), vh)
 
     kinked = zero & (np.abs(numbers(g)) > limit)
     both = zero[..., :, None] & zero[..., None, :]
@@ -179,16 +179,16 @@ def _by_x(h: Any, out: Any, g: Any, x: Any, *, of: Any) -> Any:
     _refuse(of.what, split & ~eye, np.abs(even) + np.abs(odd), h)
     total = s[..., None, :] + s[..., :, None] + (both | eye)
     ratio = (right + left) * ~(both | eye) / total + own[..., None] * both
-    d = matmul(matmul(u, middle + odd * ratio), vh)
+    d = product(product(u, middle + odd * ratio), vh)
     along = (g * ~zero / (s + zero) + own * zero)[..., None, :]
-    beside = matmul(h, transposed(vh)) - matmul(u, w)
-    below = transposed(matmul(transposed(u), h) - matmul(w, vh))
+    beside = product(h, transposed(vh)) - product(u, w)
+    below = transposed(product(transposed(u), h) - product(w, vh))
     if x.shape[-2] > s.shape[-1]:
         _refuse(of.what, kinked[..., None, :], beside, h)
-        d = d + matmul(beside * along, vh)
+        d = d + product(beside * along, vh)
     if x.shape[-1] > s.shape[-1]:
         _refuse(of.what, kinked[..., None, :], below, h)
-        d = d + matmul(u, transposed(below * along))
+        d = d + product(u, transposed(below * along))
     return d
 
 
