@@ -286,17 +286,16 @@ def gelu(x: Any, *, approximate: str = "none") -> Any:
     >>> te.gelu([-10.0, 0.0, 1.0])
     array([-7.61985302e-23,  0.00000000e+00,  8.41344746e-01])
     """
+    x = _above_infinity(x)
     if approximate == "tanh":
-        x = floating(x)
         gate = _gelu_gate(x, approximate=approximate)
     elif approximate == "none":
         from scipy.special import ndtr
 
-        x = floating(x)
         gate = ndtr(x)
     else:
         raise ValueError(f"approximate must be none or tanh, got {approximate!r}")
-    return _above_infinity(x) * gate, gate
+    return x * gate, gate
 
 
 gelu.vjp(x=_gelu_rule)
