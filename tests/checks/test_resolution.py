@@ -68,3 +68,52 @@ def test_a_jump_is_still_a_kink():
         te.gradcheck(f, np.array([0.3, 0.7]))
 
     assert "kink" in caught.value.causes
+
+
+def saturated(distance):
+    """A number that keeps so far from 1 whatever x is, and from 1 to both sides."""
+    return lambda x: 1 - distance * te.tanh(x) / np.cosh(x) - te.square(x / 1e9)
+
+
+@pytest.mark.parametrize("distance", [1e-13, 1e-14, 1e-15])
+def test_what_has_flattened_out_on_both_sides_proves_no_gradient_wrong(distance):
+    f = saturated(distance)
+
+    causes = causes_of(lambda x: te.stack([f(x), te.sin(x)]), np.array(1.1))
+
+    assert set(causes) <= {"resolution"}
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5, 1.001, 2.0])
+@pytest.mark.parametrize("distance", [1.0, 1e-3, 1e-6])
+def test_a_wrong_gradient_beside_a_constant_is_wrong(distance, factor):
+    def f(x):
+        y = saturated(distance)(x)
+        return y + (1 - factor) * (y.detach() - y)
+
+    with pytest.raises(te.GradientCheckError, match="is wrong"):
+        te.gradcheck(f, np.array(0.4))
+
+
+@pytest.mark.parametrize("size", [1e6, 1.7e6])
+def test_a_wave_that_rounding_hides_is_not_called_wrong(size):
+    def f(x):  # moves by 1e-14 or less, in waves of 1e-6 or less
+        return te.cos(te.sinc(size * te.sigmoid(x)))
+
+    assert set(causes_of(f, np.array([0.3, -0.8]))) <= {"resolution"}
+
+
+@pytest.mark.parametrize("claim", [1e-9, 1e-6, 1.0])
+def test_a_smooth_claim_about_what_is_flat_is_wrong(claim):
+    def f(x):
+        return te.sum(te.cos(1e-9 * te.sin(x)) + claim * (x - x.detach()))
+
+    with pytest.raises(te.GradientCheckError, match="is wrong"):
+        te.gradcheck(f, np.array([0.3, 0.7]))
+
+
+def test_gradients_too_small_to_have_digits_are_not_called_bent():
+    def f(x):
+        return te.sum(1e-310 * te.sin(x))
+
+    assert set(causes_of(f, np.array([0.3, 0.7]))) <= {"resolution"}

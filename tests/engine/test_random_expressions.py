@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
@@ -101,19 +103,40 @@ def expression(shapes, seed, depth):
 
 
 def check(f, *values, **options):
-    """Check it; a derivative that drowns in rounding (all saturated) tells nothing."""
-    y, back = te.vjp(f, *values)
-    largest = max(float(np.max(np.abs(g), initial=0.0)) for g in back(np.ones(y.shape)))
-    assume(largest > 1e-9)  # of results of size 1
+    """Check it; that differences cannot tell is believed only where they drown."""
     try:
         te.gradcheck(f, *values, **options)
     except te.GradientCheckError as error:
-        assume(set(error.causes) != {"resolution"})
-        raise
+        if set(error.causes) != {"resolution"} or not drowns(f, values):
+            raise
+
+
+def drowns(f, values):
+    """Whether a small step moves results by next to nothing, or gradients by a lot.
+
+    All is saturated, or a wave is shorter than the step.
+    """
+    signs = np.random.default_rng(0)
+    moved = [x * (1 + 2.0**-10 * signs.choice([-1, 1], x.shape)) for x in values]
+    (y, back), (y2, back2) = te.vjp(f, *values), te.vjp(f, *moved)
+    if np.max(np.abs(y2 - y), initial=0.0) <= 3e-5:  # of results of size 1
+        return True
+    g, g2 = (
+        np.concatenate([*map(np.ravel, pulled(np.ones(y.shape)))])
+        for pulled in (back, back2)
+    )
+    return np.max(np.abs(g2 - g)) > 0.1 * np.max(np.abs(g))
+
+
+def of_shapes(*shapes):
+    """What Hypothesis hands out, for an example that is kept."""
+    return SimpleNamespace(input_shapes=shapes)
 
 
 @settings(max_examples=150, deadline=None, print_blob=True)
 @given(shapes=arrays, seed=seeds, depth=st.integers(1, 8))
+@example(shapes=of_shapes((), (2, 1, 3)), seed=4_294_967_294, depth=3)  # saturates
+@example(shapes=of_shapes((3, 3), (2, 3, 1)), seed=864_263_486, depth=7)  # sinc(4e6)
 def test_random_trees_have_right_first_derivatives(shapes, seed, depth):
     f, values = expression(shapes, seed, depth)
 
@@ -122,6 +145,9 @@ def test_random_trees_have_right_first_derivatives(shapes, seed, depth):
 
 @settings(max_examples=50, deadline=None, print_blob=True)
 @given(shapes=arrays, seed=seeds, depth=st.integers(1, 4))
+@example(shapes=of_shapes((1, 3, 3), ()), seed=83_186_471, depth=3)  # of 1e-13
+@example(shapes=of_shapes((3, 1), ()), seed=1_166_993_272, depth=4)  # below 1e-308
+@example(shapes=of_shapes((1, 3, 3), (3,)), seed=3_792_960_639, depth=3)
 def test_random_trees_have_right_second_derivatives(shapes, seed, depth):
     f, values = expression(shapes, seed, depth)
 
@@ -148,7 +174,7 @@ def test_a_wrong_rule_somewhere_in_a_tree_is_noticed(monkeypatch):
     """What makes the tests above worth something."""
     right = te.tanh.rules[0]
     monkeypatch.setattr(te.tanh, "rules", [lambda *a: 1.0005 * right(*a)])
-    f, values = expression(type("", (), {"input_shapes": [(2, 3)]}), 3, 5)
+    f, values = expression(of_shapes((2, 3)), 3, 5)
 
     with pytest.raises(te.GradientCheckError, match="tanh"):
         te.gradcheck(f, *values)

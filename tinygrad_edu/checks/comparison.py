@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu.checks.differences import (
     Estimate,
     derivative_along,
+    roughness,
     settles,
     steps_of,
 )
@@ -42,6 +43,7 @@ _NEARER = (
     2.0**-20,
 )  # smaller steps, tried before a number is called wrong
 _FARTHER = (2.0**12, 2.0**22)  # larger steps, tried before one is called unresolved
+_ROUGH = 0.1  # of an error: a gradient that varies by more tells nothing of it
 _ENOUGH = 20  # after so many entries that stay so, the others are believed to be, too
 
 
@@ -220,11 +222,13 @@ def _entries(
             if hopeless == _ENOUGH:
                 break
 
-    def settled(index: tuple[int, ...]) -> Any:
+    def believed(at: tuple[Any, ...]) -> Any:
+        """Whether differences by one entry can be believed, output by output."""
         nonlocal calls
-        direction[index] = steps[index]
-        found = _settled(problem, x, direction, rows, rounding)
-        direction[index] = 0
+        direction[at[1:]] = steps[at[1:]]
+        gap = np.abs(jacobian[at] - numeric[at]) * steps[at[1:]]
+        found = _believed(problem, x, name, direction, rows, rounding, gap)
+        direction[at[1:]] = 0
         calls += 26
         return found
 
@@ -232,7 +236,7 @@ def _entries(
     for k, place in enumerate(np.argwhere(bad.any(axis=0))):
         at = (slice(None), *map(int, place))
         if k < _ENOUGH:
-            chance = bad[at] & ~settled(at[1:])
+            chance = bad[at] & ~believed(at)
             vain += chance.any()
         elif vain < _ENOUGH:
             break
@@ -308,7 +312,9 @@ def _directions(
             if left <= floor + u and not left > 0.1 * gap and not u > 3 * gap:
                 numeric[i], doubt[i], bad[i] = n, u, False
                 break
-        if bad[i] and not _settled(problem, x, signs[i], rows, rounding).all():
+        gap = np.abs(analytic[i : i + 1] - numeric[i])
+        asked = (problem, x, name, signs[i], rows, rounding, gap)
+        if bad[i] and not _believed(*asked).all():
             doubt[i], bad[i] = np.inf, False
     report = InputReport(
         name,
@@ -357,21 +363,38 @@ def _noise_of(rows: np.ndarray, rounding: np.ndarray) -> Any:
     return rounding[0, 0] / (np.sum(np.abs(rows)) or 1.0)
 
 
-def _settled(
+def _believed(
     problem: Problem,
     x: Tensor,
+    name: str,
     direction: np.ndarray,
     rows: np.ndarray,
     rounding: np.ndarray,
+    gap: np.ndarray,
 ) -> np.ndarray:
-    """Return of each row whether differences along a direction settle."""
+    """Return of each row whether differences along a direction can be believed.
+
+    They settle, and if on nothing but rounding, the gradient by the graph is no wave
+    that rounding hides: near ``x`` it does not vary by a good part of the ``gap``.
+    """
+    which, moved = problem.names.index(name), direction != 0
 
     def values() -> np.ndarray:
         y = problem.values()
         projected: np.ndarray = np.sum(np.where(rows == 0, 0.0, rows * y), axis=1)
         return projected
 
-    return settles(values, x.data, direction, rounding[:, 0])
+    def slopes() -> list[Any]:
+        outputs = problem.record()
+        found = [problem.gradients(outputs, row)[which] for row in rows[hidden]]
+        return [np.sum(g[moved] * direction[moved]) for g in found]
+
+    settled, flat = settles(values, x.data, direction, rounding[:, 0])
+    hidden = settled & flat
+    if hidden.any():
+        rough = roughness(slopes, x.data, direction)
+        settled[hidden] = ~(rough > _ROUGH * gap[hidden])
+    return settled
 
 
 def _projected(rows: np.ndarray, estimate: Estimate) -> tuple[np.ndarray, np.ndarray]:

@@ -7,11 +7,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Estimate", "Sides", "derivative_along", "one_sided", "settles", "steps_of"]
+__all__ = [
+    "Estimate",
+    "Sides",
+    "derivative_along",
+    "one_sided",
+    "roughness",
+    "settles",
+    "steps_of",
+]
 
 #: Multiples of the first step that are tried until one resolves the derivative.
 _LADDER = (1, 16, 1 / 16, 256, 1 / 256, 4096, 1 / 4096, 2.0**16, 2.0**-16, 2.0**20)
 _RESOLVED = 1e-6  # relative: below what any comparison here asks for
+_FLAT = 1024  # times the rounding: a wave of less is nowhere seen to more than a few %
 
 
 class Estimate(NamedTuple):
@@ -63,9 +72,13 @@ def derivative_along(
     D(h) = (f(x + h v) - f(x - h v)) / 2h, for two steps. Richardson's extrapolation
     (4 D(h/2) - D(h)) / 3 takes out the term in h². The doubt is what the extrapolation
     changed, plus the rounding of f divided by the step. Where the doubt is too large,
-    other steps are tried, and each output keeps the estimate of least doubt; but one of
-    a larger step only if it agrees with what is known: far away, where a function has
-    flattened out, differences agree on a wrong number. Four calls a step.
+    other steps are tried, and each output keeps the estimate of least doubt. Four calls
+    a step.
+
+    Far away, where a function has flattened out, differences agree on a wrong number.
+    So that of a larger step counts only if it agrees with what is known, to within what
+    a third step, h/4, would change; and, where it leaves the scale of all of ``x``, if
+    it sees a slope at all: a tanh is as flat on both sides of what it rounds away.
     """
     start = x.copy()
     epsilon = float(np.finfo(x.dtype).eps)
@@ -76,9 +89,11 @@ def derivative_along(
 
     first = 2.0 ** round(np.log2(epsilon) / 5)  # 2⁻¹⁰ for float64: the best for h⁴
     value = doubt = np.array(np.nan)
+    reach = max(np.max(np.abs(y), initial=0.0) for y in (start, direction))
+    near = reach / (np.max(np.abs(direction), initial=0.0) or 1.0)
     calls = 0
     try:
-        for factor in _LADDER:
+        for tried, factor in enumerate(_LADDER):
             h = first * factor
             plus, minus, plus2, minus2 = at(h), at(-h), at(h / 2), at(-h / 2)
             calls += 4
@@ -90,13 +105,19 @@ def derivative_along(
             best = (4 * fine - coarse) / 3
             largest = np.maximum(np.abs(plus), np.abs(minus))
             new = np.abs(best - fine) + (4 * unit * largest + 2 * noise) / h
+            if factor > 1:
+                third = (np.asarray(at(h / 4), np.float64) - at(-h / 4)) / (h / 2)
+                calls += 2
+                new += np.abs((4 * third - fine) / 3 - best)
             new[~np.isfinite(new)] = np.inf
-            if calls == 4:
+            if tried == 0:
                 value, doubt = best, new
             else:
                 better = new < doubt
                 if factor > 1:
                     better &= ~(np.abs(best - value) > doubt)
+                if factor > near:
+                    better &= new <= 0.1 * np.abs(best)
                 value, doubt = (
                     np.where(better, best, value),
                     np.where(better, new, doubt),
@@ -107,7 +128,7 @@ def derivative_along(
                 break
             if np.array_equal(plus, minus) and np.array_equal(plus2, minus2):
                 break  # it does not depend on x
-            if calls >= 20 and known.all() and scale <= np.max(doubt):
+            if tried >= 4 and known.all() and scale <= np.max(doubt):
                 break  # 0, as far as can be seen
     finally:
         x[...] = start
@@ -119,7 +140,7 @@ def settles(
     x: np.ndarray,
     direction: np.ndarray,
     noise: Any = 0.0,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return whether differences say the same for smaller and smaller steps.
 
     Those of a wave that is shorter than every step, or than the spacing of numbers, do
@@ -133,8 +154,10 @@ def settles(
 
     Returns
     -------
-    ndarray of bool, shape (n,)
+    settled : ndarray of bool, shape (n,)
         True, too, where something is not finite: that is no matter of steps.
+    flat : ndarray of bool, shape (n,)
+        Whether all that they see is rounding, which may hide a wave, too.
     """
     start = x.copy()
     epsilon = float(np.finfo(x.dtype).eps)
@@ -159,8 +182,42 @@ def settles(
     smooth = np.any(near[2:] & near[1:-1] & near[:-2], axis=0)
     smooth &= noise <= 1e-3 * largest[0]  # else the rounding hides what it does
     jump = np.ptp(changes, axis=0) <= 0.01 * np.max(np.abs(changes), axis=0)
-    result: np.ndarray = smooth | jump | ~np.isfinite(changes).all(axis=0)
-    return result
+    settled: np.ndarray = smooth | jump | ~np.isfinite(changes).all(axis=0)
+    unit = epsilon * largest[0] + noise
+    flat: np.ndarray = np.ptp(pairs, axis=(0, 1)) <= _FLAT * unit
+    return settled, flat
+
+
+def roughness(slopes: Callable[[], Any], x: np.ndarray, direction: np.ndarray) -> Any:
+    """Return how far slopes near ``x`` are from smooth ones, on the smoother side.
+
+    Of a wave that is shorter than a step, slopes nearby are as good as drawn by chance.
+    Those of a smooth function lie on a cubic, also if a rule is wrong, at ``x`` or
+    everywhere; beside a kink they do on one side.
+
+    Parameters
+    ----------
+    slopes : callable
+        Reads ``x`` and returns derivatives along ``direction``, by a rule.
+    x, direction
+        As of :func:`derivative_along`; ``x`` is moved, and put back.
+    """
+    start = x.copy()
+    ts = np.sqrt(np.arange(1, 13) / 12)  # no whole ratios, as above
+    h = 2.0 ** round(np.log2(float(np.finfo(x.dtype).eps)) / 5)
+    powers = np.vander(ts, 4)
+    off_cubic = np.eye(ts.size) - powers @ np.linalg.pinv(powers)
+    sides = []
+    try:
+        for side in (h, -h):
+            found = []
+            for t in ts:
+                np.copyto(x, start + side * t * direction, casting="same_kind")
+                found.append(slopes())
+            sides.append(np.max(np.abs(np.tensordot(off_cubic, found, 1)), axis=0))
+    finally:
+        x[...] = start
+    return np.minimum(*sides)
 
 
 def _unit(y: np.ndarray) -> float:

@@ -52,20 +52,20 @@ def bent_by(problem: Problem, outputs: Sequence[Any]) -> list[Bent | None]:
     def by(weights: np.ndarray) -> list[Any]:
         return problem.gradients(outputs, weights)
 
+    tiny = float(np.finfo(f"f{itemsize}").tiny)  # below it, few digits are left
     base, one, other = by(g), by(part), by(g - part)
     found: list[Bent | None] = [None for _ in problem.leaves]
     for c in _SCALES if itemsize > 2 else (-1.0,):  # float16 has no room for more
         for i, (b, scaled) in enumerate(zip(base, by(c * g), strict=True)):
-            found[i] = found[i] or _compared(scaled, c * b, 1e-6 * np.abs(c * b))
+            found[i] = found[i] or _compared(scaled, c * b, 1e-6 * np.abs(c * b) + tiny)
     # In a sum, other digits are rounded: those of its terms, and of what cancels there.
     noise = max(problem.rounding(outputs, w)[0] for w in (g, part, g - part))
     rtol = 1e-6 if itemsize > 4 else 1e-2
     for i, x in enumerate(problem.leaves):
         terms = np.abs(one[i]) + np.abs(other[i])
         reach = np.where(x.data == 0, np.max(np.abs(x.data), initial=0.0), x.data)
-        bound = rtol * np.max(terms, initial=0.0) + 64 * noise / np.maximum(
-            np.abs(reach), 1e-300
-        )
+        bound = rtol * np.max(terms, initial=0.0) + tiny
+        bound = bound + 64 * noise / np.maximum(np.abs(reach), 1e-300)
         found[i] = found[i] or _compared(base[i], one[i] + other[i], bound)
     return found
 
