@@ -192,7 +192,7 @@ def test_the_same_seed_gives_the_same_report(name):
 
 
 def test_another_seed_draws_other_inputs():
-    assert check_op(te.tanh, rng=5).worst != check_op(te.tanh, rng=6).worst
+    assert check_op(te.sin, rng=5).worst != check_op(te.sin, rng=6).worst
 
 
 def test_a_reference_is_called_as_the_operation_is_with_all_metadata():
@@ -549,6 +549,33 @@ def test_a_residual_that_is_a_constant_when_differentiated_is_found():
 
     assert "residual" not in str(error)
     assert "order-2 derivative by x" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        (lambda g, out, x: g * (1 - out * out), ["float32", "float64"]),
+        (lambda g, out, x: g * np.cosh(x) ** -2, []),
+    ],
+)
+def test_a_rule_that_loses_its_digits_in_a_tail_is_found(monkeypatch, rule, says):
+    monkeypatch.setattr(te.tanh, "rules", [rule])
+
+    text = str(failure(te.tanh)) if says else str(check_op(te.tanh))
+
+    assert ("the rule of x loses digits" in text) == bool(says)
+    assert all(f"in {dtype}, " in text for dtype in says)
+
+
+def test_a_rule_that_is_another_one_when_recorded_is_found(monkeypatch):
+    def rule(g, out, x):
+        e = te.exp(-te.absolute(x))
+        exact = g * 4 * (e / (1 + e * e)) ** 2
+        return exact + 1e-9 * g if isinstance(g + x, te.Tensor) else exact
+
+    monkeypatch.setattr(te.tanh, "rules", [rule])
+
+    assert "another one where it is recorded" in str(failure(te.tanh))
 
 
 def test_a_residual_in_the_same_memory_is_found():

@@ -28,6 +28,8 @@ __all__ = ["OperationReport", "check_op"]
 # What two ways to compute may differ by, relative to the largest number (or to 1).
 _DOUBLE = 1e-14
 _SINGLE = 1e-4
+#: A rule in one precision against itself in a finer one, number by number.
+_DIGITS = ((np.float32, np.float64, 1e-3), (np.float64, np.longdouble, 1e-10))
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,8 @@ def check_op(
         If anything is wrong. The message lists all of it: values that differ from the
         reference, on Tensors or in float32; gradients that differ beside a Python
         number and an array of it; derivatives of first and second order, also
-        in the tails, at kinks and at numbers that are round or equal; forward mode that
-        differs from reverse mode;
+        in the tails, at kinks and at numbers that are round or equal; digits that a
+        rule loses; forward mode that differs from reverse mode;
         shapes under broadcasting; arrays that are written to, or handed out again by
         the next call; residuals that differ from their expressions; a missing label,
         docstring, rule or case.
@@ -135,6 +137,8 @@ def check_op(
             ]
             if has_rules(op):
                 asked.append(_python_numbers(op, case, rng))
+                asked.append(_digits(op, case, rng))
+                asked.append(_to_differentiate(op, case, rng))
                 asked.append(_derivatives(op, case, order, rng, compared))
                 asked.append(_forward_mode(op, case, rng))
                 asked.append(_elsewhere(op, case, order, rng, compared))
@@ -373,6 +377,55 @@ def _python_numbers(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:
             "that for an array of it",
         )
         yield from (f"gradient beside a Python number: {text}" for text in found)
+
+
+def _digits(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:
+    """Compare each number of an elementwise rule with the same in a finer precision.
+
+    In tails, where differences resolve none of it, it may be all rounding: 1 - tanh² x.
+    """
+    named = {**op.metadata, **case.kwargs}
+    inputs = _with_defaults(op, case.sample(rng))
+    for coarse, fine, rtol in _DIGITS if op.elementwise else ():
+        rounded = [_as_float(x, coarse) for x in inputs]
+        _, _, rules = _one_call(op, rounded, named)
+        try:
+            _, _, finer = _one_call(op, [_as_float(x, fine) for x in rounded], named)
+            right = {name: np.asarray(rule()) for name, rule in finer.items()}
+        except TypeError:  # as SciPy's functions of extended precision
+            continue
+        for name, rule in rules.items():
+            y, exact = np.broadcast_arrays(rule(), right[name])
+            least = np.finfo(coarse).tiny
+            off = np.abs(y - exact) > rtol * np.abs(exact) + least
+            if np.any(off := off & np.isfinite(y.astype(coarse))):
+                at = tuple(map(int, np.argwhere(off)[0]))
+                yield (
+                    f"the rule of {name} loses digits: {float(y[at])!r} at {list(at)} "
+                    f"in {np.dtype(coarse)}, {float(exact[at])!r} in {np.dtype(fine)}"
+                )
+
+
+def _to_differentiate(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:
+    """Compare gradients that are recorded, to be differentiated, with plain ones."""
+    out, leaves = _recorded(op, case.sample(rng), case)
+    for y in _parts(out) if leaves else ():
+        if not y.requires_grad:
+            continue
+        plain, recorded = (
+            gradients(y, leaves, gradient=np.ones(y.shape), create_graph=again)
+            for again in (False, True)
+        )
+        for a, b in zip(_numbers(recorded), plain, strict=True):
+            size = np.max(np.abs(b), initial=0.0, where=np.isfinite(b))
+            if size > 0 and np.any(np.abs(a - b) > 1e-10 * size):
+                yield "the gradient is another one where it is recorded (create_graph)"
+                return
+
+
+def _as_float(x: Any, dtype: Any) -> Any:
+    """Return an array of floating-point numbers in another precision."""
+    return x.astype(dtype) if getattr(x, "dtype", np.dtype(bool)).kind == "f" else x
 
 
 def _residuals(op: Op, case: Case, rng: RandomSource) -> Iterator[str]:

@@ -288,7 +288,7 @@ def as_derived(text: str) -> Callable[[Any], str]:
     symbol="σ",
     elementwise=True,
     texts={"x": as_derived("{g} ⊙ {out} ⊙ (1 − {out})")},
-    cases=[Case((2, 3)), Case(())],
+    cases=[Case((2, 3)), Case(()), Case([10.0, -10.0, 4.0]), Case(12.0), Case(30.0)],
 )
 def sigmoid(x: Any) -> Any:
     """The logistic function, elementwise: any number to one between 0 and 1.

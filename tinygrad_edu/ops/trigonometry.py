@@ -433,7 +433,7 @@ cosh.vjp(x=lambda g, out, x: g * np.sinh(x))
     symbol="tanh",
     elementwise=True,
     texts={"x": as_derived("{g} ⊙ (1 − {out}²)")},
-    cases=[Case((2, 3)), Case(())],
+    cases=[Case((2, 3)), Case(()), Case([5.5, -5.5, 2.5]), Case(-6.0), Case(15.0)],
 )
 def tanh(x: Any) -> Any:
     """The hyperbolic tangent, elementwise.
