@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import time
+
 import mutants
 import numpy as np
 import pytest
@@ -47,6 +51,19 @@ def test_what_a_check_lets_pass_has_survived_unless_it_is_equivalent(
     monkeypatch.setattr(mutants, "INPUTS", 200)
 
     assert tried(Mutant("tanh", "x", kind))[1] == state
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no alarm here")
+def test_what_never_ends_is_killed_whatever_a_check_catches(monkeypatch):
+    def endless(op, **how):
+        while True:
+            with contextlib.suppress(Exception):
+                time.sleep(5)
+
+    monkeypatch.setattr(te, "check_op", endless)
+    monkeypatch.setattr(mutants, "SECONDS", 1)
+
+    assert tried(Mutant("tanh", "x", "abs(g)"))[1] == "killed"
 
 
 def test_what_differs_beside_a_kink_alone_is_counted_apart(monkeypatch):
