@@ -22,7 +22,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import errors, lending
 from tinygrad_edu.engine.core import WAYS, Op, Tensor, items_of, node_of, unrecorded
-from tinygrad_edu.engine.declaration import NOTHING
+from tinygrad_edu.engine.declaration import NOTHING, OPS
 from tinygrad_edu.engine.operands import PLAIN, REAL, real
 from tinygrad_edu.engine.recording import RECORDING
 
@@ -215,5 +215,5 @@ _GLOBALS = {
 }
 
 WAYS.append(_written_out)
-for _op in core.OPS.values():  # those that core itself declares
+for _op in OPS.values():  # those that core itself declares
     _op.call, _op.pull = _written_out(_op)
