@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["Random", "RandomSource", "generator", "set_state", "setter", "state_of"]
+__all__ = [
+    "Random",
+    "RandomSource",
+    "draw",
+    "generator",
+    "set_state",
+    "setter",
+    "state_of",
+]
 
 if TYPE_CHECKING:
     Random = np.random.Generator | np.random.RandomState
@@ -101,3 +109,28 @@ def setter(rng: Random) -> Callable[[dict[str, Any]], None]:
     if isinstance(rng, np.random.Generator):
         return partial(setattr, rng.bit_generator, "state")
     return rng.set_state
+
+
+def draw(rng: Random, method: str, *args: Any, **kwargs: Any) -> Any:
+    """Return what a method of a generator draws: how a layer draws when it is called.
+
+    A compiled step finds the draws here, and makes them in the same order.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator or numpy.random.RandomState
+    method : str
+        Such as ``"uniform"``.
+    *args, **kwargs
+        Its arguments.
+
+    Returns
+    -------
+    float or ndarray
+
+    Examples
+    --------
+    >>> draw(generator(0), "permutation", 4)
+    array([2, 0, 1, 3])
+    """
+    return getattr(rng, method)(*args, **kwargs)

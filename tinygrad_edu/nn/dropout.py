@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.operands import unmasked
 from tinygrad_edu.nn.layer import Layer
-from tinygrad_edu.randomness import RandomSource, generator
+from tinygrad_edu.randomness import RandomSource, draw, generator
 
 __all__ = ["Dropout"]
 
@@ -65,7 +65,7 @@ class Dropout(Layer):
         x = x if type(x) is Tensor else unmasked(x, type(self).__name__)
         if not self.training or self.p == 0:
             return x
-        kept = self.rng.uniform(size=x.shape) >= self.p
+        kept = draw(self.rng, "uniform", size=x.shape) >= self.p
         scale = 1 / (1 - self.p) if self.p < 1 else 0.0
         return x * np.multiply(kept, scale, dtype=np.result_type(x.dtype, scale))
 
