@@ -33,6 +33,7 @@ FLOORS = [
     {"metrics"},
     {"optim", "profiling", "diagnosis", "saving"},
     {"drawing"},
+    {"compiling"},
     {"training"},
     {"estimators", "distributed"},
     {"course"},

@@ -32,6 +32,7 @@ __all__ = [
     "check_derivation",
     "check_gradient",
     "check_op",
+    "compile",
     "data",
     "draw",
     "evaluate",
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
         gradcheck,
         nudge,
     )
+    from tinygrad_edu.compiling import compile
     from tinygrad_edu.estimators import NeuralNetClassifier, NeuralNetRegressor
     from tinygrad_edu.saving.onnx_file import export_onnx
 
@@ -90,6 +92,10 @@ else:
             import tinygrad_edu.checks as checks  # "from" would ask here again
 
             return checks if name == "checks" else getattr(checks, name)
+        if name == "compile":
+            from tinygrad_edu import compiling
+
+            return compiling.compile
         if name == "export_onnx":
             from tinygrad_edu.saving import onnx_file
 

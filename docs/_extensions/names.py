@@ -18,6 +18,7 @@ NAMESPACES = [
     "tinygrad_edu.checks",
     "tinygrad_edu.drawing",
     "tinygrad_edu.profiling",
+    "tinygrad_edu.compiling",
     "tinygrad_edu.plots",
     "tinygrad_edu.course.lecture",
     "tinygrad_edu.course.exercises",

@@ -7,7 +7,15 @@ import importlib
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from tinygrad_edu.cli import draw, exercises, export, gradcheck, lecture, predict
+from tinygrad_edu.cli import (
+    derive,
+    draw,
+    exercises,
+    export,
+    gradcheck,
+    lecture,
+    predict,
+)
 from tinygrad_edu.cli.arguments import FAILED, INTERRUPTED, Parser
 
 # What --help says. Lines that begin with "  tinygrad-edu" are run by a test.
@@ -16,6 +24,7 @@ examples:
   tinygrad-edu lecture                train the lecture's networks on digits
   tinygrad-edu draw neuron            a single neuron's graph, as text
   tinygrad-edu draw --out graph.html  a page that steps through the backward pass
+  tinygrad-edu derive digits          the backward pass as NumPy code
   tinygrad-edu exercises list         what there is to practise
 
 tinygrad-edu COMMAND --help says more. In Python: import tinygrad_edu as te
@@ -60,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(
         title="commands", dest="command", required=True, parser_class=Parser
     )
-    for command in (lecture, draw, gradcheck, exercises, export, predict):
+    for command in (lecture, draw, derive, gradcheck, exercises, export, predict):
         command.add(commands)
     options = parser.parse_args(arguments)
     try:

@@ -155,10 +155,11 @@ class Form:
         return dict(reversed(ways.items()))
 
 
-def flatten(tree: Any, who: str = "") -> tuple[list[Any], Form]:
+def flatten(tree: Any, who: str = "", *, rows: bool = True) -> tuple[list[Any], Form]:
     """Return the leaves of a tree, depth first, and its form.
 
-    A list or tuple of nothing but numbers, also nested, is one array: a leaf.
+    A list or tuple of nothing but numbers, also nested, is one array: a leaf. Without
+    ``rows`` it is a tree of numbers.
 
     Raises
     ------
@@ -172,7 +173,9 @@ def flatten(tree: Any, who: str = "") -> tuple[list[Any], Form]:
     while todo:
         x, left = todo.pop()
         inner = left[0] if left else inner_of(x)
-        if inner is None or (left is None and inner.keys is None and _is_row(x)):
+        if inner is None or (
+            rows and left is None and inner.keys is None and _is_row(x)
+        ):
             leaves.append(x)
             order.append(None)
         elif left is None:
@@ -187,7 +190,12 @@ def flatten(tree: Any, who: str = "") -> tuple[list[Any], Form]:
             _, first, start = left
             around.remove(id(x))
             shallow = inner.keys is None and len(order) - start == inner.count
-            if shallow and not any(order[start:]) and _is_table(leaves[first:]):
+            if (
+                rows
+                and shallow
+                and not any(order[start:])
+                and _is_table(leaves[first:])
+            ):
                 leaves[first:] = [x]
                 order[start:] = [None]
             else:

@@ -4,6 +4,7 @@ Three are the lecture's own, with its random draws, learning rate and order of t
 examples. The fourth is its ten-digit network again, of the same size, trained well.
 """
 
+from tinygrad_edu.course.lecture.derivation import derived
 from tinygrad_edu.course.lecture.pictures import drawing, save_pictures
 from tinygrad_edu.course.lecture.results import Result
 from tinygrad_edu.course.lecture.systems import SYSTEMS, System
@@ -13,6 +14,7 @@ __all__ = [
     "SYSTEMS",
     "Result",
     "System",
+    "derived",
     "drawing",
     "load",
     "run",

@@ -1,0 +1,602 @@
+"""``te.compile``: a function, or a training step, as a program of NumPy's calls."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import update_wrapper
+from itertools import chain
+from operator import setitem
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.compiling.passes import PASSES
+from tinygrad_edu.compiling.printer import Printed
+from tinygrad_edu.compiling.program import Program, refs
+from tinygrad_edu.compiling.seen import Inlined, Seen
+from tinygrad_edu.compiling.standins import StandIn
+from tinygrad_edu.compiling.tape import TAPE, GuardFailed, Untraceable
+from tinygrad_edu.compiling.tracing import (
+    State,
+    Traced,
+    captured_arrays,
+    difference,
+    traced,
+)
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.interrupts import at_once
+from tinygrad_edu.engine.trees import Form, flatten
+from tinygrad_edu.randomness import set_state, state_of
+
+__all__ = ["KEPT", "Compiled", "Trace"]
+
+KEPT = 4  #: So many traces a compiled function keeps.
+
+
+class Trace:
+    """One trace of a compiled function: for arguments of one kind.
+
+    Made by a compiled function; nobody else needs to.
+
+    Parameters
+    ----------
+    key : object
+        Equal for such arguments.
+    made : Traced
+        The program, before the passes that come with the trace.
+    seen : Seen
+        What else the function sees.
+    state : State
+        What it changes besides.
+    why : str
+        Why it was made.
+
+    Attributes
+    ----------
+    program : Program
+        After the passes.
+    text : str
+        The Python that runs.
+    nbytes : int
+        What its buffers take, in bytes.
+    why : str
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> f = te.compile(lambda x: te.exp(x) * 2)
+    >>> trace = f.trace(np.ones(3))
+    >>> trace
+    <trace of 2 calls: it was asked for>
+    >>> print(trace.text)
+    def step(x0):
+        f0(x0, s1)
+        v2 = f1(s1, s3)
+        return (v2,)
+    >>> trace.nbytes
+    24
+    """
+
+    def __init__(self, key: Any, made: Traced, seen: Seen, state: State, why: str):
+        self.key, self.why, self.seen = key, why, seen
+        self.is_done = [False]  # whether the last calls of the last run were made
+        self.program: Program = made.program
+        self.form: Form = made.form
+        used = {int(r) for call in self.program.calls for r in call.reads()}
+        used |= {int(r) for r in refs(self.program.outputs)}
+        #: Which of the state's numbers are read.
+        first = len(self.program.numbers) - len(state.numbers)
+        self.reads = [
+            i for i, r in enumerate(self.program.numbers[first:]) if int(r) in used
+        ]
+        self.program.numbers[first:] = [
+            self.program.numbers[first + i] for i in self.reads
+        ]
+        self._printed = Printed(self.program)
+        self.text = self._printed.text
+        self.nbytes = self._printed.plan.nbytes
+        self.is_quiet = self._printed.is_quiet
+        self._around = _warnings()
+        self._bind(seen, state)
+        self._one = self.form.is_leaf
+        inner = self.form.order[-1]
+        flat = not any(self.form.order[:-1]) and inner is not None
+        self._tuple = flat and inner is not None and inner.kind is tuple
+        for value in self.program.values:
+            if value.kind == "captured":  # another one may be put in its place
+                value.given = None
+
+    def _bind(self, seen: Seen, state: State) -> None:
+        """Let it work on these arrays from now on."""
+        self.seen = seen
+        arrays = [x for x, _ in captured_arrays(seen, state)]
+        place = {ref: i for i, ref in enumerate(self.program.captured)}
+        self.captured = arrays
+        self._run = self._printed.bind(arrays)
+        written = self.program.written()
+        values = self.program.values
+        self.written = [i for ref, i in place.items() if values[ref].memory in written]
+        early = {values[ref].memory for ref in self._printed.early}
+        self._early = [
+            arrays[i] for ref, i in place.items() if values[ref].memory in early
+        ]
+
+    def _warns_as_before(self) -> bool:
+        """Whether NumPy is told to warn of what it was told in the trace."""
+        now = _warnings()
+        if now is self._around or now == self._around:
+            return True
+        if np.geterr() != self.program.around:
+            return False
+        self._around = now
+        return True
+
+    def _execute(self, inputs: Sequence[Any], then: Iterable[Any] = ()) -> Any:
+        """Return what the program computes; on an error all is as it was before.
+
+        Unless it comes when all has been computed, from one of the last calls: then
+        they have been made, all of them. ``then`` goes on with calls in C.
+        """
+        before = [(x, x.copy(order="K")) for x in self._early]
+        is_done = self.is_done = [False]
+        self._printed.then[:] = then, map(setitem, (is_done,), (0,), (True,))
+        try:
+            found = self._run(*inputs)
+            if not self._printed.ends_at_once:
+                at_once(chain.from_iterable(self._printed.then))
+        except BaseException:
+            if not is_done[0]:
+                for x, y in before:
+                    np.copyto(x, y)
+            raise
+        return self._filled(found)
+
+    def _filled(self, found: tuple[Any, ...]) -> Any:
+        if self._one:
+            return found[0]
+        return found if self._tuple else self.form.filled(found)
+
+    def __repr__(self) -> str:
+        return f"<trace of {len(self.program.calls)} calls: {self.why}>"
+
+
+class Compiled(Inlined):
+    """A function that runs as a program of NumPy's calls.
+
+    Made by :func:`tinygrad_edu.compile`.
+
+    Parameters
+    ----------
+    function : callable
+
+    Raises
+    ------
+    Untraceable
+        When called: if the function does what no program can hold.
+    TypeError
+        When called: if an argument is none of arrays, numbers and trees of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as te
+    >>> @te.compile
+    ... def halved(x):
+    ...     return x / 2
+    >>> halved(np.array([1.0, 2.0]))
+    array([0.5, 1. ])
+    >>> halved(np.array([3.0]))
+    array([1.5])
+    >>> print(halved.explain())
+    1 calls, 0 bytes of buffers: arguments of another kind: float64 of shape (1,)
+    1 calls, 0 bytes of buffers: the first call
+    >>> [len(trace.program.calls) for trace in halved.traces]
+    [1, 1]
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._traces: list[Trace] = []  # newest first
+        self._lock = threading.RLock()
+        update_wrapper(self, function, updated=())
+        try:
+            self._parameters: inspect.Signature | None = inspect.signature(function)
+        except (TypeError, ValueError):
+            self._parameters = None
+
+    # -- what everybody calls
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the function returns."""
+        if TAPE.get() is not None:  # in a trace of a function around this one
+            return self._function(*args, **kwargs)
+        with self._lock:
+            return self._call(args, kwargs)
+
+    def trace(self, *args: Any, **kwargs: Any) -> Trace:
+        """Trace the function for these arguments, and change nothing.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As in a call.
+
+        Returns
+        -------
+        Trace
+        """
+        with self._lock:
+            args, kwargs = self._in_order(args, kwargs)
+            leaves, forms, key = _apart(args, kwargs)
+            return self._made(leaves, forms, key, "it was asked for")
+
+    @property
+    def traces(self) -> list[Trace]:
+        """The traces that are kept, the newest first."""
+        return list(self._traces)
+
+    def explain(self) -> str:
+        """Say why each trace was made.
+
+        Returns
+        -------
+        str
+        """
+        if not self._traces:
+            return "There is no trace yet: call it once, or .trace(...)."
+        return "\n".join(
+            f"{len(t.program.calls)} calls, {t.nbytes:,} bytes of buffers: {t.why}"
+            for t in self._traces
+        )
+
+    def __repr__(self) -> str:
+        return f"<compiled {getattr(self._function, '__name__', self._function)!r}>"
+
+    # -- a call
+    def _call(self, args: Any, kwargs: Any) -> Any:
+        args, kwargs = self._in_order(args, kwargs)
+        leaves, forms, key = _apart(args, kwargs)
+        trace = self._found(key)
+        if trace is None:
+            trace = self._made(leaves, forms, key, self._why(key))
+        try:
+            return self._run(trace, leaves)
+        except GuardFailed:
+            pass
+        except Exception as error:  # let the engine say what is wrong
+            if trace.is_done[0]:  # in the last calls
+                raise
+            self._engine(leaves, forms, trace)
+            raise error from None
+        for other in self._traces[1:]:
+            if other.key == trace.key and other.seen.is_unchanged():
+                try:
+                    return self._run(other, leaves)
+                except GuardFailed:
+                    continue
+        why = "a check of the numbers in it had another answer"
+        return self._run(self._made(leaves, forms, key, why), leaves)
+
+    def _run(self, trace: Trace, leaves: Sequence[Any]) -> Any:
+        return trace._execute(_inputs(leaves))
+
+    def _in_order(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """Return arguments as they stand in the signature."""
+        if not kwargs or self._parameters is None:
+            return args, kwargs
+        bound = self._parameters.bind(*args, **kwargs)
+        return bound.args, bound.kwargs
+
+    def _found(self, key: Any) -> Trace | None:
+        """Return the trace for such arguments and what the function sees, if any."""
+        traces = self._traces
+        for i, trace in enumerate(traces):
+            if trace.key == key and trace.seen.is_unchanged():
+                if not trace.is_quiet or trace._warns_as_before():
+                    if i:
+                        traces.insert(0, traces.pop(i))
+                    return trace
+        if not traces:
+            return None
+        seen = self._seen()
+        for i, trace in enumerate(traces):  # the same, in other arrays
+            if trace.key == key and trace.seen.signature == seen.signature:
+                if not trace.is_quiet or trace._warns_as_before():
+                    trace._bind(seen, self._state())
+                    traces.insert(0, traces.pop(i))
+                    return trace
+        return None
+
+    def _why(self, key: Any) -> str:
+        """Say what is new about a call."""
+        if not self._traces:
+            return "the first call"
+        if all(t.key != key for t in self._traces):
+            return f"arguments of another kind: {_told(key)}"
+        last = next(t for t in self._traces if t.key == key)
+        changed = last.seen.changed_places()
+        return f"something it sees changed: {', '.join(changed[:3])}"
+
+    # -- a trace
+    def _seen(self) -> Seen:
+        return Seen([(getattr(self._function, "__name__", "f"), self._function)])
+
+    def _state(self) -> State:
+        return State()
+
+    def _made(self, leaves: Any, forms: Any, key: Any, why: str) -> Trace:
+        """Trace the function, check the program against the engine, and keep it."""
+        seen, state = self._seen(), self._state()
+        names = _names(forms)
+
+        def fill(found: list[Any]) -> Any:
+            return _together(found, forms)
+
+        try:
+            made = traced(self._function, leaves, names, fill, seen, state)
+            self._try_again(made, leaves, names, fill, seen, state)
+        except Untraceable:
+            self._engine(leaves, forms, None)  # maybe it has an error of its own
+            raise
+        for change in PASSES:
+            change(made.program)
+        trace = Trace(key, made, seen, state, why)
+        self._check(trace, leaves, forms)
+        self._traces = [trace, *self._traces][:KEPT]
+        return trace
+
+    def _try_again(
+        self, made: Traced, leaves: Any, names: Any, fill: Any, seen: Any, state: Any
+    ) -> None:
+        """Trace with other numbers: what is another constant then was none."""
+        told = None
+        for others in ([_other(x) for x in leaves], leaves):
+            try:
+                again = traced(self._function, others, names, fill, seen, state)
+            except Exception:
+                if others is leaves:
+                    raise
+                continue  # numbers that the function refuses
+            told = difference(made.program, again.program)
+            if told is None:
+                return
+        raise Untraceable(
+            f"te.compile: traced twice, the function was not the same: {told}. What "
+            "changes by itself (a counter, the time, random numbers of your own) must "
+            "be an argument"
+        )
+
+    def _engine(self, leaves: Any, forms: Any, trace: Trace | None) -> Any:
+        """Return what the engine computes; afterwards all is as it was."""
+        seen, state = self._seen(), self._state()
+        before = self._copies(seen, state, trace)
+        draws = [(rng, state_of(rng)) for rng in seen.generators]
+        undo = self._undo()
+        try:
+            copies = [x.copy(order="K") if type(x) is ndarray else x for x in leaves]
+            args, kwargs = _together(copies, forms)
+            result = self._function(*args, **kwargs)
+            found = [_plain(x) for x in flatten(result, "te.compile", rows=False)[0]]
+            if trace is not None:
+                found += [y for _, y in self._copies(seen, self._state(), trace)]
+            found += [state_of(rng) for rng, _ in draws]
+            return found + self._left()
+        finally:
+            undo()
+            seen.restore()
+            for x, y in before:
+                if x.flags.writeable:
+                    np.copyto(x, y)
+            for rng, past in draws:
+                set_state(rng, past)
+
+    def _copies(self, seen: Seen, state: State, trace: Trace | None) -> list[Any]:
+        """Return arrays that a call writes into, and their entries now.
+
+        Before there is a trace these may be all.
+        """
+        arrays: list[Any] = [x for x, _ in captured_arrays(seen, state)]
+        if trace is not None:
+            arrays = [arrays[i] for i in trace.written]
+        return [(x, x.copy(order="K")) for x in arrays if isinstance(x, ndarray)]
+
+    def _undo(self) -> Callable[[], None]:
+        """Return what puts back what the engine changes besides arrays."""
+        tensors = [t for t, _ in self._seen().tensors.values()]
+        before = [(t, t._grad, t._index, t._changed) for t in tensors]
+
+        def undo() -> None:
+            for t, grad, index, changed in before:
+                t._grad, t._index, t._changed = grad, index, changed
+
+        return undo
+
+    def _left(self) -> list[Any]:
+        """Return what else a call leaves behind, to be compared."""
+        return []
+
+    def _check(self, trace: Trace, leaves: Any, forms: Any) -> None:
+        """Compare a program with the engine, bit by bit; put all back."""
+        wanted = self._engine(leaves, forms, trace)
+        before = self._copies(trace.seen, self._state(), trace)
+        draws = [(rng, state_of(rng)) for rng in trace.seen.generators]
+        undo = self._undo()
+        try:
+            result = self._run(trace, leaves)
+            got = [_plain(x) for x in flatten(result, "te.compile", rows=False)[0]]
+            got += [x for x, _ in before]
+            got += [state_of(rng) for rng, _ in draws]
+            got += self._left()
+            if len(wanted) != len(got):
+                raise _differs("the number of results", trace)
+            for i, (a, b) in enumerate(zip(wanted, got, strict=True)):
+                if not _same(a, b):
+                    raise _differs(f"result {i}", trace)
+        finally:
+            undo()
+            for x, y in before:
+                np.copyto(x, y)
+            for rng, past in draws:
+                set_state(rng, past)
+
+
+#: What holds of ``numpy.errstate`` at the moment; quicker where NumPy has it so.
+_warnings: Callable[[], Any] = np.geterr
+if hasattr(np, "_core") and hasattr(np._core.umath, "_extobj_contextvar"):
+    _warnings = np._core.umath._extobj_contextvar.get
+
+# ---------------------------------------------------------------- arguments and results
+
+
+def _apart(args: Any, kwargs: Any) -> tuple[list[Any], Any, Any]:
+    """Return the leaves of arguments, their forms, and the key of a trace of them."""
+    if not kwargs and all(type(x) is ndarray for x in args):
+        return args, len(args), tuple([(x.shape, x.dtype, x.strides) for x in args])
+    leaves: list[Any] = []
+    forms: list[tuple[str | None, Form]] = []
+    for name, x in [*((None, x) for x in args), *kwargs.items()]:
+        found, form = flatten(x, "te.compile")
+        leaves += found
+        forms.append((name, form))
+    shapes = tuple((name, _shape_of(form)) for name, form in forms)
+    return leaves, forms, (tuple(map(_kind, leaves)), shapes)
+
+
+def _shape_of(form: Form) -> Any:
+    return tuple(
+        None if inner is None else (inner.kind, inner.keys, inner.count)
+        for inner in form.order
+    )
+
+
+def _kind(x: Any) -> Any:
+    """Return what of an argument a program depends on."""
+    if type(x) is ndarray:
+        if x.dtype.hasobject:
+            raise TypeError("te.compile: an argument is an array of objects")
+        return x.shape, x.dtype, x.strides
+    if isinstance(x, Tensor):
+        raise TypeError(
+            "te.compile: an argument is a Tensor. A compiled function takes and "
+            "returns arrays; gradients are taken inside: te.compile(te.grad(f)), not "
+            "te.grad(te.compile(f)); else hand over x.detach().numpy()"
+        )
+    if isinstance(x, ndarray):
+        raise TypeError(
+            f"te.compile: an argument is a {type(x).__name__}; np.asarray(x) makes it "
+            "a plain array"
+        )
+    if isinstance(x, np.generic):
+        return x.dtype
+    if type(x) is float:
+        return float
+    if isinstance(
+        x, int | str | bytes | complex | list | tuple | None | np.dtype | type
+    ):
+        return type(x), repr(x)
+    if callable(x) or isinstance(x, StandIn):
+        raise TypeError(
+            f"te.compile: an argument is a {type(x).__name__}; what is computed must "
+            "be known before: let the function see it, in its closure, say"
+        )
+    raise TypeError(
+        f"te.compile: an argument is a {type(x).__name__}; it takes arrays, numbers "
+        "and trees of them"
+    )
+
+
+_BY_VALUE = (int, str, bytes, complex, list, tuple, type(None), np.dtype, type)
+
+
+def _inputs(leaves: Sequence[Any]) -> Sequence[Any]:
+    """Return the leaves that change, in the program's order: arrays, then numbers."""
+    if type(leaves) is tuple:  # of arrays alone
+        return leaves
+    arrays = [x for x in leaves if isinstance(x, ndarray | np.generic)]
+    return arrays + [x for x in leaves if type(x) is float]
+
+
+def _together(leaves: Any, forms: Any) -> tuple[list[Any], dict[str, Any]]:
+    if type(forms) is int:
+        return list(leaves), {}
+    following = iter(leaves)
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for name, form in forms:
+        x = form.filled([next(following) for _ in range(form.count)])
+        if name is None:
+            args.append(x)
+        else:
+            kwargs[name] = x
+    return args, kwargs
+
+
+def _names(forms: Any) -> list[str]:
+    if type(forms) is int:
+        return [f"argument {i}" for i in range(forms)]
+    found: list[str] = []
+    for i, (name, form) in enumerate(forms):
+        found += form.paths(name or f"argument {i}")
+    return found
+
+
+def _told(key: Any) -> str:
+    """Say which arguments a key is for."""
+    leaves = key if all(type(x) is tuple and len(x) == 3 for x in key) else key[0]
+    return ", ".join(
+        f"{x[1]} of shape {x[0]}" if type(x) is tuple and len(x) == 3 else str(x)
+        for x in leaves
+    )
+
+
+def _other(x: Any) -> Any:
+    """Return an argument of this kind with other numbers: rows in another order."""
+    if type(x) is float:
+        return x * _NUDGE
+    if isinstance(x, np.generic):
+        near: Any = x
+        return x.dtype.type(near * _NUDGE) if x.dtype.kind == "f" else x
+    if type(x) is not ndarray or not x.size or min(x.strides, default=0) < 0:
+        return x
+    extent = sum((n - 1) * s for n, s in zip(x.shape, x.strides, strict=True))
+    memory = np.zeros(extent + x.itemsize, np.uint8)
+    other: ndarray = ndarray(x.shape, x.dtype, memory, 0, x.strides)
+    if x.ndim and len(x) > 1:
+        other[...] = x[::-1]
+    else:
+        other[...] = x * x.dtype.type(_NUDGE) if x.dtype.kind == "f" else x
+    return other
+
+
+_NUDGE = 1 - 2.0**-10
+
+
+def _plain(x: Any) -> Any:
+    return x._numbers if isinstance(x, Tensor) else x
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two results are the same, bit by bit, and lie in memory alike.
+
+    But for the sign of nan: of two, a processor takes now the one, now the other.
+    """
+    if isinstance(a, ndarray | np.generic) and isinstance(b, ndarray | np.generic):
+        alike = (a.shape, a.dtype, a.strides) == (b.shape, b.dtype, b.strides)
+        if not alike or type(a) is not type(b) or a.tobytes() == b.tobytes():
+            return alike and type(a) is type(b)
+        nan, also = (np.asarray(x != x) for x in (a, b))
+        rest = (np.where(nan, 0, x).tobytes() for x in (a, b))
+        return np.array_equal(nan, also) and next(rest) == next(rest)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return repr(a) == repr(b)
+    return type(a) is type(b) and (a == b or repr(a) == repr(b))
+
+
+def _differs(what: str, trace: Trace) -> AssertionError:
+    return AssertionError(
+        f"te.compile: {what} of the program differs from the engine's; nothing was "
+        f"changed. Please report it, with this program:\n{trace.program}"
+    )

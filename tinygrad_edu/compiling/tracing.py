@@ -1,0 +1,269 @@
+"""A trace: a function is run on stand-ins, and all it touched is put back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiling.door import opened
+from tinygrad_edu.compiling.passes import described
+from tinygrad_edu.compiling.program import Program, Ref
+from tinygrad_edu.compiling.seen import Seen
+from tinygrad_edu.compiling.tape import Tape, Untraceable
+from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.trees import Form, flatten
+from tinygrad_edu.randomness import set_state, state_of
+
+__all__ = ["TRACING", "Number", "State", "Traced", "difference", "traced"]
+
+#: Held while a function is traced: the engine's modules are changed for that long.
+TRACING = threading.RLock()
+
+
+@dataclass(slots=True)
+class Number:
+    """A Python number that changes by itself: ``owner[key]``, or an entry of it."""
+
+    owner: Any
+    key: Any
+    index: int | None
+    name: str
+
+    def read(self) -> Any:
+        """Return what it is now."""
+        x = self.owner[self.key]
+        return x if self.index is None else x[self.index]
+
+
+@dataclass
+class State:
+    """What a function changes that is no array in a place that it sees.
+
+    Attributes
+    ----------
+    arrays : list
+        ``(owner, key, name)`` of arrays that are kept in dicts, such as moments.
+    scratch : list
+        ``(owner, key)`` of arrays whose entries nobody reads between two calls.
+    numbers : list of Number
+    silenced : list
+        ``(object, name, function)``: attributes to be set meanwhile.
+    """
+
+    arrays: list[tuple[Any, Any, str]] = field(default_factory=list)
+    scratch: list[tuple[Any, Any]] = field(default_factory=list)
+    numbers: list[Number] = field(default_factory=list)
+    silenced: list[tuple[Any, str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Traced:
+    """A program, and what its outputs are put into."""
+
+    program: Program
+    form: Form
+    generators: list[Any]
+
+
+def traced(
+    function: Callable[..., Any],
+    arguments: Sequence[Any],
+    names: Sequence[str],
+    fill: Callable[[list[Any]], Any],
+    seen: Seen,
+    state: State,
+) -> Traced:
+    """Run a function on stand-ins, once, and return the program of it.
+
+    Parameters
+    ----------
+    function : callable
+    arguments : sequence
+        The leaves of its arguments: arrays and numbers that change, and others.
+    names : sequence of str
+        Of those, for errors.
+    fill : callable
+        Makes ``(args, kwargs)`` of leaves.
+    seen : Seen
+    state : State
+
+    Raises
+    ------
+    Untraceable
+        If it does what no program can hold.
+    """
+    with TRACING:
+        tape, undo, tensors = Tape(), [], []
+        standing_for: dict[int, Any] = {}
+        made: dict[int, list[np.ndarray]] = {}
+        captured = captured_arrays(seen, state)
+        for x, name in captured:
+            memory = _shared(x, made)
+            standin = tape.begin(x, "captured", name, memory)
+            standing_for[id(x)] = standin
+            if isinstance(x, np.ndarray):
+                made.setdefault(tape.memory_of(standin), []).append(x)
+        leaves = [
+            tape.begin(
+                x, "input" if isinstance(x, np.ndarray | np.generic) else "number", name
+            )
+            if changes(x)
+            else x
+            for x, name in zip(arguments, names, strict=True)
+        ]
+        kept_in = {(id(owner), key): owner[key] for owner, key, _ in state.arrays}
+        states = [(rng, state_of(rng)) for rng in seen.generators]
+        try:
+            for tensor, _ in seen.tensors.values():
+                tensors.append((tensor, [getattr(tensor, k) for k in _SLOTS]))
+                tensor._numbers = standing_for[id(tensor._numbers)]
+                tensor._grad = tensor._prints = None
+            undo += seen.replaced_by(standing_for)
+            undo += _stand_in(tape, state, standing_for)
+            args, kwargs = fill(leaves)
+            with opened(tape):
+                result = function(*args, **kwargs)
+                for owner, key, _ in state.arrays:  # by a new array, maybe
+                    kept, now = standing_for[id(kept_in[id(owner), key])], owner[key]
+                    if now is not kept:
+                        tape.function(np.copyto, (kept, now), {})
+                outputs, form = flatten(result, "te.compile", rows=False)
+                program = _finished(tape, outputs)
+        finally:
+            left = [t for t, _ in tensors if t._grad is not None]
+            for owner, key, before in reversed(undo):
+                _put(owner, key, before)
+            for tensor, before in tensors:
+                for key, x in zip(_SLOTS, before, strict=True):
+                    setattr(tensor, key, x)
+            changed = seen.restore()
+            tape.put_back()
+            for rng, before in states:
+                set_state(rng, before)
+        if left and not state.numbers:
+            raise Untraceable(
+                "te.compile: backward() inside a compiled function leaves gradients in "
+                "tensors outside; return te.grad(...) of it, or compile a model with "
+                "its loss and optimizer"
+            )
+        _refuse_changes(changed)
+        return Traced(program, form, seen.generators)
+
+
+_SLOTS = ("_numbers", "_grad", "_prints", "_changed", "_index", "_cut")
+
+
+def changes(x: Any) -> bool:
+    """Whether an argument may be another with each call of one program."""
+    return isinstance(x, np.ndarray | np.generic) or type(x) is float
+
+
+def captured_arrays(seen: Seen, state: State) -> list[tuple[Any, str]]:
+    """Return the arrays that are read by reference, in the order of the program's."""
+    found = [(t._numbers, name) for t, name in seen.tensors.values()]
+    known = {id(x) for x, _ in found}
+    found += [(x, name) for x, name in seen.arrays.values() if id(x) not in known]
+    known = {id(x) for x, _ in found}
+    for owner, key, name in state.arrays:
+        if id(owner[key]) not in known:
+            found.append((owner[key], name))
+    return found
+
+
+def _stand_in(tape: Tape, state: State, standing_for: dict[int, Any]) -> list[Any]:
+    """Put stand-ins for a state; return what undoes it."""
+    undo: list[tuple[Any, Any, Any]] = []
+    for owner, key, _ in state.arrays:
+        undo.append((owner, key, owner[key]))
+        owner[key] = standing_for[id(owner[key])]
+    for owner, key in state.scratch:
+        undo.append((owner, key, owner[key]))
+        owner[key] = tape.call(np.empty_like, "empty_like", (owner[key],), {})
+    met: dict[tuple[int, Any], Any] = {}
+    for number in state.numbers:
+        owner, key, index = number.owner, number.key, number.index
+        if (id(owner), key) not in met:
+            met[id(owner), key] = owner[key]
+            undo.append((owner, key, owner[key]))
+        standin = tape.begin(number.read(), "number", number.name)
+        if index is None:
+            owner[key] = standin
+        else:
+            parts = list(owner[key])
+            parts[index] = standin
+            owner[key] = tuple(parts)
+    for owner, name, function in state.silenced:
+        undo.append((vars(owner), name, _ABSENT))
+        vars(owner)[name] = function
+    return undo
+
+
+_ABSENT = object()
+
+
+def _put(owner: Any, key: Any, x: Any) -> None:
+    if x is _ABSENT:
+        owner.pop(key, None)
+    elif isinstance(owner, dict | list):
+        owner[key] = x
+    else:
+        setattr(owner, key, x)
+
+
+def _finished(tape: Tape, outputs: list[Any]) -> Program:
+    """Return the program of these outputs; constants among them are copied."""
+    found = []
+    for x in outputs:
+        x = x._numbers if isinstance(x, Tensor) else x
+        if type(x) is np.ndarray:
+            x = tape.call(np.array, "array", (x,), {})
+        found.append(x)
+    return tape.finish(found)
+
+
+def _shared(x: Any, made: dict[int, list[np.ndarray]]) -> int | None:
+    """Return the memory of an earlier array that this one overlaps, or None."""
+    if isinstance(x, np.ndarray):
+        for memory, others in made.items():
+            if any(np.may_share_memory(x, other) for other in others):
+                return memory
+    return None
+
+
+def _refuse_changes(changed: Sequence[str]) -> None:
+    """Refuse a function that left something else than numbers in arrays behind."""
+    if changed:
+        raise Untraceable(
+            f"te.compile: the function assigns {', '.join(changed[:3])}: a program "
+            "does not. Return what is to be kept, or write into an array: x[...] = y"
+        )
+
+
+def difference(one: Program, other: Program) -> str | None:
+    """Say in which call two traces of a function differ; None if they do not."""
+    for a, b in zip(one.calls, other.calls, strict=False):
+        here, there = described(a), described(b)
+        if here != there:
+            if a.name == b.name == "guard":
+                return "guard"
+            return f"{a.name} ({a.origin})"
+    if len(one.calls) != len(other.calls):
+        return "how many calls there are"
+    for i, (v, w) in enumerate(zip(one.values, other.values, strict=False)):
+        if (v.kind, v.shape, v.dtype) != (w.kind, w.shape, w.dtype):
+            return f"the shape or dtype of value {i}"
+        if v.kind == "constant" and v.given.tobytes() != w.given.tobytes():
+            where = next((c.origin for c in one.calls if i in c.reads()), "an output")
+            return f"{v.name}, used by {where}"
+    if [_output(x) for x in one.outputs] != [_output(x) for x in other.outputs]:
+        return "a result that is no array"
+    return None
+
+
+def _output(x: Any) -> Any:
+    """Return what is equal for equal outputs."""
+    return int(x) if type(x) is Ref else (type(x).__name__, repr(x))
