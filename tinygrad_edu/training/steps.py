@@ -7,6 +7,9 @@ import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
+from tinygrad_edu.compiling.steps import CompiledGradients
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.metrics import Meter
 from tinygrad_edu.training.faults import Faults
@@ -14,7 +17,7 @@ from tinygrad_edu.training.feed import Feed, feed_of, rows_of
 from tinygrad_edu.training.history import Figures
 from tinygrad_edu.training.moments import Training
 
-__all__ = ["LocalStep", "Loss", "Step", "number_of", "step_for"]
+__all__ = ["CompiledLocalStep", "LocalStep", "Loss", "Step", "number_of", "step_for"]
 
 
 class Loss(Protocol):
@@ -50,14 +53,16 @@ class Step(Protocol):
         """Return what is to be told of an epoch's speed; maybe empty."""
 
 
-def step_for(training: Training, client: Any) -> Step:
+def step_for(training: Training, client: Any, compiled: bool = False) -> Step:
     """Return what makes steps: here, or with a client, on the workers of its cluster.
 
     The one place where training looks up, and late: without a client, nobody asks for
     the engines of many machines.
     """
     if client is None:
-        return LocalStep(training)
+        return CompiledLocalStep(training) if compiled else LocalStep(training)
+    if compiled:
+        raise ValueError("fit: compile=True is for training here, without client=")
     cluster = importlib.import_module("tinygrad_edu.distributed.steps")
     step: Step = cluster.ClusterStep(training, client)
     return step
@@ -109,6 +114,63 @@ class LocalStep:
     def speed(self) -> str:
         """Return nothing: the seconds tell."""
         return ""
+
+
+class CompiledLocalStep(LocalStep):
+    """Losses and gradients from a program, with the bits of the graph.
+
+    Parameters
+    ----------
+    training : Training
+    """
+
+    def __init__(self, training: Training) -> None:
+        super().__init__(training)
+        groups = training.optimizer.param_groups
+        self._parameters = [p for group in groups for p in group["params"]]
+        self._gradients = CompiledGradients(
+            training.model, training.loss, self._parameters
+        )
+
+    def loss(self, X: Any, y: Any) -> Any:
+        """Return the loss of a batch; of the first, that of the graph."""
+        X, y = _plain(X), _plain(y)
+        rows = len(y[0] if type(y) is tuple else y)
+        share = rows / self._feed.rows if self._feed.in_parts else 1
+        if not self._faults.has_looked:
+            self._gradients.trace(X, y, share)  # so that an error comes at once
+            return super().loss(X, y)
+        value, output, found = self._gradients(X, y, share)
+        number = float(value)
+        if not math.isfinite(number):
+            raise self._faults.not_finite(f"the loss is {number}", X, y)
+        return _Computed(number, rows, output, (X, y), self._parameters, found)
+
+
+def _plain(x: Any) -> Any:
+    """Return a batch as plain arrays: rows of a memory map are of another kind."""
+    return tuple(map(np.asarray, x)) if type(x) is tuple else np.asarray(x)
+
+
+class _Computed(NamedTuple):
+    """A loss whose gradients are there already."""
+
+    number: float
+    rows: int
+    output: Any
+    batch: tuple[Any, Any]
+    parameters: list[Tensor]
+    gradients: list[Any]
+
+    def backward(self) -> None:
+        for p, g in zip(self.parameters, self.gradients, strict=True):
+            if g is not None:
+                p._grad = g if p._grad is None else np.add(p._grad, g, out=p._grad)
+
+    def add_to(self, figures: Figures) -> None:
+        figures.add(self.number, self.rows)
+        if figures.metrics:
+            figures.meter.add(self.output, self.batch[1], self.number)
 
 
 class _Loss(NamedTuple):
