@@ -53,6 +53,21 @@ def ours(steps: int, dtype: type, rows: int) -> Burst:
     return burst
 
 
+def compiled(steps: int, dtype: type, rows: int) -> Burst:
+    """A step as a program, with the update in it."""
+    import tinygrad_edu as te
+
+    weights, X, y = data(rows, dtype)
+    model, optimizer = _our_network(weights, dtype)
+    step = te.compile(model, te.nn.softmax_cross_entropy, optimizer)
+
+    def burst() -> None:
+        for _ in range(steps):
+            step(X, y)
+
+    return burst
+
+
 def ours_by_fit(
     steps: int, dtype: type, rows: int, batch_size: int | None = None
 ) -> Burst:
@@ -308,6 +323,18 @@ def mini_batch(rows: int, **bars: float) -> Workload:
     )
 
 
+def program(rows: int, **bars: float) -> Workload:
+    candidates = {"ours": compiled, "hand": hand, "the graph": ours}
+    return Workload(
+        f"784-64-10, float32, batch of {rows:,}, compiled",
+        {name: partial(make, 200, np.float32) for name, make in candidates.items()},
+        count=200,
+        per="step",
+        bars=bars,
+        rows=rows,
+    )
+
+
 def full_batch(
     dtype: type, bars: dict[str, float], megabytes: float | None = None
 ) -> Workload:
@@ -349,6 +376,8 @@ WORKLOADS = [
     mini_batch(1, hand=1.5, torch=0.5),
     mini_batch(64, hand=1.25, torch=0.68, mygrad=0.68),
     mini_batch(128, hand=1.10),
+    program(1, hand=1.3),
+    program(64, hand=0.98),
     full_batch(
         np.float64, {"hand": 0.88, "bare products": 1.0, "torch": 0.8}, megabytes=25
     ),

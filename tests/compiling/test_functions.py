@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -456,6 +458,31 @@ def test_a_program_is_the_same_from_run_to_run():
     texts = {te.compile(f).trace(X).text for _ in range(5)}
 
     assert len(texts) == 1
+
+
+def test_no_argument_is_kept_alive():
+    f = te.compile(te.value_and_grad(lambda x: te.sum(te.tanh(x) ** 2)))
+    x = X.copy()
+    kept = weakref.ref(x)
+    f(x)
+    del x
+    gc.collect()
+
+    assert kept() is None
+
+
+def test_an_operation_of_ones_own():
+    @te.op(elementwise=True)
+    def doubled_square(x):
+        return 2 * x * x
+
+    doubled_square.vjp(x=lambda g, out, x: g * 4 * x)
+    f = te.grad(lambda x: te.sum(doubled_square(x)))
+    try:
+        np.testing.assert_array_equal(te.compile(f)(X), f(X))
+    finally:
+        del te.OPS["doubled_square"]
+        del te.Tensor.doubled_square
 
 
 def test_second_derivatives():

@@ -10,7 +10,7 @@ from tinygrad_edu.compiling.printer import Printed
 
 #: Whose result has a shape that depends on numbers, or that SciPy computes alone.
 REFUSED = {"expm", "getitem", "put", "repeat", "set_at"}
-FAST = ["add", "matmul", "softmax", "logsumexp", "conv2d", "max", "take", "einsum"]
+FAST = ["add", "matmul", "softmax", "logsumexp", "conv2d", "max", "take"]
 OPS = sorted(te.OPS)
 
 

@@ -68,10 +68,7 @@ def same(a, b):
     return a == b
 
 
-@pytest.mark.filterwarnings("ignore")
-@settings(max_examples=40, deadline=None)
-@given(st.lists(STEP, min_size=1, max_size=10), st.integers(0, 3))
-def test_random_programs_have_the_same_bits(steps, seed):
+def check(steps, seed):
     f = te.value_and_grad(built(steps), argnums=(0, 1))
     compiled = te.compile(f)
     rng = np.random.default_rng(seed)
@@ -86,3 +83,21 @@ def test_random_programs_have_the_same_bits(steps, seed):
         trace = compiled.traces[0]
         poisoned = Printed(trace.program, poisoned=True).bind(trace.captured)
         assert all(map(same, poisoned(x, w), [wanted, *others]))
+
+
+PROGRAMS = given(st.lists(STEP, min_size=1, max_size=10), st.integers(0, 3))
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=15, deadline=None)
+@PROGRAMS
+def test_random_programs_have_the_same_bits(steps, seed):
+    check(steps, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=500, deadline=None)
+@PROGRAMS
+def test_many_random_programs_have_the_same_bits(steps, seed):
+    check(steps, seed)

@@ -11,8 +11,8 @@ import builtins
 import sys
 from collections.abc import Hashable, Iterable, Iterator
 from functools import partial
-from itertools import chain, repeat
-from operator import getitem, is_
+from itertools import chain
+from operator import attrgetter, getitem, is_
 from types import (
     BuiltinFunctionType,
     CellType,
@@ -47,6 +47,9 @@ _NO_STATE: tuple[Any, ...] = (BuiltinFunctionType, np.ufunc, Op, property, stati
 _NO_STATE += (classmethod, type(list.append), type(object.__init__), type(int.real))
 _RANDOM = ("Generator", "RandomState")
 _MEMOS = ("_ran_in", "_ran_as")  #: Attributes of a layer that are about its last call.
+
+
+_NUMBERS, _TRACKED = attrgetter("_numbers"), attrgetter("_tracked")
 
 
 class Inlined:
@@ -130,8 +133,8 @@ class Seen:
         return chain(
             map(getitem, *self._items),
             map(getattr, *self._others),
-            map(getattr, self._leaves, repeat("_numbers")),
-            map(getattr, self._leaves, repeat("_tracked")),
+            map(_NUMBERS, self._leaves),
+            map(_TRACKED, self._leaves),
         )
 
     def is_unchanged(self) -> bool:
