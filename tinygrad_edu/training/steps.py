@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from tinygrad_edu.compiling.steps import CompiledGradients
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.metrics import Meter
 from tinygrad_edu.training.faults import Faults
@@ -128,7 +127,9 @@ class CompiledLocalStep(LocalStep):
         super().__init__(training)
         groups = training.optimizer.param_groups
         self._parameters = [p for group in groups for p in group["params"]]
-        self._gradients = CompiledGradients(
+        # late: who does not compile need not wait for it
+        compiling = importlib.import_module("tinygrad_edu.compiling.steps")
+        self._gradients = compiling.CompiledGradients(
             training.model, training.loss, self._parameters
         )
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from tinygrad_edu.compiling.reading import Source
-from tinygrad_edu.compiling.reading import derived as derived_source
 from tinygrad_edu.course.lecture.systems import SEED, SYSTEMS, expect_known
+
+if TYPE_CHECKING:
+    from tinygrad_edu.compiling.reading import Source
 
 __all__ = ["derived"]
 
@@ -48,8 +51,10 @@ def derived(name: str, *, rows: int = 64, features: int = 784) -> Source:
     db = dZ.sum(axis=0)                      # (1,)
     return L, dW, db
     """
+    from tinygrad_edu.compiling import reading  # late: no other command needs it
+
     expect_known([name])
     system = SYSTEMS[name]
     model = system.model(features, np.random.RandomState(SEED))
     labels = np.ndim(system.targets(np.zeros(rows, int)))
-    return derived_source(model, system.loss, (rows, features), labels)
+    return reading.derived(model, system.loss, (rows, features), labels)
