@@ -19,8 +19,14 @@ from tinygrad_edu.engine.core import Op
 
 #: What a user imports from. The other modules are what these are made of.
 MODULES = [
-    *["", ".checks", ".cli", ".compiling", ".engine.core", ".data", ".drawing", ".estimators"],
-    *[".course.exercises", ".diagnosis.explanations", ".course.lecture", ".nn"],
+    *["", ".checks", ".cli", ".compiling", ".engine.core", ".data", ".drawing"],
+    *[
+        ".estimators",
+        ".course.exercises",
+        ".diagnosis.explanations",
+        ".course.lecture",
+        ".nn",
+    ],
     *[".nn.initializers", ".optim"],
     *[".optim.schedules", ".plots", ".profiling", ".training", ".transforms"],
     *[".ops.blocks", ".ops.differences", ".ops.ranges", ".ops.selection"],

@@ -26,8 +26,8 @@ from tinygrad_edu.engine.core import OPS, Tensor
 from tinygrad_edu.engine.memory import empty_like
 from tinygrad_edu.engine.scattered import Scattered
 from tinygrad_edu.ops import plans
-from tinygrad_edu.ops.convolution import _strided
 from tinygrad_edu.ops.exponentials import restored
+from tinygrad_edu.ops.grids import _strided
 from tinygrad_edu.ops.kinks import are_finite, lies_between, numbers
 from tinygrad_edu.ops.linalg import _condition
 from tinygrad_edu.randomness import draw
