@@ -33,6 +33,10 @@ from tinygrad_edu import nn
         ),
         ({"solver": "lbfgs", "callbacks": [print]}, "callbacks are for the solvers ad"),
         (
+            {"solver": "lbfgs", "compile": True},
+            "compile is for the solvers adam and sgd",
+        ),
+        (
             {"early_stopping": True, "validation_fraction": 0.01},
             r"validation_fraction=0\.01 of 60 rows leaves 1 to validate with",
         ),
@@ -73,7 +77,7 @@ def test_an_unknown_parameter_is_refused_by_the_class_with_the_nearest(
 
     told = f"{kind.__name__}: got an unexpected keyword argument {given!r}.{near}"
     assert str(caught.value).startswith(told)
-    assert str(caught.value).endswith(", model, loss, callbacks")
+    assert str(caught.value).endswith(", model, loss, callbacks, compile")
 
 
 def test_too_many_positions_are_refused_by_the_class():

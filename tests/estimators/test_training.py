@@ -213,3 +213,20 @@ def test_partial_fit_goes_on_with_its_solver_until_the_next_fit(rng):
 
     np.testing.assert_array_equal(*weights)
     assert np.any(again[0] != again[1])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", BOTH)
+def test_compiled_it_learns_the_same_bits(rng, kind, weighted):
+    X, y = blobs(rng)
+    weights = rng.random(len(y)) if weighted else None
+    options = {"max_iter": 5, "random_state": 0, "alpha": 0.01}
+
+    plain = unconverged(kind((8,), **options), X, y, sample_weight=weights)
+    compiled = unconverged(
+        kind((8,), **options, compile=True), X, y, sample_weight=weights
+    )
+
+    for a, b in zip(plain.coefs_, compiled.coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert plain.loss_curve_ == compiled.loss_curve_

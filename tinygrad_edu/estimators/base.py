@@ -70,6 +70,7 @@ class NeuralNet(BaseEstimator):
         model: Any = None,
         loss: Any = None,
         callbacks: Sequence[Any] = (),
+        compile: bool = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -97,6 +98,7 @@ class NeuralNet(BaseEstimator):
         self.model = model
         self.loss = loss
         self.callbacks = callbacks
+        self.compile = compile
 
     # -- what a subclass says
     def _targets(self, y: Any, *, first: bool, classes: Any) -> np.ndarray:
@@ -318,6 +320,7 @@ class NeuralNet(BaseEstimator):
                 callbacks=[follow, *self.callbacks],
                 progress=bool(self.verbose),
                 rng=self._random,
+                compile=self.compile,
                 **options,
             )
         finally:

@@ -38,10 +38,10 @@ class Objective:
     def __call__(self, output: Any, y: Any) -> Any:
         if isinstance(y, tuple):
             y, weights = y
-            count = float(weights.sum())
+            count = weights.sum()
             loss = ops.sum(self._of_rows(output, y) * weights) / count
         else:
-            count = float(len(y))
+            count = len(y)
             loss = self.loss(output, y)
         if not isinstance(output, Tensor):  # it is measured, not learned from
             return loss * self.factor

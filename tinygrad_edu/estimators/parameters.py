@@ -73,6 +73,8 @@ def check_parameters(estimator: Any, losses: tuple[str, ...]) -> None:
         )
     if estimator.solver == "lbfgs" and len(estimator.callbacks):
         raise ValueError("callbacks are for the solvers adam and sgd, not lbfgs")
+    if estimator.solver == "lbfgs" and estimator.compile:
+        raise ValueError("compile is for the solvers adam and sgd, not lbfgs")
     if estimator.early_stopping and not estimator.validation_fraction:
         raise ValueError(
             "early_stopping=True needs rows to validate with, got validation_fraction="

@@ -28,7 +28,7 @@ class NeuralNetRegressor(RegressorMixin, NeuralNet):
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, \
 learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, \
 warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, \
-beta_1, beta_2, epsilon, n_iter_no_change, max_fun, callbacks
+beta_1, beta_2, epsilon, n_iter_no_change, max_fun, callbacks, compile
         As for :class:`NeuralNetClassifier`.
     model : Layer or callable, optional
         As for :class:`NeuralNetClassifier`. It returns a column for each target.
