@@ -342,9 +342,14 @@ def _silu_rule(g: Any, out: Any, x: Any) -> Any:
 silu.vjp(x=_silu_rule)
 
 
+def _mish_gate(x: Any) -> Any:
+    return np.tanh(softplus(within(x, 1e3)))  # beyond, it and σ are 0 or 1
+
+
 @op(
     elementwise=True,
     texts={"x": "{g} ⊙ (t + {x} ⊙ (1 − t²) ⊙ σ({x})), t = {out} / {x}"},
+    residuals={"gate": _mish_gate},
     cases=[Case((2, 3)), Case([-30.0, 0.0, 30.0])],
 )
 def mish(x: Any) -> Any:
@@ -370,13 +375,17 @@ def mish(x: Any) -> Any:
     >>> te.mish([-1.0, 0.0, 2.0])
     array([-0.30340146,  0.        ,  1.94395896])
     """
-    return _above_infinity(x) * np.tanh(softplus(x))
+    x = _above_infinity(x)
+    gate = np.tanh(softplus(x))
+    return x * gate, gate
 
 
-def _mish_rule(g: Any, out: Any, x: Any) -> Any:
-    z = within(x, 1e3)  # beyond, t and σ are 0 or 1
-    t = np.tanh(softplus(z))
-    return g * (t + z * (1 - t * t) * sigmoid(z))
+def _mish_rule(g: Any, out: Any, x: Any, *, gate: Any) -> Any:
+    z = within(x, 1e3)
+    d = 1 - gate * gate
+    d *= z
+    d *= sigmoid(z)
+    return g * (gate + d)
 
 
 mish.vjp(x=_mish_rule)
