@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import update_wrapper
 from itertools import chain
-from operator import setitem
+from operator import getitem, is_, setitem
 from typing import Any
 
 import numpy as np
@@ -116,6 +116,8 @@ class Trace:
         arrays = [x for x, _ in captured_arrays(seen, state)]
         place = {ref: i for i, ref in enumerate(self.program.captured)}
         self.captured = arrays
+        self._places = [o for o, _ in state.places], [key for _, key in state.places]
+        self._kept = [*map(getitem, *self._places)]
         self._run = self._printed.bind(arrays)
         written = self.program.written()
         values = self.program.values
@@ -124,6 +126,13 @@ class Trace:
         self._early = [
             arrays[i] for ref, i in place.items() if values[ref].memory in early
         ]
+
+    def is_bound(self) -> bool:
+        """Whether what the state kept is still there: nobody loaded another."""
+        try:
+            return all(map(is_, map(getitem, *self._places), self._kept))
+        except LookupError:
+            return False
 
     def _warns_as_before(self) -> bool:
         """Whether NumPy is told to warn of what it was told in the trace."""
@@ -273,6 +282,8 @@ class Compiled(Inlined):
             raise error from None
         for other in self._traces[1:]:
             if other.key == trace.key and other.seen.is_unchanged():
+                if not other.is_bound():
+                    other._bind(other.seen, self._state())
                 try:
                     return self._run(other, leaves)
                 except GuardFailed:
@@ -298,6 +309,8 @@ class Compiled(Inlined):
                 if not trace.is_quiet or trace._warns_as_before():
                     if i:
                         traces.insert(0, traces.pop(i))
+                    if not trace.is_bound():
+                        trace._bind(trace.seen, self._state())
                     return trace
         if not traces:
             return None

@@ -108,6 +108,16 @@ class Seen:
         self._place(owner, key, name)
         self._walk()
 
+    def watch(self, owner: Any, key: Any, name: str) -> None:
+        """Notice if a place holds another object; do not look into this one."""
+        self.places.append((owner, key, name))
+
+    def watch_entries(self, entries: list[Any], name: str) -> None:
+        """Notice if a list has others, or more."""
+        self._sized.append(entries)
+        for i in range(len(entries)):
+            self.watch(entries, i, f"{name}[{i}]")
+
     def _walk(self) -> None:
         while self._todo:
             name, x = self._todo.pop()

@@ -88,7 +88,7 @@ class CompiledStep(Compiled):
         super().__init__(step)
         self._parameters = None
         self._sources: WeakKeyDictionary[Trace, Source] = WeakKeyDictionary()
-        self._ready: Trace | None = None  # for which the lists below hold
+        self._ready: Any = None  # the function of a trace, for which the lists hold
         self._moved: list[Tensor] = []
         self._states: list[Any] = []
         self._numbers: list[Number] = []
@@ -143,7 +143,7 @@ class CompiledStep(Compiled):
 
     # -- a call
     def _run(self, trace: Trace, leaves: Sequence[Any]) -> Any:
-        if trace is not self._ready:
+        if trace._run is not self._ready:
             self._prepare(trace)
         optimizer, states = self.optimizer, self._states
         for group in optimizer.param_groups:
@@ -175,34 +175,32 @@ class CompiledStep(Compiled):
         written = {id(trace.captured[i]) for i in trace.written}
         self._moved = [p for p in self._parameters_of_all if id(p._numbers) in written]
         self._states = [self.optimizer.state[p] for p in self._moved]
-        self._ready = trace
-
-    def _found(self, key: Any) -> Trace | None:
-        trace = super()._found(key)
-        if trace is not self._ready:
-            self._ready = None
-        return trace
+        self._ready = trace._run
 
     def _made(self, leaves: Any, forms: Any, key: Any, why: str) -> Trace:
         if type(forms) is not int or forms < 2:
             raise TypeError(
                 "te.compile: a step takes arrays, the inputs and the labels: step(X, y)"
             )
-        self._ready = None
         return super()._made(leaves, forms, key, why)
 
     # -- the optimiser
     def _seen(self) -> Seen:
         seen = Seen([("model", self.model), ("loss", self.loss)])
+        seen.watch(vars(self.optimizer), "param_groups", "the optimizer's groups")
+        seen.watch_entries(self.optimizer.param_groups, "the optimizer's groups")
         for i, group in enumerate(self.optimizer.param_groups):
+            seen.watch(group, "params", f"the parameters of group {i}")
             seen.add("the parameters", group["params"])
             for name, x in group.items():
                 if name != "params" and type(x) is not float:
                     seen.add_place(group, name, f"{name} of group {i}")
+        seen.note()
         return seen
 
     def _state(self) -> State:
         found, optimizer = State(), self.optimizer
+        found.places.append((vars(optimizer), "state"))
         for i, group in enumerate(optimizer.param_groups):
             for name, x in group.items():
                 if type(x) is float:
@@ -220,6 +218,8 @@ class CompiledStep(Compiled):
                     continue
                 state = optimizer._state_of(p, ("scratch", *names))
                 found.scratch.append((state, "scratch"))
+                found.places.append((optimizer.state, p))
+                found.places += [(state, name) for name in names]
                 of = p.name or "a parameter"
                 found.arrays += [(state, name, f"{name} of {of}") for name in names]
                 found.numbers.append(Number(state, "step", None, f"the steps of {of}"))

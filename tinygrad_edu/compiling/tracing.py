@@ -52,12 +52,15 @@ class State:
     numbers : list of Number
     silenced : list
         ``(object, name, function)``: attributes to be set meanwhile.
+    places : list
+        ``(dict, key)``: a program is bound to what is there.
     """
 
     arrays: list[tuple[Any, Any, str]] = field(default_factory=list)
     scratch: list[tuple[Any, Any]] = field(default_factory=list)
     numbers: list[Number] = field(default_factory=list)
     silenced: list[tuple[Any, str, Any]] = field(default_factory=list)
+    places: list[tuple[Any, Any]] = field(default_factory=list)
 
 
 @dataclass
