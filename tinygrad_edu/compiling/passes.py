@@ -40,6 +40,7 @@ def dead(program: Program) -> None:
 def common(program: Program) -> None:
     """Compute once what is computed twice from the same numbers."""
     fixed = program.written() | program.lasting()
+    held = program.held()
     versions: dict[int, int] = {}  # by memory: how often it was written into
     known: dict[Hashable, Ref] = {}
     moved: dict[int, int] = {}  # memories of results that are left out
@@ -49,7 +50,7 @@ def common(program: Program) -> None:
     def as_read(x: Any) -> Hashable:
         if type(x) is Ref:
             memory = program.memory_of(x)
-            return int(x), versions.get(memory, 0)
+            return int(x), versions.get(-1 if memory in held else memory, 0)
         return _frozen(x)
 
     def where(memory: int) -> int:
@@ -61,6 +62,7 @@ def common(program: Program) -> None:
         _replace(call, instead)
         if call.target is not None:
             memory = program.memory_of(call.target)
+            memory = -1 if memory in held else memory  # one may be a view of another
             versions[memory] = versions.get(memory, 0) + 1
         elif call.function is check_guard:
             key = _nested(call.args, as_read)
@@ -93,6 +95,8 @@ def copies(program: Program) -> None:
     A copy that is handed out stays, unless the array is one that nobody else holds.
     """
     written = program.written()
+    if written & program.held():  # of which one may be a view of another
+        written |= program.held()
     handed_out = [program.memory_of(ref) for ref in refs(program.outputs)]
     held = {v.memory for v in program.values if v.kind not in ("computed", "number")}
     instead: dict[int, Ref] = {}

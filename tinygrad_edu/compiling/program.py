@@ -182,6 +182,10 @@ class Program:
         """Return the memories that calls write into."""
         return {self.memory_of(c.target) for c in self.calls if c.target is not None}
 
+    def held(self) -> set[int]:
+        """Return the memories of arrays that others hold."""
+        return {v.memory for v in self.values if v.kind in ("input", "captured")} - {-1}
+
     def lasting(self) -> set[int]:
         """Return the memories that others hold, or that are handed out."""
         held = {v.memory for v in self.values if v.kind not in ("computed", "number")}
