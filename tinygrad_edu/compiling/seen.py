@@ -7,10 +7,12 @@ parameters by reference. Looking takes some 30 ns for each place, in C.
 
 from __future__ import annotations
 
-import builtins
+import dis
 import sys
+import threading
+from collections import namedtuple
 from collections.abc import Hashable, Iterable, Iterator
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from itertools import chain
 from operator import attrgetter, getitem, is_
 from types import (
@@ -18,6 +20,7 @@ from types import (
     CellType,
     CodeType,
     FunctionType,
+    MappingProxyType,
     MethodType,
     ModuleType,
 )
@@ -43,8 +46,17 @@ _PLAIN: tuple[Any, ...] = (
     np.generic,
 )
 _PLAIN += (np.dtype, range)
-_NO_STATE: tuple[Any, ...] = (BuiltinFunctionType, np.ufunc, Op, property, staticmethod)
+_NO_STATE: tuple[Any, ...] = (BuiltinFunctionType, np.ufunc, property, staticmethod)
+_NO_STATE += (type(vars(namedtuple("_", "x"))["x"]),)
 _NO_STATE += (classmethod, type(list.append), type(object.__init__), type(int.real))
+_BY_ITEM: Any = dict | list | MappingProxyType
+#: Of a class: they compute nothing.
+_ABOUT_CLASSES = frozenset(
+    {"__repr__", "__str__", "__reduce__", "__reduce_ex__", "__getstate__", "__del__"}
+    | {"__setstate__", "__copy__", "__deepcopy__", "__init_subclass__", "__weakref__"}
+    | {"__dict__", "__doc__", "__module__", "__qualname__", "__annotations__"}
+    | {"__dataclass_fields__", "__dataclass_params__", "__abstractmethods__"}
+)
 _RANDOM = ("Generator", "RandomState")
 _MEMOS = ("_ran_in", "_ran_as")  #: Attributes of a layer that are about its last call.
 
@@ -92,6 +104,12 @@ class Seen:
         self.tensors: dict[int, tuple[Tensor, str]] = {}
         self.generators: list[Any] = []
         self._sized: list[Any] = []
+        self._of_sized: list[str] = []  # their names
+        self._class_dicts: list[Any] = []
+        self._ordered: list[Any] = []  # dicts whose order may matter
+        self._classes: dict[int, type] = {}  # by the id of what holds their names
+        self._named: set[str] = set()  # what code looks up in modules and functions
+        self._spaces: list[tuple[Any, str]] = []  # where it does
         self._signature: list[Hashable] = []
         self._met: dict[int, int] = {}  # by id: when, for what is held twice
         self._keep: list[Any] = []
@@ -115,29 +133,40 @@ class Seen:
     def watch_entries(self, entries: list[Any], name: str) -> None:
         """Notice if a list has others, or more."""
         self._sized.append(entries)
+        self._of_sized.append(name)
         for i in range(len(entries)):
             self.watch(entries, i, f"{name}[{i}]")
 
     def _walk(self) -> None:
+        looked: set[tuple[int, str]] = set()
         while self._todo:
             name, x = self._todo.pop()
             self._look_at(name, x)
+            if not self._todo:
+                for held, of in self._spaces:
+                    for key in sorted(self._named & held.keys()):
+                        if (id(held), key) not in looked:
+                            looked.add((id(held), key))
+                            self._place(held, key, f"{of}.{key}")
         self.signature: tuple[Hashable, ...] = tuple(self._signature)
         self.note()
 
     # -- is it all as it was?
     def note(self) -> None:
         """Take what is there now for what was seen."""
-        items = [p for p in self.places if isinstance(p[0], dict | list)]
-        others = [p for p in self.places if not isinstance(p[0], dict | list)]
+        items = [p for p in self.places if isinstance(p[0], _BY_ITEM)]
+        others = [p for p in self.places if not isinstance(p[0], _BY_ITEM)]
         self._items = [p[0] for p in items], [p[1] for p in items]
         self._others = [p[0] for p in others], [p[1] for p in others]
         leaves = [t for t, _ in self.tensors.values()]
         self._leaves, self._numbers = leaves, [t._numbers for t in leaves]
         self._tracked = [t._tracked for t in leaves]
         self._values = [*self._now()]
-        self._size = sum(map(len, self._sized))
-        self._contents = [(x, x.copy()) for x in self._sized]
+        self._size = self._length()
+        self._order = [*chain.from_iterable(self._ordered)]
+        self._contents = [
+            (x, x.copy(), of) for x, of in zip(self._sized, self._of_sized, strict=True)
+        ]
 
     def _now(self) -> Iterator[Any]:
         return chain(
@@ -153,7 +182,13 @@ class Seen:
             same = all(map(is_, self._now(), self._values))
         except (LookupError, AttributeError, ValueError):
             return False
-        return same and sum(map(len, self._sized)) == self._size
+        if not same or self._length() != self._size:
+            return False
+        return all(map(is_, chain.from_iterable(self._ordered), self._order))
+
+    def _length(self) -> int:
+        """Count entries and attributes: one may be new."""
+        return sum(map(len, self._sized)) + sum(map(len, self._class_dicts))
 
     def changed_places(self) -> list[str]:
         """Return the names of the places that hold something else now."""
@@ -166,15 +201,23 @@ class Seen:
                     found.append(name)
             except (LookupError, AttributeError, ValueError):
                 found.append(name)
-        if not found and sum(map(len, self._sized)) != self._size:
-            found.append("an attribute or entry that is new, or gone")
+        for x, before, name in self._contents:
+            if len(x) > len(before):
+                new = (
+                    [str(k) for k in x if k not in before]
+                    if isinstance(x, dict)
+                    else []
+                )
+                found.append(f"{name} (which gets {', '.join(new) or 'longer'})")
+        if not found and self._order != [*chain.from_iterable(self._ordered)]:
+            found.append("the order of a dict")
         return found
 
     def restore(self) -> list[str]:
         """Put back what places held; return the names of those that had changed."""
         changed = self.changed_places()
         if changed:
-            for x, before in self._contents:
+            for x, before, _ in self._contents:
                 if isinstance(x, dict):
                     x.clear()
                     x.update(before)
@@ -182,7 +225,10 @@ class Seen:
                     x[:] = before
             held = self.values_in_order()
             for (owner, key, _), before in zip(self.places, held, strict=True):
-                _put(owner, key, before)
+                if not isinstance(owner, MappingProxyType):
+                    _put(owner, key, before)
+                elif _held(owner, key) is not before:
+                    setattr(self._classes[id(owner)], key, before)
         return changed
 
     def values_in_order(self) -> list[Any]:
@@ -192,8 +238,7 @@ class Seen:
         of_others = [next(items) for _ in self._others[0]]
         one, other = iter(of_items), iter(of_others)
         return [
-            next(one if isinstance(o, dict | list) else other)
-            for o, _, _ in self.places
+            next(one if isinstance(o, _BY_ITEM) else other) for o, _, _ in self.places
         ]
 
     # -- stand-ins in place of arrays
@@ -223,13 +268,15 @@ class Seen:
     # -- the walk
     def _look_at(self, name: str, x: Any) -> None:
         sign = self._signature.append
+        if isinstance(x, CodeType):
+            return None
         if isinstance(x, _PLAIN):
             return sign((type(x).__name__, repr(x)))
         if isinstance(x, tuple | frozenset):
             sign((type(x).__name__, len(x)))
             parts = x if isinstance(x, tuple) else sorted(x, key=repr)
             self._todo += [(f"{name}[{i}]", y) for i, y in enumerate(parts)][::-1]
-            return None
+            return self._look_at_subclass(name, x)
         if isinstance(x, slice):
             sign("slice")
             self._todo += [(name, y) for y in (x.step, x.stop, x.start)]
@@ -248,6 +295,11 @@ class Seen:
         if isinstance(x, FunctionType):
             return self._look_at_function(name, x)
         if isinstance(x, Inlined):
+            if hasattr(x, "optimizer"):
+                raise Untraceable(
+                    f"te.compile: {name} is a compiled training step; call it outside "
+                    "of a compiled function"
+                )
             self._todo.append((name, x._function))
             return sign("inlined")
         if isinstance(x, MethodType):
@@ -255,7 +307,7 @@ class Seen:
             return sign("method")
         if isinstance(x, partial):  # its arguments cannot be exchanged
             for part in chain(x.args, x.keywords.values()):
-                if isinstance(part, np.ndarray):
+                if _holds_an_array(part):
                     raise _cannot_look(f"an array in {name}", x)
             self._todo += [(name, x.func), (name, x.args), (name, x.keywords)]
             return sign("partial")
@@ -264,28 +316,39 @@ class Seen:
         if isinstance(x, dict):
             sign(("dict", len(x)))
             self._sized.append(x)
+            self._of_sized.append(name)
             for key in x:
                 if not isinstance(key, _PLAIN):
                     raise _cannot_look(f"a key of {name}", key)
                 sign(repr(key))
             for key in reversed(x):
                 self._place(x, key, f"{name}[{key!r}]")
-            return None
+            if len(x) > 1:
+                self._ordered.append(x)
+            return self._look_at_subclass(name, x)
         if isinstance(x, list):
             sign(("list", len(x)))
             self._sized.append(x)
+            self._of_sized.append(name)
             for i in reversed(range(len(x))):
                 self._place(x, i, f"{name}[{i}]")
-            return None
+            return self._look_at_subclass(name, x)
         if isinstance(x, type):
             sign(("class", id(x)))
             return self._look_at_class(x)
         if type(x).__name__ in _RANDOM and type(x).__module__.startswith("numpy."):
             self.generators.append(x)
             return sign(("generator", id(x)))
+        if isinstance(x, ModuleType) and not _is_known(x):
+            self._spaces.append((vars(x), name))
         if isinstance(x, ModuleType) or _is_without_state(x):
             return sign(id(x))
-        if isinstance(x, set):
+        if isinstance(x, Op):  # of the user's
+            sign(id(x))
+            rules = [x.forward, *vars(x).get("rules", ())]
+            self._todo += [(name, f) for f in rules if isinstance(f, FunctionType)]
+            return None
+        if isinstance(x, set | threading.local):
             raise _cannot_look(name, x)
         return self._look_at_object(name, x)
 
@@ -309,20 +372,18 @@ class Seen:
             if not f.__closure__:
                 return
         if top != _PACKAGE:
-            if f.__defaults__:
-                self._place(f, "__defaults__", f"the defaults of {name}")
-            if f.__kwdefaults__:
-                self._todo.append((f"the defaults of {name}", f.__kwdefaults__))
-            names = f.__globals__
-            for key in sorted(_names_in(code)):
+            self._place(f, "__code__", f"the code of {name}")
+            self._place(f, "__defaults__", f"the defaults of {name}")
+            self._place(f, "__kwdefaults__", f"the defaults of {name}")
+            if vars(f):
+                self._spaces.append((vars(f), name))
+            names, (asked, attributes) = f.__globals__, _names_in(code)
+            self._named |= attributes
+            for key in sorted(asked):
                 if key in names:
                     self._place(names, key, f"the global {key}")
-                    if _is_a_module_of_the_user(names[key]):
-                        held = vars(names[key])
-                        for k in sorted(_names_in(code) & held.keys()):
-                            self._place(held, k, f"{key}.{k}")
-                elif not hasattr(builtins, key):
-                    continue
+                elif isinstance(imported := sys.modules.get(key), ModuleType):
+                    self._todo.append((key, imported))
         for cell, variable in zip(f.__closure__ or (), code.co_freevars, strict=True):
             try:
                 cell.cell_contents  # noqa: B018 (is there any?)
@@ -335,17 +396,37 @@ class Seen:
         for base in kind.__mro__:
             if _is_known(base):
                 continue
-            for key, x in vars(base).items():
-                if key.startswith("__") and key not in ("__call__", "__init__"):
+            held = vars(base)
+            self._classes[id(held)] = base
+            self._keep.append(held)
+            self._class_dicts.append(held)
+            for key, x in held.items():
+                if key in _ABOUT_CLASSES:
                     continue
                 name = f"{base.__name__}.{key}"
                 if isinstance(x, FunctionType):
-                    self._todo.append((name, x))
+                    if x.__code__.co_filename != "<string>":  # nor a dataclass's own
+                        self._place(held, key, name)
                 elif isinstance(x, property | classmethod | staticmethod):
+                    self.watch(held, key, name)
                     inner = getattr(x, "fget", None) or getattr(x, "__func__", None)
                     self._todo.append((name, inner))
-                elif not isinstance(x, _NO_STATE) and not hasattr(x, "__objclass__"):
+                elif isinstance(x, cached_property):
+                    self.watch(held, key, name)
+                    self._todo.append((name, x.func))
+                elif isinstance(x, _NO_STATE) or hasattr(x, "__objclass__"):
+                    continue
+                elif hasattr(type(x), "__get__"):
+                    self._place(held, key, name)
+                elif not key.startswith("__"):
                     self._place(base, key, name)
+
+    def _look_at_subclass(self, name: str, x: Any) -> None:
+        """Look at what a dict, list or tuple has besides its entries."""
+        if not _is_known(type(x)):
+            self._todo.append((type(x).__name__, type(x)))
+            if hasattr(x, "__dict__"):
+                self._todo.append((name, vars(x)))
 
     def _look_at_object(self, name: str, x: Any) -> None:
         held = getattr(x, "__dict__", None)
@@ -357,6 +438,9 @@ class Seen:
         self._signature.append(("object", id(type(x)), len(held)))
         self._keep.append(type(x))
         self._sized.append(held)
+        self._of_sized.append(name)
+        if not type(x).__module__.startswith(_PACKAGE):
+            self._ordered.append(held)
         for key in held:
             self._signature.append(key)
         for key in reversed(held):
@@ -370,7 +454,7 @@ class Seen:
 
 
 def _held(owner: Any, key: Any) -> Any:
-    return owner[key] if isinstance(owner, dict | list) else getattr(owner, key)
+    return owner[key] if isinstance(owner, _BY_ITEM) else getattr(owner, key)
 
 
 def _put(owner: Any, key: Any, x: Any) -> None:
@@ -391,15 +475,50 @@ def _exchanged(x: Any, standing_for: dict[int, Any]) -> Any:
     return x
 
 
-def _names_in(code: CodeType) -> set[str]:
-    """Return the names that a function's code, and that inside of it, may look up."""
+def _holds_an_array(x: Any) -> bool:
+    """Whether x is an array, or a tuple that holds one somewhere."""
+    todo = [x]
+    while todo:
+        x = todo.pop()
+        if isinstance(x, np.ndarray):
+            return True
+        todo += x if isinstance(x, tuple) else ()
+    return False
+
+
+@lru_cache(1024)
+def _names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
+    """Return what a function's code, and that inside of it, may look up.
+
+    Returns
+    -------
+    frozenset
+        As a global, or in an import.
+    frozenset
+        As an attribute, or by a text.
+    """
     found: set[str] = set()
+    attributes: set[str] = set()
     todo = [code]
     while todo:
         code = todo.pop()
-        found.update(code.co_names)
+        for line in dis.get_instructions(code):
+            name = line.argval
+            if line.opname in _OF_GLOBALS:
+                found.add(name)
+            elif line.opname in _OF_ATTRIBUTES:
+                attributes.add(name)
+        texts = [x for x in code.co_consts if type(x) is str and x.isidentifier()]
+        if "globals" in found:
+            found.update(texts)
+        attributes.update(texts)
         todo += [x for x in code.co_consts if isinstance(x, CodeType)]
-    return found
+    return frozenset(found), frozenset(attributes)
+
+
+_OF_GLOBALS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME"})
+_OF_ATTRIBUTES = frozenset({"LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"})
+_OF_ATTRIBUTES |= {"LOAD_SUPER_ATTR"}
 
 
 def _is_known(x: Any) -> bool:
@@ -413,11 +532,9 @@ def _is_known(x: Any) -> bool:
     )
 
 
-def _is_a_module_of_the_user(x: Any) -> bool:
-    return isinstance(x, ModuleType) and not _is_known(x)
-
-
 def _is_without_state(x: Any) -> bool:
+    if isinstance(x, Op):
+        return str(x.forward.__module__).split(".")[0] == _PACKAGE
     if isinstance(x, _NO_STATE):
         of = getattr(x, "__self__", None)
         return of is None or isinstance(of, (ModuleType, type, np.ufunc, *_PLAIN))
