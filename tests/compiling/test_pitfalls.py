@@ -6,12 +6,611 @@ think of: each finds either the engine's numbers, or an error that names the rea
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import enum
+import functools
+import pickle
+import sys
+import threading
+import types
+import typing
+
 import numpy as np
 import pytest
 
 import tinygrad_edu as te
+from tinygrad_edu.compiling import Untraceable
 
 X = np.linspace(-1.0, 2.0, 6).reshape(2, 3)
+
+
+# ---------------------------------------------------------------- what a function sees
+
+SCALE = 2.0
+mean = {1, 2}  # code that says x.mean() does not mean this
+
+
+def module(name, **names):
+    made = types.ModuleType(name)
+    vars(made).update(names)
+    return made
+
+
+def in_a_function_attribute():
+    def f(x):
+        return x * f.scale
+
+    f.scale = 2.0
+    return f, lambda: setattr(f, "scale", 3.0)
+
+
+def in_the_code():
+    def inner(x):
+        return x * 2
+
+    def other(x):
+        return x * 3
+
+    return lambda x: inner(x), lambda: setattr(inner, "__code__", other.__code__)
+
+
+def in_other_defaults():
+    def f(x, *, by=2.0):
+        return x * by
+
+    return f, lambda: setattr(f, "__kwdefaults__", {"by": 3.0})
+
+
+def in_an_array_by_default():
+    w = np.ones(3)
+
+    def f(x, by=w):
+        return x * (by * 2)
+
+    return f, lambda: w.fill(3.0)
+
+
+def in_a_module_of_a_closure():
+    settings = module("settings", by=2.0)
+    return lambda x: x * settings.by, lambda: setattr(settings, "by", 3.0)
+
+
+def in_a_module_of_a_module():
+    settings = module("settings", inner=module("inner", by=2.0))
+    return lambda x: x * settings.inner.by, lambda: setattr(settings.inner, "by", 3.0)
+
+
+def in_a_module_of_an_object():
+    held = types.SimpleNamespace(settings=module("settings", by=2.0))
+    return lambda x: x * held.settings.by, lambda: setattr(held.settings, "by", 3.0)
+
+
+def in_an_import_inside():
+    sys.modules["settings_of_a_test"] = settings = module("settings", by=2.0)
+
+    def f(x):
+        import settings_of_a_test
+
+        return x * settings_of_a_test.by
+
+    return f, lambda: setattr(settings, "by", 3.0)
+
+
+def in_an_import_from_inside():
+    sys.modules["settings_of_a_test"] = settings = module("settings", by=np.ones(3))
+
+    def f(x):
+        from settings_of_a_test import by
+
+        return x * by
+
+    return f, lambda: setattr(settings, "by", np.full(3, 4.0))
+
+
+def in_getattr():
+    settings = module("settings", by=2.0)
+    change = lambda: setattr(settings, "by", 3.0)  # noqa: E731
+    return lambda x: x * getattr(settings, "by"), change  # noqa: B009
+
+
+def in_globals():
+    names = globals()
+    return lambda x: x * globals()["SCALE"], lambda: names.update(
+        SCALE=names["SCALE"] + 1
+    )
+
+
+def in_a_dunder_method():
+    class Scaled:
+        def __getitem__(self, i):
+            return SCALE
+
+    scaled, names = Scaled(), globals()
+    return lambda x: x * scaled[0], lambda: names.update(SCALE=names["SCALE"] + 1)
+
+
+def in_a_property():
+    class Scaled:
+        @property
+        def by(self):
+            return SCALE
+
+    scaled, names = Scaled(), globals()
+    return lambda x: x * scaled.by, lambda: names.update(SCALE=names["SCALE"] + 1)
+
+
+def in_another_property():
+    class Scaled:
+        by = property(lambda self: 2.0)
+
+    scaled = Scaled()
+    change = property(lambda self: 3.0)
+    return lambda x: x * scaled.by, lambda: setattr(Scaled, "by", change)
+
+
+def in_another_method():
+    class Scaled:
+        def scale(self, x):
+            return x * 2
+
+    scaled, change = Scaled(), lambda self, x: x * 3
+    return lambda x: scaled.scale(x), lambda: setattr(Scaled, "scale", change)
+
+
+def in_a_method_of_a_bound_class():
+    class Scaled:
+        by = 2.0
+
+        @classmethod
+        def scale(cls, x):
+            return x * cls.by
+
+        @staticmethod
+        def again(x):
+            return x * Scaled.by
+
+    scaled = Scaled()
+    return lambda x: scaled.scale(x) + Scaled.again(x), lambda: setattr(Scaled, "by", 3)
+
+
+def in_a_subclass_attribute():
+    class Base:
+        by = 2.0
+
+    class Scaled(Base):
+        def scale(self, x):
+            return x * self.by
+
+    scaled = Scaled()
+    return scaled.scale, lambda: setattr(Scaled, "by", 3.0)
+
+
+def in_an_attribute_that_hides_another():
+    class Scaled:
+        by = 2.0
+
+    scaled = Scaled()
+    return lambda x: x * scaled.by, lambda: setattr(scaled, "by", 3.0)
+
+
+def in_a_descriptor():
+    class Reading:
+        def __get__(self, instance, owner):
+            return instance.held
+
+    class Scaled:
+        by = Reading()
+
+        def __init__(self):
+            self.held = 2.0
+
+    scaled = Scaled()
+    return lambda x: x * scaled.by, lambda: setattr(scaled, "held", 3.0)
+
+
+def in_the_order_of_a_dict():
+    layers = {"a": lambda x: x + 1, "b": lambda x: x * 2}
+
+    def f(x):
+        for layer in layers.values():
+            x = layer(x)
+        return x
+
+    return f, lambda: layers.update(a=layers.pop("a"))
+
+
+def in_the_order_of_attributes():
+    layers = types.SimpleNamespace(a=lambda x: x + 1, b=lambda x: x * 2)
+
+    def f(x):
+        for layer in vars(layers).values():
+            x = layer(x)
+        return x
+
+    return f, lambda: vars(layers).update(a=vars(layers).pop("a"))
+
+
+def in_the_attribute_of_a_dict():
+    class Settings(dict):
+        pass
+
+    settings = Settings()
+    settings.by = 2.0
+    return lambda x: x * settings.by, lambda: setattr(settings, "by", 3.0)
+
+
+def in_the_method_of_a_list():
+    class Settings(list):
+        def by(self):
+            return SCALE
+
+    settings, names = Settings(), globals()
+    return lambda x: x * settings.by(), lambda: names.update(SCALE=names["SCALE"] + 1)
+
+
+def in_the_method_of_a_named_tuple():
+    class Settings(typing.NamedTuple):
+        w: object
+
+        def scale(self, x):
+            return x * self.w * SCALE
+
+    settings, names = Settings(np.ones(3)), globals()
+    return lambda x: settings.scale(x), lambda: names.update(SCALE=names["SCALE"] + 1)
+
+
+def in_a_partial():
+    f = functools.partial(lambda x, by: x * by, by=2.0)
+    return f, lambda: f.keywords.update(by=3.0)
+
+
+def in_a_partial_of_a_dict():
+    w = {"a": np.ones(3)}
+    f = functools.partial(lambda w, x: x * w["a"], w)
+    return f, lambda: w.update(a=np.full(3, 3.0))
+
+
+def in_an_enum():
+    class Mode(enum.Enum):
+        A = 1
+        B = 2
+
+    mode = [Mode.A]
+    f = lambda x: x * (2 if mode[0] is Mode.A else 3)  # noqa: E731
+    return f, lambda: mode.__setitem__(0, Mode.B)
+
+
+def in_a_decorated_function():
+    by = [2.0]
+
+    def scaled(f):
+        @functools.wraps(f)
+        def inner(x):
+            return f(x) * by[0]
+
+        return inner
+
+    return scaled(lambda x: x + 1), lambda: by.__setitem__(0, 3.0)
+
+
+def in_an_operation_of_ones_own():
+    by = [2.0]
+
+    def scaled(x):
+        return x * by[0]
+
+    own = te.op(scaled)
+    own.vjp(x=lambda g, out, x: g * by[0])
+    del te.OPS["scaled"]
+    return lambda x: own(x), lambda: by.__setitem__(0, 3.0)
+
+
+PLACES = [f for name, f in [*globals().items()] if name.startswith("in_")]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda f: f.__name__[3:])
+def test_a_change_is_seen(place, monkeypatch):
+    monkeypatch.setitem(globals(), "SCALE", 2.0)
+    f, change = place()
+    compiled = te.compile(f)
+    first = np.array(f(X))
+    np.testing.assert_array_equal(compiled(X), first)
+    np.testing.assert_array_equal(compiled(X), first)
+    change()
+
+    second = np.array(f(X))
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(compiled(X), second)
+
+
+def test_names_of_attributes_are_no_globals():
+    np.testing.assert_array_equal(te.compile(lambda x: x * x.mean())(X), X * X.mean())
+
+
+def with_an_array_in_a_partial():
+    return functools.partial(lambda w, x: x * w[0][0], ((np.ones(3),),))
+
+
+def with_slots():
+    class Slotted:
+        __slots__ = ("by",)
+
+    slotted = Slotted()
+    slotted.by = 2.0
+    return lambda x: x * slotted.by
+
+
+def with_a_local_of_a_thread():
+    local = threading.local()
+    local.by = 2.0
+    return lambda x: x * local.by
+
+
+def with_a_step():
+    layer = te.nn.Linear(3, 1)
+    optimizer = te.optim.SGD(layer.parameters(), lr=0.1)
+    step = te.compile(layer, te.nn.mse_loss, optimizer)
+    return lambda x: step(x, np.ones((2, 1)))
+
+
+def with_a_cached_property():
+    class Scaled:
+        @functools.cached_property
+        def by(self):
+            return 2.0
+
+    scaled = Scaled()
+    return lambda x: x * scaled.by
+
+
+def with_an_assigned_parameter():
+    w = te.tensor(np.ones(3))
+
+    def f(x):
+        w.data = w.data * 0.5
+        return x * w.data
+
+    return f
+
+
+def with_a_frozen_parameter():
+    w = te.tensor(np.ones(3), requires_grad=True)
+
+    def f(x):
+        w.requires_grad = False
+        return x * 2
+
+    return f
+
+
+def with_a_list_that_grows():
+    losses = []
+
+    def f(x):
+        losses.append(x.sum())
+        return x * 2
+
+    return f
+
+
+def with_a_generator():
+    rng = np.random.default_rng(0)
+    return lambda x: x + rng.random(3)
+
+
+def with_a_gradient():
+    w = te.tensor(np.ones(3), requires_grad=True)
+    te.sum(w * 2).backward()
+    return lambda x: x * w.grad
+
+
+REFUSED = {
+    with_an_array_in_a_partial: "an array in",
+    with_slots: "cannot look into slotted, of type Slotted",
+    with_a_local_of_a_thread: "cannot look into local",
+    with_a_step: "step is a compiled training step",
+    with_a_cached_property: r"assigns scaled \(which gets by\)",
+    with_an_assigned_parameter: r"assigns w\.data",
+    with_a_frozen_parameter: r"assigns w\.requires_grad",
+    with_a_list_that_grows: r"assigns losses \(which gets longer\)",
+    with_a_generator: r"traced twice.*test_pitfalls\.py",
+    with_a_gradient: "cannot be traced",
+}
+
+
+@pytest.mark.parametrize("make", REFUSED, ids=lambda f: f.__name__[5:])
+def test_what_no_program_can_hold_is_refused_by_name(make):
+    f = make()
+    with pytest.raises(Untraceable, match=REFUSED[make]):
+        te.compile(f)(X)
+    for cell in f.__closure__ or () if hasattr(f, "__closure__") else ():
+        if isinstance(w := cell.cell_contents, te.Tensor):  # as it was
+            np.testing.assert_array_equal(w.data, np.ones(3))
+
+
+# ------------------------------------------------------------- what arguments can tell
+
+
+def test_numbers_of_python_and_of_numpy_are_told_apart():
+    f = te.compile(lambda x, a: np.exp(x * a))
+    x = X.astype("f4")
+
+    for a in (2.0, np.float64(2.0), np.float32(2.0), 2.0, np.float64(3.0), 2):
+        np.testing.assert_array_equal(f(x, a), np.exp(x * a), strict=True)
+
+
+@pytest.mark.parametrize("f", [lambda x, a: x**a, lambda x, a: te.power(x, a)])
+def test_powers_that_numpy_knows_a_shorter_way_for(f):
+    compiled = te.compile(f)
+    x = np.random.default_rng(0).random(100) * 3
+
+    for a in (3.0, 2.0, 0.5, -1.0, 1.0, 0.0, 2.5, 2, np.float64(2.0), np.float64(0.5)):
+        wanted = f(x, a)
+        wanted = wanted.data if isinstance(wanted, te.Tensor) else wanted
+        np.testing.assert_array_equal(compiled(x, a), wanted, strict=True)
+
+
+def test_whether_two_arguments_are_one_array():
+    f = lambda x, y: x * 2 if x is y else x * 3  # noqa: E731
+    compiled = te.compile(f)
+
+    for y in (X + 1, X, X.copy(), X):
+        np.testing.assert_array_equal(compiled(X, y), f(X, y))
+    assert "float64 of shape (2, 3)" in compiled.explain()
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, a: x * 2 if np.shares_memory(x, a) else x,
+        lambda x, a: x * 2 if np.may_share_memory(np.ones(3), x) else x,
+        lambda x, a: x * 2 if x.flags.writeable else x,
+        lambda x, a: x * 2 if x.flags["OWNDATA"] else x,
+        lambda x, a: x * 2 if x.base is None else x,
+        lambda x, a: x * {0.0: 5.0}.get(x.sum(), 1.0),
+        lambda x, a: x * (x.sum() in {0.0, 1.0}),
+    ],
+    ids=["shares", "may share", "writeable", "owned", "base", "key", "set"],
+)
+def test_a_question_that_other_arguments_answer_otherwise_is_refused(f):
+    with pytest.raises(Untraceable, match=r"test_pitfalls\.py, line"):
+        te.compile(f)(X, X + 1)
+
+
+def test_a_number_as_a_key_is_refused():
+    with pytest.raises(Untraceable, match="is a key"):
+        te.compile(lambda x, a: x * {0.0: 5.0}.get(a, 1.0))(X, 1.0)
+
+
+@dataclasses.dataclass
+class Weights:
+    w: object
+
+    def scale(self, x):
+        return x * self.w * SCALE
+
+
+class Entries(dict):
+    pass
+
+
+def test_the_methods_of_arguments_are_looked_into(monkeypatch):
+    f = te.compile(lambda p, x: p.scale(x))
+    p = Weights(np.ones(3))
+    for scale in (2.0, 3.0):
+        monkeypatch.setitem(globals(), "SCALE", scale)
+        np.testing.assert_array_equal(f(p, X), X * scale)
+
+
+@pytest.mark.parametrize("p", [Weights(np.ones(3)), Entries(w=np.ones(3))])
+def test_an_argument_holds_no_more_than_its_entries(p):
+    p.by = 2.0
+    with pytest.raises(TypeError, match="with the attribute by"):
+        te.compile(lambda p, x: x * p.by)(p, X)
+
+
+def test_a_result_holds_no_more_than_its_entries():
+    def f(x):
+        found = Weights(x * 2)
+        found.total = x.sum()
+        return found
+
+    with pytest.raises(Untraceable, match="returns a Weights with the attribute total"):
+        te.compile(f)(X)
+
+
+def test_it_asks_for_type_and_is_told_what_to_do():
+    with pytest.raises(AssertionError, match="isinstance"):
+        te.compile(lambda x: x * 2 if type(x) is np.ndarray else x)(X)
+
+
+# --------------------------------------------------------- the same memory, seen twice
+
+
+def test_an_argument_may_share_memory_with_what_is_written():
+    total = np.ones(3)
+
+    def f(x):
+        before = (x * 2).sum()
+        total[...] = total + 1
+        return before * 10 + (x * 2).sum()
+
+    compiled = te.compile(f)
+    for x in (np.ones(3), total, total[::-1], total[:2]):
+        total[:] = 1.0
+        wanted = f(x)
+        total[:] = 1.0
+        assert compiled(x) == wanted
+
+
+def test_what_it_sees_may_become_a_view():
+    a, b = np.ones(3), np.ones(3)
+
+    def f(x):
+        before = (b * 2).sum()
+        a[...] = a + x
+        return before * 10 + (b * 2).sum()
+
+    compiled = te.compile(f)
+    for other in (b, a[:], a[::-1]):
+        b = other
+        a[:] = 1.0
+        wanted = f(2.0)
+        a[:] = 1.0
+        assert compiled(2.0) == wanted
+
+
+# ------------------------------------------------------------ compiled functions alone
+
+
+def test_each_object_has_its_own_compiled_method():
+    class Scaled:
+        def __init__(self, by):
+            self.by = by
+
+        @te.compile
+        def scale(self, x):
+            return x * self.by
+
+    one, two = Scaled(2.0), Scaled(3.0)
+    np.testing.assert_array_equal(te.compile(lambda x: one.scale(x) + 1)(X), X * 2 + 1)
+    for _ in range(2):
+        np.testing.assert_array_equal(one.scale(X), X * 2)
+        np.testing.assert_array_equal(two.scale(X), X * 3)
+    one.by = 5.0
+    np.testing.assert_array_equal(one.scale(X), X * 5)
+    np.testing.assert_array_equal(copy.deepcopy(one).scale(X), X * 5)
+    assert len(one.scale.traces) == 2
+
+
+def scaled(x):
+    return x * SCALE
+
+
+def test_it_is_copied_and_pickled():
+    layer = te.compile(te.nn.Linear(3, 2, rng=0))
+    wanted = layer(X)
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        layer._function.weight.data += 1
+        np.testing.assert_array_equal(other(X), wanted)
+        layer._function.weight.data -= 1
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(te.compile(scaled)))(X), X * 2
+    )
+
+
+def test_a_copied_step_has_a_model_of_its_own():
+    model = te.nn.Linear(3, 2, rng=0)
+    step = te.compile(model, te.nn.mse_loss, te.optim.Adam(model.parameters(), lr=0.01))
+    y = np.ones((2, 2))
+    step(X, y)
+    other = copy.deepcopy(step)
+    first, second = [step(X, y) for _ in range(3)], [other(X, y) for _ in range(3)]
+
+    assert first == second
+    assert other.model is not model
+    np.testing.assert_array_equal(other.model.weight.data, model.weight.data)
 
 
 # ------------------------------------------------------------------- in training steps

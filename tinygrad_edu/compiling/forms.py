@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import update_wrapper
 from itertools import chain
 from operator import getitem, is_, setitem
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,12 @@ from tinygrad_edu.compiling.seen import Inlined, Seen
 from tinygrad_edu.compiling.standins import StandIn
 from tinygrad_edu.compiling.tape import TAPE, GuardFailed, Untraceable
 from tinygrad_edu.compiling.tracing import (
+    SLOTS,
     State,
     Traced,
     captured_arrays,
     difference,
+    more_than_leaves,
     traced,
 )
 from tinygrad_edu.engine.core import Tensor
@@ -211,6 +214,7 @@ class Compiled(Inlined):
         self._function = function
         self._traces: list[Trace] = []  # newest first
         self._lock = threading.RLock()
+        self._name = ""  # in a class
         update_wrapper(self, function, updated=())
         try:
             self._parameters: inspect.Signature | None = inspect.signature(function)
@@ -218,6 +222,22 @@ class Compiled(Inlined):
             self._parameters = None
 
     # -- what everybody calls
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Return the method of an object, compiled for it: a function of its own."""
+        if instance is None:
+            return self
+        method = Compiled(MethodType(self._function, instance))
+        if TAPE.get() is None and hasattr(instance, "__dict__"):
+            vars(instance)[self._name] = method
+        return method
+
+    def __reduce__(self) -> Any:
+        """Copy and pickle the function; a copy traces anew."""
+        return type(self), (self._function,)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return what the function returns."""
         if TAPE.get() is not None:  # in a trace of a function around this one
@@ -314,7 +334,7 @@ class Compiled(Inlined):
                     return trace
         if not traces:
             return None
-        seen = self._seen()
+        seen = self._seen_with(key)
         for i, trace in enumerate(traces):  # the same, in other arrays
             if trace.key == key and trace.seen.signature == seen.signature:
                 if not trace.is_quiet or trace._warns_as_before():
@@ -337,12 +357,19 @@ class Compiled(Inlined):
     def _seen(self) -> Seen:
         return Seen([(getattr(self._function, "__name__", "f"), self._function)])
 
+    def _seen_with(self, key: Any) -> Seen:
+        """Return what is seen, also by the methods of trees among the arguments."""
+        seen = self._seen()
+        for kind in _classes_in(key):
+            seen.add(kind.__name__, kind)
+        return seen
+
     def _state(self) -> State:
         return State()
 
     def _made(self, leaves: Any, forms: Any, key: Any, why: str) -> Trace:
         """Trace the function, check the program against the engine, and keep it."""
-        seen, state = self._seen(), self._state()
+        seen, state = self._seen_with(key), self._state()
         names = _names(forms)
 
         def fill(found: list[Any]) -> Any:
@@ -354,6 +381,13 @@ class Compiled(Inlined):
         except Untraceable:
             self._engine(leaves, forms, None)  # maybe it has an error of its own
             raise
+        except Exception as error:
+            self._engine(leaves, forms, None)
+            raise Untraceable(
+                "te.compile: run on what stands for arrays and numbers, the function "
+                f"raises {type(error).__name__}: {error}. Without that it raises "
+                "nothing: something in it cannot be traced"
+            ) from error
         for change in PASSES:
             change(made.program)
         trace = Trace(key, made, seen, state, why)
@@ -366,7 +400,27 @@ class Compiled(Inlined):
     ) -> None:
         """Trace with other numbers: what is another constant then was none."""
         told = None
-        for others in ([_other(x) for x in leaves], leaves):
+        states = [(rng, state_of(rng)) for rng in seen.generators]
+        for rng, _ in states:  # of what is drawn past the layers
+            rng.random()
+        try:
+            told = self._told_apart(made, leaves, names, fill, seen, state)
+        finally:
+            for rng, past in states:
+                set_state(rng, past)
+        if told is not None:
+            raise Untraceable(
+                f"te.compile: traced twice, the function was not the same: {told}. "
+                "What changes by itself (a counter, the time, random numbers of your "
+                "own) must be an argument"
+            )
+
+    def _told_apart(
+        self, made: Traced, leaves: Any, names: Any, fill: Any, seen: Seen, state: State
+    ) -> str | None:
+        """Trace once more, and say what differs; None if nothing does."""
+        told = None
+        for others in (_each(leaves, _other), leaves):
             try:
                 again = traced(self._function, others, names, fill, seen, state)
             except Exception:
@@ -375,12 +429,8 @@ class Compiled(Inlined):
                 continue  # numbers that the function refuses
             told = difference(made.program, again.program)
             if told is None:
-                return
-        raise Untraceable(
-            f"te.compile: traced twice, the function was not the same: {told}. What "
-            "changes by itself (a counter, the time, random numbers of your own) must "
-            "be an argument"
-        )
+                break
+        return told
 
     def _engine(self, leaves: Any, forms: Any, trace: Trace | None) -> Any:
         """Return what the engine computes; afterwards all is as it was."""
@@ -389,8 +439,7 @@ class Compiled(Inlined):
         draws = [(rng, state_of(rng)) for rng in seen.generators]
         undo = self._undo()
         try:
-            copies = [x.copy(order="K") if type(x) is ndarray else x for x in leaves]
-            args, kwargs = _together(copies, forms)
+            args, kwargs = _together(_each(leaves, _copy), forms)
             result = self._function(*args, **kwargs)
             found = [_plain(x) for x in flatten(result, "te.compile", rows=False)[0]]
             if trace is not None:
@@ -419,11 +468,12 @@ class Compiled(Inlined):
     def _undo(self) -> Callable[[], None]:
         """Return what puts back what the engine changes besides arrays."""
         tensors = [t for t, _ in self._seen().tensors.values()]
-        before = [(t, t._grad, t._index, t._changed) for t in tensors]
+        before = [(t, [getattr(t, k) for k in SLOTS]) for t in tensors]
 
         def undo() -> None:
-            for t, grad, index, changed in before:
-                t._grad, t._index, t._changed = grad, index, changed
+            for t, held in before:
+                for k, x in zip(SLOTS, held, strict=True):
+                    setattr(t, k, x)
 
         return undo
 
@@ -438,9 +488,10 @@ class Compiled(Inlined):
         draws = [(rng, state_of(rng)) for rng in trace.seen.generators]
         undo = self._undo()
         try:
-            result = self._run(trace, leaves)
+            copies = tuple(_each(leaves, _copy))
+            result = self._run(trace, copies if type(leaves) is tuple else [*copies])
             got = [_plain(x) for x in flatten(result, "te.compile", rows=False)[0]]
-            got += [x for x, _ in before]
+            got += [x.copy(order="K") for x, _ in before]
             got += [state_of(rng) for rng, _ in draws]
             got += self._left()
             if len(wanted) != len(got):
@@ -467,15 +518,53 @@ if hasattr(np, "_core") and hasattr(np._core.umath, "_extobj_contextvar"):
 def _apart(args: Any, kwargs: Any) -> tuple[list[Any], Any, Any]:
     """Return the leaves of arguments, their forms, and the key of a trace of them."""
     if not kwargs and all([type(x) is ndarray for x in args]):  # noqa: C419 (quicker)
-        return args, len(args), tuple([(x.shape, x.dtype, x.strides) for x in args])
+        key: tuple[Any, ...] = tuple([(x.shape, x.dtype, x.strides) for x in args])
+        if len(key) > 1 and len({*map(id, args)}) < len(key):
+            key = (("the same", *_pattern(args)), *key)
+        return args, len(args), key
     leaves: list[Any] = []
     forms: list[tuple[str | None, Form]] = []
     for name, x in [*((None, x) for x in args), *kwargs.items()]:
         found, form = flatten(x, "te.compile")
+        if extra := more_than_leaves(form):
+            raise TypeError(f"te.compile: an argument is {extra}")
         leaves += found
         forms.append((name, form))
     shapes = tuple((name, _shape_of(form)) for name, form in forms)
-    return leaves, forms, (tuple(map(_kind, leaves)), shapes)
+    return (
+        leaves,
+        forms,
+        (_OF_TREES, tuple(map(_kind, leaves)), shapes, _pattern(leaves)),
+    )
+
+
+_OF_TREES = "trees"  #: What a key of other arguments than arrays begins with.
+
+
+def _pattern(leaves: Sequence[Any]) -> tuple[int, ...]:
+    """Return, for each array among leaves, which is the first that it is."""
+    arrays = [id(x) for x in leaves if type(x) is ndarray]
+    return tuple(map(arrays.index, arrays))
+
+
+def _each(leaves: Sequence[Any], change: Callable[[Any], Any]) -> list[Any]:
+    """Return others in the place of leaves; what is one array stays one."""
+    made: dict[int, Any] = {}
+    for x in leaves:
+        if id(x) not in made:
+            made[id(x)] = change(x)
+    return [made[id(x)] for x in leaves]
+
+
+def _copy(x: Any) -> Any:
+    return x.copy(order="K") if type(x) is ndarray else x
+
+
+def _classes_in(key: Any) -> list[type]:
+    """Return the classes of the trees that a key is for."""
+    if key[:1] != (_OF_TREES,):
+        return []
+    return [inner[0] for _, form in key[2] for inner in form if inner is not None]
 
 
 def _shape_of(form: Form) -> Any:
@@ -502,8 +591,8 @@ def _kind(x: Any) -> Any:
             f"te.compile: an argument is a {type(x).__name__}; np.asarray(x) makes it "
             "a plain array"
         )
-    if isinstance(x, np.generic):
-        return x.dtype
+    if isinstance(x, np.generic):  # a dtype equals Python's type
+        return np.generic, x.dtype
     if type(x) is float:
         return float
     if isinstance(
@@ -558,10 +647,15 @@ def _names(forms: Any) -> list[str]:
 
 def _told(key: Any) -> str:
     """Say which arguments a key is for."""
-    leaves = key if all(type(x) is tuple and len(x) == 3 for x in key) else key[0]
+    leaves = key[1] if key[:1] == (_OF_TREES,) else key
     return ", ".join(
-        f"{x[1]} of shape {x[0]}" if type(x) is tuple and len(x) == 3 else str(x)
+        str(x)
+        if type(x) is not tuple
+        else f"{x[1]} of shape {x[0]}"
+        if len(x) == 3 and type(x[0]) is tuple
+        else str(x[1])
         for x in leaves
+        if type(x) is not tuple or x[0] != "the same"
     )
 
 
@@ -611,5 +705,6 @@ def _same(a: Any, b: Any) -> bool:
 def _differs(what: str, trace: Trace) -> AssertionError:
     return AssertionError(
         f"te.compile: {what} of the program differs from the engine's; nothing was "
-        f"changed. Please report it, with this program:\n{trace.program}"
+        "changed. If the function asks for type(x), let it ask isinstance(x, "
+        f"np.ndarray). If not, please report it, with this program:\n{trace.program}"
     )

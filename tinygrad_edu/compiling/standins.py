@@ -40,7 +40,9 @@ class StandIn:
         def __class__(self) -> type:  # for isinstance
             return type(self.array)
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        self.tape.check_not_asked(self, "is a key, or is looked for in a set,")
+        return object.__hash__(self)
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise self.tape.leaves(self, "becomes a plain array")
@@ -101,6 +103,22 @@ class StandIn:
         return self.tape.function(function, args, kwargs)
 
 
+class _Flags:
+    """The flags of an array that its shape and strides decide."""
+
+    def __init__(self, standin: StandIn) -> None:
+        self._standin = standin
+
+    def __getattr__(self, name: str) -> Any:
+        standin = self._standin
+        if "contig" not in name and name not in ("fnc", "forc", "farray", "carray"):
+            standin.tape.check_not_asked(standin, f"is asked for its .flags.{name}")
+        return getattr(standin.array.flags, name)
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name.lower())
+
+
 class _Numeric(StandIn):
     """What arrays and NumPy's numbers have in common."""
 
@@ -113,8 +131,15 @@ class _Numeric(StandIn):
     strides = property(operator.attrgetter("array.strides"))
     itemsize = property(operator.attrgetter("array.itemsize"))
     nbytes = property(operator.attrgetter("array.nbytes"))
-    flags = property(operator.attrgetter("array.flags"))
-    base = property(lambda self: None)
+
+    @property
+    def flags(self) -> Any:
+        return _Flags(self)
+
+    @property
+    def base(self) -> Any:
+        self.tape.check_not_asked(self, "is asked for its .base")
+        return None
 
     @property
     def T(self) -> Any:

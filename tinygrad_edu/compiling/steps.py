@@ -93,6 +93,9 @@ class CompiledStep(Compiled):
         self._states: list[Any] = []
         self._numbers: list[Number] = []
 
+    def __reduce__(self) -> Any:
+        return type(self), (self.model, self.loss, self.optimizer)
+
     def __call__(self, *batch: Any) -> Any:
         """Make a step; return the loss before it, as one of NumPy's numbers."""
         with self._lock, self.optimizer._alone:

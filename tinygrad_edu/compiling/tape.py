@@ -211,6 +211,9 @@ class Tape:
 
     def function(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Record one of NumPy's functions that are written in Python."""
+        if function in (np.shares_memory, np.may_share_memory):
+            one = next(x for x in args if isinstance(x, StandIn))
+            self.check_not_asked(one, "is asked for whose memory it shares")
         if function in _OF_SHAPES:
             return function(*raw(args), **raw(kwargs))
         if function in _SHAPED_BY_VALUES:
@@ -272,6 +275,14 @@ class Tape:
         if frame is None or not _is_ours(frame) or kind is float:
             raise self.leaves(x, _ASKED[kind])
         return self.guard(kind, x)
+
+    def check_not_asked(self, x: Any, how: str) -> None:
+        """Refuse what the engine may ask, but a function of the user's may not."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and _module_of(frame).startswith(_NOT_ASKING):
+            frame = frame.f_back
+        if frame is None or not _is_ours(frame):
+            raise self.leaves(x, how)
 
     def guard(self, question: Callable[..., Any], x: Any, *more: Any) -> Any:
         """Return the answer to a question about values; the program checks it."""
@@ -467,6 +478,7 @@ class Tape:
         return Origin(operation, is_rule, line)
 
 
+_NOT_ASKING = (f"{_PACKAGE}.compiling.", f"{_PACKAGE}.engine.behaviour")
 _CALLERS = frozenset({f"{_PACKAGE}.engine.core", f"{_PACKAGE}.engine.fast"})
 _ALONG = frozenset({"axis", "keepdims", "out"})
 _ASKED = {

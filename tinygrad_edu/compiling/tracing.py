@@ -18,7 +18,17 @@ from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.trees import Form, flatten
 from tinygrad_edu.randomness import set_state, state_of
 
-__all__ = ["TRACING", "Number", "State", "Traced", "difference", "traced"]
+__all__ = [
+    "SLOTS",
+    "TRACING",
+    "Number",
+    "State",
+    "Traced",
+    "captured_arrays",
+    "difference",
+    "more_than_leaves",
+    "traced",
+]
 
 #: Held while a function is traced: the engine's modules are changed for that long.
 TRACING = threading.RLock()
@@ -110,19 +120,21 @@ def traced(
             standing_for[id(x)] = standin
             if isinstance(x, np.ndarray):
                 made.setdefault(tape.memory_of(standin), []).append(x)
-        leaves = [
-            tape.begin(
-                x, "input" if isinstance(x, np.ndarray | np.generic) else "number", name
-            )
-            if changes(x)
-            else x
-            for x, name in zip(arguments, names, strict=True)
-        ]
+        leaves: list[Any] = []
+        handed: dict[int, Any] = {}
+        for x, name in zip(arguments, names, strict=True):
+            if changes(x):
+                is_of_numpy = isinstance(x, np.ndarray | np.generic)
+                standin = tape.begin(x, "input" if is_of_numpy else "number", name)
+                if isinstance(x, np.ndarray):  # x is y, maybe
+                    standin = handed.setdefault(id(x), standin)
+                x = standin
+            leaves.append(x)
         kept_in = {(id(owner), key): owner[key] for owner, key, _ in state.arrays}
         states = [(rng, state_of(rng)) for rng in seen.generators]
         try:
             for tensor, _ in seen.tensors.values():
-                tensors.append((tensor, [getattr(tensor, k) for k in _SLOTS]))
+                tensors.append((tensor, [getattr(tensor, k) for k in SLOTS]))
                 tensor._numbers = standing_for[id(tensor._numbers)]
                 tensor._grad = tensor._prints = None
             undo += seen.replaced_by(standing_for)
@@ -135,13 +147,16 @@ def traced(
                     if now is not kept:
                         tape.function(np.copyto, (kept, now), {})
                 outputs, form = flatten(result, "te.compile", rows=False)
+                if extra := more_than_leaves(form):
+                    raise Untraceable(f"te.compile: the function returns {extra}")
                 program = _finished(tape, outputs)
         finally:
             left = [t for t, _ in tensors if t._grad is not None]
+            assigned = _assigned(seen, tensors, standing_for)
             for owner, key, before in reversed(undo):
                 _put(owner, key, before)
             for tensor, before in tensors:
-                for key, x in zip(_SLOTS, before, strict=True):
+                for key, x in zip(SLOTS, before, strict=True):
                     setattr(tensor, key, x)
             changed = seen.restore()
             tape.put_back()
@@ -153,11 +168,38 @@ def traced(
                 "tensors outside; return te.grad(...) of it, or compile a model with "
                 "its loss and optimizer"
             )
-        _refuse_changes(changed)
+        _refuse_changes([*changed, *assigned])
         return Traced(program, form, seen.generators)
 
 
-_SLOTS = ("_numbers", "_grad", "_prints", "_changed", "_index", "_cut")
+#: What of a tensor a trace changes, and puts back.
+SLOTS = ("_numbers", "_grad", "_prints", "_changed", "_index", "_cut", "_tracked")
+
+
+def _assigned(seen: Seen, tensors: Sequence[Any], standing_for: Any) -> list[str]:
+    """Return what of the tensors was assigned in a trace."""
+    found = []
+    for tensor, (numbers, *_, tracked) in tensors:
+        name = seen.tensors[id(tensor)][1]
+        if tensor._numbers is not standing_for.get(id(numbers), numbers):
+            found.append(f"{name}.data")
+        if tensor._tracked != tracked:
+            found.append(f"{name}.requires_grad")
+    return found
+
+
+def more_than_leaves(form: Form) -> str | None:
+    """Say what a tree holds besides its leaves: it would be as in the trace."""
+    for inner in form.order:
+        if inner is None or inner.keys is None or inner.example is None:
+            continue
+        fields = () if issubclass(inner.kind, dict) else inner.keys
+        for name in getattr(inner.example, "__dict__", {}).keys() - {*fields}:
+            return (
+                f"a {inner.kind.__name__} with the attribute {name}, which is none of "
+                "its entries; make it one"
+            )
+    return None
 
 
 def changes(x: Any) -> bool:
