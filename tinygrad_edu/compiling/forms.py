@@ -132,6 +132,8 @@ class Trace:
 
     def is_bound(self) -> bool:
         """Whether what the state kept is still there: nobody loaded another."""
+        if not self._kept:
+            return True
         try:
             return all(map(is_, map(getitem, *self._places), self._kept))
         except LookupError:

@@ -162,7 +162,8 @@ class Seen:
         self._leaves, self._numbers = leaves, [t._numbers for t in leaves]
         self._tracked = [t._tracked for t in leaves]
         self._values = [*self._now()]
-        self._size = self._length()
+        self._counted = [*self._sized, *self._class_dicts]  # one more may be in them
+        self._size = sum(map(len, self._counted))
         self._order = [*chain.from_iterable(self._ordered)]
         self._contents = [
             (x, x.copy(), of) for x, of in zip(self._sized, self._of_sized, strict=True)
@@ -182,13 +183,11 @@ class Seen:
             same = all(map(is_, self._now(), self._values))
         except (LookupError, AttributeError, ValueError):
             return False
-        if not same or self._length() != self._size:
+        if not same or sum(map(len, self._counted)) != self._size:
             return False
-        return all(map(is_, chain.from_iterable(self._ordered), self._order))
-
-    def _length(self) -> int:
-        """Count entries and attributes: one may be new."""
-        return sum(map(len, self._sized)) + sum(map(len, self._class_dicts))
+        return not self._order or all(
+            map(is_, chain.from_iterable(self._ordered), self._order)
+        )
 
     def changed_places(self) -> list[str]:
         """Return the names of the places that hold something else now."""
