@@ -451,6 +451,19 @@ def test_powers_that_numpy_knows_a_shorter_way_for(f):
         np.testing.assert_array_equal(compiled(x, a), wanted, strict=True)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i4", "u1", "c16", "?"])
+def test_powers_of_every_dtype(dtype):
+    x = np.arange(1, 60).astype(dtype) * np.array(1).astype(dtype)
+    for power in (-1, 0, 1, 2, 3, -1.0, 0.0, 0.5, 1.0, 2.0, True, np.float64(2.0)):
+        try:
+            wanted = x**power
+        except ValueError:  # an integer to a negative one
+            continue
+        compiled = te.compile(lambda x, power=power: x**power)
+        np.testing.assert_array_equal(compiled(x), wanted, strict=True)
+
+
 def test_whether_two_arguments_are_one_array():
     f = lambda x, y: x * 2 if x is y else x * 3  # noqa: E731
     compiled = te.compile(f)
@@ -790,3 +803,31 @@ def test_batch_normalisation_may_change_between_steps(change):
         at=range(1, 6),
         middle=lambda: [te.nn.BatchNorm1d(6)],
     )
+
+
+# ---------------------------------------------------------- a guard, and what was drawn
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda z: te.norm(z, axis=1),
+        lambda z: te.var(z, axis=1),
+        lambda z: te.power(z, 2.5),
+        lambda z: te.sigmoid(z),
+        lambda z: te.logsumexp(z, axis=1),
+    ],
+    ids=["norm", "var", "power", "sigmoid", "logsumexp"],
+)
+def test_a_guard_that_fails_draws_no_second_time(f):
+    layers = [te.nn.Dropout(0.5, rng=np.random.default_rng(0)) for _ in range(2)]
+    one, other = (
+        te.value_and_grad(lambda x, layer=layer: te.sum(f(layer(x))))
+        for layer in layers
+    )
+    compiled = te.compile(one)
+    for x in (X, X * 400, X * 0, X, np.abs(X) * 1e200, X):
+        np.testing.assert_equal(compiled(x), other(x))
+
+    assert layers[0].rng.random() == layers[1].rng.random()

@@ -19,7 +19,7 @@ from tinygrad_edu.compiling.printer import Printed
 from tinygrad_edu.compiling.program import Program, refs
 from tinygrad_edu.compiling.seen import Inlined, Seen
 from tinygrad_edu.compiling.standins import StandIn
-from tinygrad_edu.compiling.tape import TAPE, GuardFailed, Untraceable
+from tinygrad_edu.compiling.tape import TAPE, GuardFailed, Untraceable, check_guard
 from tinygrad_edu.compiling.tracing import (
     SLOTS,
     State,
@@ -104,6 +104,7 @@ class Trace:
         self.nbytes = self._printed.plan.nbytes
         self.is_quiet = self._printed.is_quiet
         self._around = _warnings()
+        self._drawn = _drawn_before_a_guard(self.program)
         self._bind(seen, state)
         self._one = self.form.is_leaf
         inner = self.form.order[-1]
@@ -156,16 +157,20 @@ class Trace:
         they have been made, all of them. ``then`` goes on with calls in C.
         """
         before = [(x, x.copy(order="K")) for x in self._early]
+        states = [(rng, state_of(rng)) for rng in self._drawn]
         is_done = self.is_done = [False]
         self._printed.then[:] = then, map(setitem, (is_done,), (0,), (True,))
         try:
             found = self._run(*inputs)
             if not self._printed.ends_at_once:
                 at_once(chain.from_iterable(self._printed.then))
-        except BaseException:
+        except BaseException as error:
             if not is_done[0]:
                 for x, y in before:
                     np.copyto(x, y)
+            if isinstance(error, GuardFailed):  # another trace draws, from the start
+                for rng, past in states:
+                    set_state(rng, past)
             raise
         return self._filled(found)
 
@@ -403,36 +408,36 @@ class Compiled(Inlined):
         """Trace with other numbers: what is another constant then was none."""
         told = None
         states = [(rng, state_of(rng)) for rng in seen.generators]
-        for rng, _ in states:  # of what is drawn past the layers
-            rng.random()
-        try:
-            told = self._told_apart(made, leaves, names, fill, seen, state)
-        finally:
+
+        def other() -> None:  # of what is drawn past the layers
+            for rng, _ in states:
+                rng.random()
+
+        def back() -> None:
             for rng, past in states:
                 set_state(rng, past)
+
+        try:
+            for change, others in ((other, _each(leaves, _other)), (back, leaves)):
+                if told in (None, "guard"):  # another draw may be what it asks about
+                    change()
+                try:
+                    again = traced(self._function, others, names, fill, seen, state)
+                except Exception:
+                    if others is leaves:
+                        raise
+                    continue  # numbers that the function refuses
+                told = difference(made.program, again.program)
+                if told is None:
+                    break
+        finally:
+            back()
         if told is not None:
             raise Untraceable(
                 f"te.compile: traced twice, the function was not the same: {told}. "
                 "What changes by itself (a counter, the time, random numbers of your "
                 "own) must be an argument"
             )
-
-    def _told_apart(
-        self, made: Traced, leaves: Any, names: Any, fill: Any, seen: Seen, state: State
-    ) -> str | None:
-        """Trace once more, and say what differs; None if nothing does."""
-        told = None
-        for others in (_each(leaves, _other), leaves):
-            try:
-                again = traced(self._function, others, names, fill, seen, state)
-            except Exception:
-                if others is leaves:
-                    raise
-                continue  # numbers that the function refuses
-            told = difference(made.program, again.program)
-            if told is None:
-                break
-        return told
 
     def _engine(self, leaves: Any, forms: Any, trace: Trace | None) -> Any:
         """Return what the engine computes; afterwards all is as it was."""
@@ -507,6 +512,17 @@ class Compiled(Inlined):
                 np.copyto(x, y)
             for rng, past in draws:
                 set_state(rng, past)
+
+
+def _drawn_before_a_guard(program: Program) -> list[Any]:
+    """Return the generators that have been drawn from when a guard may fail."""
+    guards = [i for i, c in enumerate(program.calls) if c.function is check_guard]
+    drawn = [
+        call.function.__self__  # type: ignore[attr-defined]
+        for call in program.calls[: guards[-1] if guards else 0]
+        if call.name.startswith("draw.")
+    ]
+    return [*{id(rng): rng for rng in drawn}.values()]
 
 
 #: What holds of ``numpy.errstate`` at the moment; quicker where NumPy has it so.

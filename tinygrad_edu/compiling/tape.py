@@ -502,9 +502,10 @@ def _power(x: Any, exponent: Any) -> tuple[Any, tuple[Any, ...]]:
     """Return what NumPy computes for ``x ** exponent``: it knows some shorter ways."""
     if isinstance(x, np.ndarray) and type(exponent) in (int, float):
         kind = x.dtype.kind
-        if exponent == 2 and kind in "fciu":
+        if exponent == 2 and kind in ("fciub" if type(exponent) is int else "fc"):
             return np.square, (x,)
-        if kind == "f" and exponent in _SHORTER:
+        is_general = kind == "c" and exponent == -1 and type(exponent) is float
+        if kind in "fc" and exponent in _SHORTER and not is_general:
             return _SHORTER[exponent], (x,)
     return np.power, (x, exponent)
 
