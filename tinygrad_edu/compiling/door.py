@@ -102,6 +102,22 @@ def _making(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _of_a_seed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what answers for a function that may make an array of a plain 1.
+
+    That is what the way back begins with. Of an array that is no stand-in a method,
+    ``g.dot(weight)``, would not be recorded.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        tape, made = TAPE.get(), function(*args, **kwargs)
+        if tape is None or isinstance(made, StandIn):
+            return made
+        return tape.constant(made) if made.dtype.kind == "f" else made
+
+    return call
+
+
 def _on_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return what answers for a function of Python's ``math``."""
 
@@ -188,6 +204,10 @@ _NUMPY = _Module(
             for f in (np.array, np.ascontiguousarray, np.asfortranarray, np.any, np.all)
         },
         **{f.__name__: _making(f) for f in _MAKING},
+        **{
+            f.__name__: _of_a_seed(f)
+            for f in (np.broadcast_to, np.reshape, np.expand_dims)
+        },
     },
 )
 _OF_MATH = ("sqrt", "pow", "exp", "log", "isfinite")
