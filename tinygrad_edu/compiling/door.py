@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import _lru_cache_wrapper, cached_property, wraps
+from itertools import chain, repeat, starmap
+from operator import setitem
 from types import FunctionType
 from typing import Any
 
@@ -23,6 +24,7 @@ from numpy.lib.stride_tricks import as_strided
 from tinygrad_edu.compiling.standins import ArrayStandIn, PythonNumber, StandIn
 from tinygrad_edu.compiling.tape import TAPE, Tape
 from tinygrad_edu.engine.core import OPS, Tensor
+from tinygrad_edu.engine.interrupts import undone
 from tinygrad_edu.engine.memory import empty_like
 from tinygrad_edu.engine.scattered import Scattered
 from tinygrad_edu.ops import plans
@@ -280,14 +282,14 @@ _LEFT_ALONE = f"{_PACKAGE}.compiling"
 _ABOUT_MEMORY = frozenset({f"{_PACKAGE}.engine.memory", f"{_PACKAGE}.engine.lending"})
 
 
-@contextmanager
-def opened(tape: Tape) -> Iterator[None]:
+def opened(tape: Tape) -> undone[None]:
     """Let the engine reach NumPy through the tape. One at a time: hold a lock."""
     changed: list[tuple[dict[str, Any], str, Any]] = []
     named: list[dict[str, Any]] = []  # where type is another
-    kept: list[cached_property[Any]] = []
-    token = TAPE.set(tape)
-    try:
+    kept: list[tuple[cached_property[Any], str, Any]] = []
+
+    def begin() -> None:
+        TAPE.set(tape)
         for name, module in [*sys.modules.items()]:
             if not name.startswith(f"{_PACKAGE}.") or name.startswith(_LEFT_ALONE):
                 continue
@@ -297,24 +299,26 @@ def opened(tape: Tape) -> Iterator[None]:
                 if _is_remembered(x):
                     instead = _once(x)
                 elif isinstance(x, type) and x.__module__ == name:
-                    kept += [y for y in vars(x).values() if _is_kept(y)]
+                    of_class = [y for y in vars(x).values() if _is_kept(y)]
+                    kept.extend((y, "func", y.func) for y in of_class)
                 if instead is not None:
                     changed.append((names, key, x))
                     names[key] = instead
             if name not in _ABOUT_MEMORY:
                 named.append(names)
         written = [f.__globals__ for op in OPS.values() for f in (op.call, op.pull)]
-        named += {id(names): names for names in written if "type" not in names}.values()
+        named.extend(
+            {id(names): names for names in written if "type" not in names}.values()
+        )
         for names in named:
             names["type"] = _Type
-        for x in kept:
-            x.func = _once(x.func)
-        yield
-    finally:
-        for names, key, x in changed:
-            names[key] = x
-        for names in named:
-            names.pop("type", None)
-        for x in kept:
-            x.func = getattr(x.func, "__wrapped__", x.func)
-        TAPE.reset(token)
+        for x, _, function in kept:
+            x.func = _once(function)
+
+    end = chain(
+        starmap(setitem, changed),
+        map(dict.pop, named, repeat("type"), repeat(None)),
+        starmap(setattr, kept),
+        map(TAPE.set, (TAPE.get(),)),
+    )
+    return undone(begin, end)

@@ -14,7 +14,7 @@ from collections import namedtuple
 from collections.abc import Hashable, Iterable, Iterator
 from functools import cached_property, lru_cache, partial
 from itertools import chain
-from operator import attrgetter, getitem, is_
+from operator import attrgetter, getitem, is_, setitem
 from types import (
     BuiltinFunctionType,
     CellType,
@@ -32,7 +32,7 @@ from tinygrad_edu.compiling.tape import Untraceable
 from tinygrad_edu.engine.core import Op, Tensor
 from tinygrad_edu.nn.layer import Layer
 
-__all__ = ["Inlined", "Seen"]
+__all__ = ["Inlined", "Seen", "putting"]
 
 _PACKAGE = __name__.split(".")[0]
 _PLAIN: tuple[Any, ...] = (
@@ -241,28 +241,44 @@ class Seen:
         ]
 
     # -- stand-ins in place of arrays
-    def replaced_by(self, standing_for: dict[int, Any]) -> list[tuple[Any, Any, Any]]:
-        """Put stand-ins into all places that hold arrays; return what undoes it.
+    def replaced_by(
+        self, standing_for: dict[int, Any], undo: list[Any]
+    ) -> list[tuple[Any, Any, Any, str]]:
+        """Put stand-ins into all places that hold arrays.
 
         Parameters
         ----------
         standing_for : dict
             By the id of the array.
+        undo : list
+            Gets the calls that undo it, before it is done.
+
+        Returns
+        -------
+        list
+            ``(owner, key, stand-in, name)`` of each place.
         """
-        undo = []
-        for owner, key, _ in self.places:
+        found = []
+        for owner, key, name in self.places:
             before = _held(owner, key)
             after = _exchanged(before, standing_for)
             if after is not before:
-                undo.append((owner, key, before))
+                undo.append(putting(owner, key, before))
+                found.append((owner, key, after, name))
                 _put(owner, key, after)
-        return undo
+        return found
 
     @staticmethod
-    def put_back(undo: Iterable[tuple[Any, Any, Any]]) -> None:
-        """Undo that."""
-        for owner, key, before in undo:
-            _put(owner, key, before)
+    def assigned(replaced: Iterable[tuple[Any, Any, Any, str]]) -> list[str]:
+        """Return the names of places that hold no longer what was put there."""
+        found = []
+        for owner, key, after, name in replaced:
+            try:
+                if _held(owner, key) is not after:
+                    found.append(name)
+            except (LookupError, AttributeError, ValueError):
+                found.append(name)
+        return found
 
     # -- the walk
     def _look_at(self, name: str, x: Any) -> None:
@@ -457,10 +473,13 @@ def _held(owner: Any, key: Any) -> Any:
 
 
 def _put(owner: Any, key: Any, x: Any) -> None:
-    if isinstance(owner, dict | list):
-        owner[key] = x
-    else:
-        setattr(owner, key, x)
+    function, *args = putting(owner, key, x)
+    function(*args)
+
+
+def putting(owner: Any, key: Any, x: Any) -> tuple[Any, ...]:
+    """Return the call of a function in C that puts something into a place."""
+    return setitem if isinstance(owner, dict | list) else setattr, owner, key, x
 
 
 def _exchanged(x: Any, standing_for: dict[int, Any]) -> Any:

@@ -106,7 +106,8 @@ class Tape:
         self._views: dict[int, int] = {}  # by memory: how many stand-ins there were
         self._memories = 0
         self._constants: dict[int, tuple[Any, Ref, bytes]] = {}  # by id of the array
-        self._before: list[tuple[np.ndarray, np.ndarray]] = []  # of what is written to
+        #: ``(array, ..., entries)`` of what is written to: calls that put it back.
+        self.before: list[tuple[np.ndarray, Any, np.ndarray]] = []
         self._saved: set[int] = set()
         self._thread = threading.get_ident()
 
@@ -162,11 +163,6 @@ class Tape:
         self.program.outputs = [self.lift(x) for x in outputs]
         return self.program
 
-    def put_back(self) -> None:
-        """Give arrays that are held elsewhere the entries that they had before."""
-        for array, before in self._before:
-            np.copyto(array, before)
-
     def _save(self, ref: Ref) -> None:
         """Keep the entries of a captured array that is about to be written into."""
         memory = self.program.memory_of(ref)
@@ -180,7 +176,7 @@ class Tape:
                     f"{_at_line()}; write x = x + 1 for x += 1"
                 )
             if value.memory == memory and value.kind == "captured":
-                self._before.append((value.given, value.given.copy(order="K")))
+                self.before.append((value.given, ..., value.given.copy(order="K")))
 
     # -- recording
     def call(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat, starmap
+from operator import call, setitem
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,12 @@ import numpy as np
 from tinygrad_edu.compiling.door import opened
 from tinygrad_edu.compiling.passes import described
 from tinygrad_edu.compiling.program import Program, Ref
-from tinygrad_edu.compiling.seen import Seen
+from tinygrad_edu.compiling.seen import Seen, putting
 from tinygrad_edu.compiling.tape import Tape, Untraceable
 from tinygrad_edu.engine.core import Tensor
+from tinygrad_edu.engine.interrupts import undone
 from tinygrad_edu.engine.trees import Form, flatten
-from tinygrad_edu.randomness import set_state, state_of
+from tinygrad_edu.randomness import setter, state_of
 
 __all__ = [
     "SLOTS",
@@ -110,7 +113,7 @@ def traced(
         If it does what no program can hold.
     """
     with TRACING:
-        tape, undo, tensors = Tape(), [], []
+        tape, tensors = Tape(), []
         standing_for: dict[int, Any] = {}
         made: dict[int, list[np.ndarray]] = {}
         captured = captured_arrays(seen, state)
@@ -131,37 +134,35 @@ def traced(
                 x = standin
             leaves.append(x)
         kept_in = {(id(owner), key): owner[key] for owner, key, _ in state.arrays}
-        states = [(rng, state_of(rng)) for rng in seen.generators]
-        try:
+        before: list[Any] = [(setter(rng), state_of(rng)) for rng in seen.generators]
+        undo = [None, *before]  # calls of functions in C, to be made from the last on
+        back = chain(starmap(call, iter(undo.pop, None)), starmap(setitem, tape.before))
+        with undone(lambda: None, back):
             for tensor, _ in seen.tensors.values():
-                tensors.append((tensor, [getattr(tensor, k) for k in SLOTS]))
+                held = [getattr(tensor, k) for k in SLOTS]
+                tensors.append((tensor, held))
+                undo += zip(repeat(setattr), repeat(tensor), SLOTS, held)
                 tensor._numbers = standing_for[id(tensor._numbers)]
                 tensor._grad = tensor._prints = None
-            undo += seen.replaced_by(standing_for)
-            undo += _stand_in(tape, state, standing_for)
-            args, kwargs = fill(leaves)
-            with opened(tape):
-                result = function(*args, **kwargs)
-                for owner, key, _ in state.arrays:  # by a new array, maybe
-                    kept, now = standing_for[id(kept_in[id(owner), key])], owner[key]
-                    if now is not kept:
-                        tape.function(np.copyto, (kept, now), {})
-                outputs, form = flatten(result, "te.compile", rows=False)
-                if extra := more_than_leaves(form):
-                    raise Untraceable(f"te.compile: the function returns {extra}")
-                program = _finished(tape, outputs)
-        finally:
-            left = [t for t, _ in tensors if t._grad is not None]
-            assigned = _assigned(seen, tensors, standing_for)
-            for owner, key, before in reversed(undo):
-                _put(owner, key, before)
-            for tensor, before in tensors:
-                for key, x in zip(SLOTS, before, strict=True):
-                    setattr(tensor, key, x)
-            changed = seen.restore()
-            tape.put_back()
-            for rng, before in states:
-                set_state(rng, before)
+            replaced = seen.replaced_by(standing_for, undo)
+            _stand_in(tape, state, standing_for, undo)
+            try:
+                args, kwargs = fill(leaves)
+                with opened(tape):
+                    result = function(*args, **kwargs)
+                    for owner, key, _ in state.arrays:  # by a new array, maybe
+                        kept = standing_for[id(kept_in[id(owner), key])]
+                        if owner[key] is not kept:
+                            tape.function(np.copyto, (kept, owner[key]), {})
+                    outputs, form = flatten(result, "te.compile", rows=False)
+                    if extra := more_than_leaves(form):
+                        raise Untraceable(f"te.compile: the function returns {extra}")
+                    program = _finished(tape, outputs)
+            finally:
+                left = [t for t, _ in tensors if t._grad is not None]
+                assigned = _assigned(seen, tensors, standing_for)
+                assigned += seen.assigned(replaced)
+        changed = seen.restore()
         if left and not state.numbers:
             raise Untraceable(
                 "te.compile: backward() inside a compiled function leaves gradients in "
@@ -219,21 +220,19 @@ def captured_arrays(seen: Seen, state: State) -> list[tuple[Any, str]]:
     return found
 
 
-def _stand_in(tape: Tape, state: State, standing_for: dict[int, Any]) -> list[Any]:
-    """Put stand-ins for a state; return what undoes it."""
-    undo: list[tuple[Any, Any, Any]] = []
+def _stand_in(
+    tape: Tape, state: State, standing_for: dict[int, Any], undo: list[Any]
+) -> None:
+    """Put stand-ins for a state; list first what undoes it."""
     for owner, key, _ in state.arrays:
-        undo.append((owner, key, owner[key]))
+        undo.append(putting(owner, key, owner[key]))
         owner[key] = standing_for[id(owner[key])]
     for owner, key in state.scratch:
-        undo.append((owner, key, owner[key]))
+        undo.append(putting(owner, key, owner[key]))
         owner[key] = tape.call(np.empty_like, "empty_like", (owner[key],), {})
-    met: dict[tuple[int, Any], Any] = {}
     for number in state.numbers:
         owner, key, index = number.owner, number.key, number.index
-        if (id(owner), key) not in met:
-            met[id(owner), key] = owner[key]
-            undo.append((owner, key, owner[key]))
+        undo.append(putting(owner, key, owner[key]))
         standin = tape.begin(number.read(), "number", number.name)
         if index is None:
             owner[key] = standin
@@ -242,21 +241,8 @@ def _stand_in(tape: Tape, state: State, standing_for: dict[int, Any]) -> list[An
             parts[index] = standin
             owner[key] = tuple(parts)
     for owner, name, function in state.silenced:
-        undo.append((vars(owner), name, _ABSENT))
+        undo.append((dict.pop, vars(owner), name, None))
         vars(owner)[name] = function
-    return undo
-
-
-_ABSENT = object()
-
-
-def _put(owner: Any, key: Any, x: Any) -> None:
-    if x is _ABSENT:
-        owner.pop(key, None)
-    elif isinstance(owner, dict | list):
-        owner[key] = x
-    else:
-        setattr(owner, key, x)
 
 
 def _finished(tape: Tape, outputs: list[Any]) -> Program:
