@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from functools import update_wrapper
 from itertools import chain
 from operator import getitem, is_, setitem
@@ -30,12 +31,14 @@ from tinygrad_edu.compiling.tracing import (
     traced,
 )
 from tinygrad_edu.engine.core import Tensor
-from tinygrad_edu.engine.interrupts import at_once
+from tinygrad_edu.engine.interrupts import at_once, undone
 from tinygrad_edu.engine.trees import Form, flatten
 from tinygrad_edu.randomness import set_state, state_of
 
 __all__ = ["KEPT", "Compiled", "Trace"]
 
+#: Whether the engine computes what a program is compared with.
+COMPARING: ContextVar[bool] = ContextVar("comparing", default=False)
 KEPT = 4  #: So many traces a compiled function keeps.
 
 
@@ -247,7 +250,7 @@ class Compiled(Inlined):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return what the function returns."""
-        if TAPE.get() is not None:  # in a trace of a function around this one
+        if TAPE.get() is not None or COMPARING.get():  # a part of a function around it
             return self._function(*args, **kwargs)
         with self._lock:
             return self._call(args, kwargs)
@@ -447,7 +450,8 @@ class Compiled(Inlined):
         undo = self._undo()
         try:
             args, kwargs = _together(_each(leaves, _copy), forms)
-            result = self._function(*args, **kwargs)
+            with undone(lambda: COMPARING.set(True), map(COMPARING.set, (False,))):
+                result = self._function(*args, **kwargs)
             found = [_plain(x) for x in flatten(result, "te.compile", rows=False)[0]]
             if trace is not None:
                 found += [y for _, y in self._copies(seen, self._state(), trace)]

@@ -88,7 +88,7 @@ _REDUCTIONS = {
     np.max: np.maximum,
     np.min: np.minimum,
 }
-_RESULTS = (StandIn, np.ndarray, np.generic, int, float, str, type(None))
+_RESULTS = (StandIn, np.ndarray, np.generic, int, float, complex, str, type(None))
 #: What arithmetic knows; a Tensor, say, answers itself.
 _OPERANDS = (StandIn, np.ndarray, np.generic, int, float, complex, list, tuple)
 
@@ -108,6 +108,8 @@ class Tape:
         self._constants: dict[int, tuple[Any, Ref, bytes]] = {}  # by id of the array
         #: ``(array, ..., entries)`` of what is written to: calls that put it back.
         self.before: list[tuple[np.ndarray, Any, np.ndarray]] = []
+        #: By the id of the array that owns the memory: constants that share it.
+        self._owned: dict[int, list[tuple[np.ndarray, Ref]]] = {}
         self._saved: set[int] = set()
         self._thread = threading.get_ident()
 
@@ -348,10 +350,14 @@ class Tape:
             return known[1]
         value = self._value_of(x, "constant")
         value.given, value.name = x, f"the constant {x.dtype} of shape {x.shape}"
-        for array, ref, _ in self._constants.values():
+        owner: Any = x
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        for array, ref in self._owned.setdefault(id(owner), []):
             if np.may_share_memory(array, x):
                 value.memory = self.program.memory_of(ref)
         ref = self.program.add(value)
+        self._owned[id(owner)].append((x, ref))
         self._constants[id(x)] = x, ref, _bytes(x)
         return ref
 

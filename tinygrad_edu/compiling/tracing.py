@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat, starmap
 from operator import call, setitem
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from tinygrad_edu.compiling.door import opened
 from tinygrad_edu.compiling.passes import described
@@ -115,14 +116,12 @@ def traced(
     with TRACING:
         tape, tensors = Tape(), []
         standing_for: dict[int, Any] = {}
-        made: dict[int, list[np.ndarray]] = {}
         captured = captured_arrays(seen, state)
+        first = _memories(x for x, _ in captured)
         for x, name in captured:
-            memory = _shared(x, made)
-            standin = tape.begin(x, "captured", name, memory)
-            standing_for[id(x)] = standin
-            if isinstance(x, np.ndarray):
-                made.setdefault(tape.memory_of(standin), []).append(x)
+            shared = standing_for.get(first.get(id(x), 0))
+            memory = None if shared is None else tape.memory_of(shared)
+            standing_for[id(x)] = tape.begin(x, "captured", name, memory)
         leaves: list[Any] = []
         handed: dict[int, Any] = {}
         for x, name in zip(arguments, names, strict=True):
@@ -256,13 +255,32 @@ def _finished(tape: Tape, outputs: list[Any]) -> Program:
     return tape.finish(found)
 
 
-def _shared(x: Any, made: dict[int, list[np.ndarray]]) -> int | None:
-    """Return the memory of an earlier array that this one overlaps, or None."""
-    if isinstance(x, np.ndarray):
-        for memory, others in made.items():
-            if any(np.may_share_memory(x, other) for other in others):
-                return memory
-    return None
+def _memories(arrays: Iterable[Any]) -> dict[int, int]:
+    """Return, by the id of an array, the first one's that it may share memory with.
+
+    That they may means that their bounds overlap: so they are sorted by them.
+    """
+    bounds = []
+    for i, x in enumerate(arrays):
+        if isinstance(x, np.ndarray):
+            low, high = byte_bounds(x)
+            bounds.append((low, max(high, low + 1), i, id(x)))
+    found: dict[int, int] = {}
+    group: list[tuple[int, int]] = []
+    end = 0
+    for low, high, i, key in sorted(bounds):
+        if low >= end:
+            _put_together(group, found)
+            group = []
+        group.append((i, key))
+        end = max(end, high)
+    _put_together(group, found)
+    return found
+
+
+def _put_together(group: list[tuple[int, int]], found: dict[int, int]) -> None:
+    for _, key in group:
+        found[key] = min(group)[1]
 
 
 def _refuse_changes(changed: Sequence[str]) -> None:
