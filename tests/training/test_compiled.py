@@ -148,6 +148,21 @@ def test_a_memory_map_is_read_as_an_array(tmp_path):
 
 def test_compile_is_a_flag_and_not_for_a_cluster():
     with pytest.raises(TypeError, match="compile must be True or False"):
-        trained("numba", make=dense)
+        trained("fortran", make=dense)
     with pytest.raises(ValueError, match="without client="):
         trained(True, make=dense, client=object())
+
+
+@pytest.mark.slow
+def test_with_numba_a_run_is_the_same_but_for_rounding(tmp_path):
+    pytest.importorskip("numba", reason="pip install 'tinygrad_edu[fast]'")
+    weights, losses = trained("numba")
+    others, wanted = trained(False)
+
+    np.testing.assert_allclose(losses, wanted, rtol=1e-12)
+    for name, x in others.items():
+        np.testing.assert_allclose(weights[name], x, rtol=1e-9, atol=1e-9)
+    trained("numba", epochs=1, checkpoint=tmp_path)
+    assert trained("numba", checkpoint=tmp_path)[1] == losses
+    with pytest.raises(ValueError, match="compiled by"):
+        trained(True, checkpoint=tmp_path)

@@ -34,7 +34,8 @@ order, their layout in memory. A quicker order of sums goes into the engine.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, overload
+from functools import partial
+from typing import Any, Literal, overload
 
 from tinygrad_edu.compiling.forms import Compiled, Trace
 from tinygrad_edu.compiling.steps import CompiledStep
@@ -43,18 +44,30 @@ from tinygrad_edu.compiling.tape import Untraceable
 __all__ = ["Compiled", "CompiledStep", "Trace", "Untraceable", "compile"]
 
 
+Backend = Literal["numpy", "numba"]
+
+
 @overload
-def compile(f: Callable[..., Any], /) -> Compiled: ...
+def compile(f: Callable[..., Any], /, *, backend: Backend = ...) -> Compiled: ...
 @overload
-def compile(model: Any, loss: Any, optimizer: Any, /) -> CompiledStep: ...
-def compile(*what: Any) -> Any:
+def compile(
+    model: Any, loss: Any, optimizer: Any, /, *, backend: Backend = ...
+) -> CompiledStep: ...
+@overload
+def compile(*, backend: Backend) -> Callable[[Callable[..., Any]], Compiled]: ...
+def compile(*what: Any, backend: str = "numpy") -> Any:
     """Make a function, or a whole training step, run as a program of NumPy's calls.
 
     Parameters
     ----------
     *what
         A function of arrays: also a layer, or ``te.grad(f)``, ``te.value_and_grad(f)``
-        and their like. Or three: a model, its loss and an optimiser.
+        and their like. Or three: a model, its loss and an optimiser. None: what takes
+        the function is returned, to be a decorator.
+    backend : {"numpy", "numba"}
+        With numba (``pip install 'tinygrad_edu[fast]'``) chains of elementwise calls
+        and sums of short rows are compiled loops; products and all else stay with
+        NumPy.
 
     Returns
     -------
@@ -67,6 +80,8 @@ def compile(*what: Any) -> Any:
     ------
     TypeError
         If it is neither; when called, if an argument is a Tensor or the like.
+    ValueError, ImportError
+        If there is no such backend, or it is not installed.
     Untraceable
         When called: if the function does what no program can hold. It says what, in
         which line, and what to do.
@@ -110,15 +125,17 @@ def compile(*what: Any) -> Any:
         db = dZ.sum(axis=0)            # (1,)
     <BLANKLINE>
     """
+    if not what and backend != "numpy":
+        return partial(compile, backend=backend)
     if len(what) == 1:
         if not callable(what[0]):
             raise TypeError(
                 f"te.compile: expected a function, got a {type(what[0]).__name__}"
             )
-        return Compiled(what[0])
+        return Compiled(what[0], backend)
     if len(what) != 3:
         raise TypeError(
             "te.compile takes a function, te.compile(f), or a model, its loss and an "
             f"optimizer, te.compile(model, loss, optimizer); got {len(what)} arguments"
         )
-    return CompiledStep(*what)
+    return CompiledStep(*what, backend)

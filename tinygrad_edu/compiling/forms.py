@@ -6,7 +6,7 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from itertools import chain
 from operator import getitem, is_, setitem
 from types import MethodType
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.compiling.kernels import check_numba, compiled, one_by_one
+from tinygrad_edu.compiling.loops import fused
 from tinygrad_edu.compiling.passes import PASSES
 from tinygrad_edu.compiling.printer import Printed
 from tinygrad_edu.compiling.program import Program, refs
@@ -35,11 +37,12 @@ from tinygrad_edu.engine.interrupts import at_once, undone
 from tinygrad_edu.engine.trees import Form, flatten
 from tinygrad_edu.randomness import set_state, state_of
 
-__all__ = ["KEPT", "Compiled", "Trace"]
+__all__ = ["BACKENDS", "KEPT", "Compiled", "Trace"]
 
 #: Whether the engine computes what a program is compared with.
 COMPARING: ContextVar[bool] = ContextVar("comparing", default=False)
 KEPT = 4  #: So many traces a compiled function keeps.
+BACKENDS = ("numpy", "numba")
 
 
 class Trace:
@@ -177,6 +180,13 @@ class Trace:
             raise
         return self._filled(found)
 
+    def _one_by_one(self, check: bool, *inputs: Any) -> tuple[Any, ...]:
+        """Run the program call by call, for checks."""
+        found = one_by_one(self.program, self.captured, check, *inputs)
+        if self._printed.ends_at_once:
+            at_once(chain.from_iterable(self._printed.then))
+        return found
+
     def _filled(self, found: tuple[Any, ...]) -> Any:
         if self._one:
             return found[0]
@@ -194,6 +204,7 @@ class Compiled(Inlined):
     Parameters
     ----------
     function : callable
+    backend : {"numpy", "numba"}
 
     Raises
     ------
@@ -220,8 +231,15 @@ class Compiled(Inlined):
     [1, 1]
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
+    def __init__(self, function: Callable[..., Any], backend: str = "numpy") -> None:
+        if backend not in BACKENDS:
+            raise ValueError(
+                f"te.compile: backend must be one of {', '.join(BACKENDS)}, got "
+                f"{backend!r}"
+            )
+        if backend == "numba":
+            check_numba()
+        self._function, self.backend = function, backend
         self._traces: list[Trace] = []  # newest first
         self._lock = threading.RLock()
         self._name = ""  # in a class
@@ -400,6 +418,8 @@ class Compiled(Inlined):
             ) from error
         for change in PASSES:
             change(made.program)
+        if self.backend == "numba":
+            made.program = fused(made.program, compiled)
         trace = Trace(key, made, seen, state, why)
         self._check(trace, leaves, forms)
         self._traces = [trace, *self._traces][:KEPT]
@@ -493,8 +513,27 @@ class Compiled(Inlined):
         return []
 
     def _check(self, trace: Trace, leaves: Any, forms: Any) -> None:
-        """Compare a program with the engine, bit by bit; put all back."""
+        """Compare a program with the engine, bit by bit; put all back.
+
+        With loops it is run call by call, too: NumPy in their place, each compared with
+        it, computes what the engine does; the loops themselves what the program does.
+        """
         wanted = self._engine(leaves, forms, trace)
+        run = trace._run
+        if self.backend == "numba":
+            for check in (True, False):
+                trace._run = partial(trace._one_by_one, check)
+                try:
+                    found = self._results(trace, leaves)
+                finally:
+                    trace._run = run
+                if check:
+                    _compare(wanted, found, trace)
+                wanted = found
+        _compare(wanted, self._results(trace, leaves), trace)
+
+    def _results(self, trace: Trace, leaves: Any) -> list[Any]:
+        """Return what a program computes and leaves behind; put all back."""
         before = self._copies(trace.seen, self._state(), trace)
         draws = [(rng, state_of(rng)) for rng in trace.seen.generators]
         undo = self._undo()
@@ -504,12 +543,7 @@ class Compiled(Inlined):
             got = [_plain(x) for x in flatten(result, "te.compile", rows=False)[0]]
             got += [x.copy(order="K") for x, _ in before]
             got += [state_of(rng) for rng, _ in draws]
-            got += self._left()
-            if len(wanted) != len(got):
-                raise _differs("the number of results", trace)
-            for i, (a, b) in enumerate(zip(wanted, got, strict=True)):
-                if not _same(a, b):
-                    raise _differs(f"result {i}", trace)
+            return got + self._left()
         finally:
             undo()
             for x, y in before:
@@ -722,6 +756,14 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, dict) and isinstance(b, dict):
         return repr(a) == repr(b)
     return type(a) is type(b) and (a == b or repr(a) == repr(b))
+
+
+def _compare(wanted: Sequence[Any], got: Sequence[Any], trace: Trace) -> None:
+    if len(wanted) != len(got):
+        raise _differs("the number of results", trace)
+    for i, (a, b) in enumerate(zip(wanted, got, strict=True)):
+        if not _same(a, b):
+            raise _differs(f"result {i}", trace)
 
 
 def _differs(what: str, trace: Trace) -> AssertionError:

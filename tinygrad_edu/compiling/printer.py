@@ -26,7 +26,7 @@ from tinygrad_edu.compiling.buffers import Plan, plan, takes_out
 from tinygrad_edu.compiling.program import Call, Program, Ref, Value, refs, replaced
 from tinygrad_edu.engine.interrupts import at_once
 
-__all__ = ["LIMIT", "Printed"]
+__all__ = ["LIMIT", "Printed", "writes_arguments"]
 
 #: So many calls a program may have: beyond, Python takes long to read it.
 LIMIT = 50_000
@@ -76,9 +76,10 @@ class Printed:
         self._find_what_stays()
         begin = self._end()
         self.early = [
-            c.target
-            for c in program.calls[:begin]
-            if c.target is not None and self._is_held(c.target)
+            ref
+            for call in program.calls[:begin]
+            for ref in call.writes()
+            if self._is_held(ref)
         ]
         for i, call in enumerate(program.calls[:begin]):
             self._print(call)
@@ -189,7 +190,7 @@ class Printed:
         if parts := self._as_tuple(call):
             self._lines.append(_called(self._hushed(call, parts)))
             return
-        if call.target is not None and not _writes_arguments(call):
+        if call.target is not None and not writes_arguments(call):
             self._lines.append(self._plain(call, out=self._name(call.target)))
             return
         left = ""
@@ -206,7 +207,7 @@ class Printed:
     def _as_tuple(self, call: Call) -> list[str] | None:
         """Return function and arguments of a call that needs no name for a result."""
         if call.target is not None:
-            if _writes_arguments(call):
+            if writes_arguments(call):
                 if call.kwargs:
                     return None
                 return [self._function(call.function), *map(self._name, call.args)]
@@ -361,7 +362,7 @@ def _called(parts: Sequence[str]) -> str:
     return f"{function}({', '.join(args)})"
 
 
-def _writes_arguments(call: Call) -> bool:
+def writes_arguments(call: Call) -> bool:
     """Whether what it writes into is among its arguments."""
     return call.name in _IN_ARGUMENTS or call.name.endswith(".at")
 
@@ -369,7 +370,7 @@ def _writes_arguments(call: Call) -> bool:
 _BY_NAME = {np.maximum, np.minimum}  #: They want out= by its name.
 _IN_ARGUMENTS = frozenset(
     {"setitem", "fill", "copyto", "put", "putmask", "place", "fill_diagonal"}
-    | {"put_along_axis", "restored"}
+    | {"put_along_axis", "restored", "loop"}
 )
 _EMPTY = {np.empty, np.empty_like}
 _ZEROS = {np.zeros, np.zeros_like}

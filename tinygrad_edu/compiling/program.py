@@ -131,6 +131,10 @@ class Call:
         found = [*refs(self.args), *refs(self.kwargs)]
         return found if self.target is None else [*found, self.target]
 
+    def writes(self) -> list[Ref]:
+        """Return the values into whose memory it writes."""
+        return [] if self.target is None else [self.target]
+
     def __str__(self) -> str:
         parts = [*map(repr, self.args)]
         parts += [f"{name}={x!r}" for name, x in self.kwargs.items()]
@@ -180,7 +184,7 @@ class Program:
 
     def written(self) -> set[int]:
         """Return the memories that calls write into."""
-        return {self.memory_of(c.target) for c in self.calls if c.target is not None}
+        return {self.memory_of(ref) for call in self.calls for ref in call.writes()}
 
     def held(self) -> set[int]:
         """Return the memories of arrays that others hold."""

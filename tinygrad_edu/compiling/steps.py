@@ -40,6 +40,7 @@ class CompiledStep(Compiled):
         ``loss(model(X), y)`` is a Tensor of a single number.
     optimizer : Optimizer
         Of the model's parameters.
+    backend : {"numpy", "numba"}
 
     Attributes
     ----------
@@ -69,7 +70,9 @@ class CompiledStep(Compiled):
     >>> path = step.save("/tmp/step.py")  # doctest: +SKIP
     """
 
-    def __init__(self, model: Any, loss: Any, optimizer: Optimizer) -> None:
+    def __init__(
+        self, model: Any, loss: Any, optimizer: Optimizer, backend: str = "numpy"
+    ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
 
         def step(*batch: Any) -> Any:
@@ -85,7 +88,7 @@ class CompiledStep(Compiled):
             optimizer.step()
             return value
 
-        super().__init__(step)
+        super().__init__(step, backend)
         self._parameters = None
         self._sources: WeakKeyDictionary[Trace, Source] = WeakKeyDictionary()
         self._ready: Any = None  # the function of a trace, for which the lists hold
@@ -267,9 +270,16 @@ class CompiledGradients(Compiled):
     loss : callable
     parameters : list of Tensor
         Whose gradients are wanted.
+    backend : {"numpy", "numba"}
     """
 
-    def __init__(self, model: Any, loss: Any, parameters: Sequence[Tensor]) -> None:
+    def __init__(
+        self,
+        model: Any,
+        loss: Any,
+        parameters: Sequence[Tensor],
+        backend: str = "numpy",
+    ) -> None:
         self._roots = [("model", model), ("loss", loss), ("parameters", parameters)]
 
         def gradients(X: Any, y: Any, share: float) -> Any:
@@ -292,7 +302,7 @@ class CompiledGradients(Compiled):
                 p._grad = None
             return value, output, found
 
-        super().__init__(gradients)
+        super().__init__(gradients, backend)
 
     def _seen(self) -> Seen:
         return Seen(self._roots)

@@ -38,6 +38,8 @@ class ClusterStep:
         If it is closed.
     """
 
+    rounding = ""
+
     def __init__(self, training: Training, client: Any) -> None:
         _check_client(client)
         self._training, self._client = training, client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     rng: RandomSource = None,
     client: Any = None,
-    compile: bool = False,
+    compile: bool | Literal["numba"] = False,
 ) -> History:
     """Train a model.
 
@@ -95,10 +95,11 @@ def fit(
     client : dask.distributed.Client, optional
         Of a cluster on whose workers the rows lie and the gradients are computed; see
         Notes. It takes ``pip install 'tinygrad_edu[distributed]'``.
-    compile : bool, default False
+    compile : bool or "numba", default False
         Compute loss and gradients by a program, as :func:`tinygrad_edu.compile` makes
         one: with the same bits, in less time. What no program can hold is an error
-        before the first step.
+        before the first step. "numba" compiles loops, too: the same but for rounding,
+        and so a run of its own for checkpoints.
 
     Returns
     -------
@@ -211,8 +212,10 @@ def fit(
         )
     keep_freed_memory()
     training = Training(model, optimizer, loss, int(epochs))
-    if not isinstance(compile, bool):
-        raise TypeError(f"fit: compile must be True or False, got {compile!r}")
+    if not isinstance(compile, bool) and compile != "numba":
+        raise TypeError(
+            f'fit: compile must be True or False or "numba", got {compile!r}'
+        )
     step = step_for(training, client, compile)
     with interruptible() as interrupt, in_training_mode(model), step.surroundings():
         run = Run(

@@ -255,6 +255,8 @@ class Run:
             "metrics": ", ".join(self._figures.metrics),
             "validation": validation_facts(share, self._validation),
         }
+        if self._step.rounding:
+            facts["compiled by"] = self._step.rounding
         found = None if recorder is None else recorder.newest(facts, training.epochs)
         check_monitored(map(inner, self._callbacks), validation)
         if recorder is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from contextlib import AbstractContextManager, nullcontext
+from importlib.metadata import version
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -34,7 +35,15 @@ class Loss(Protocol):
 
 
 class Step(Protocol):
-    """What differs between a run here and one on the workers of a cluster."""
+    """What differs between a run here and one on the workers of a cluster.
+
+    Attributes
+    ----------
+    rounding : str
+        What rounds in another way than the engine; runs with another are others.
+    """
+
+    rounding: str
 
     def surroundings(self) -> AbstractContextManager[Any]:
         """Return what is to hold from before the first batch to after the last."""
@@ -52,16 +61,20 @@ class Step(Protocol):
         """Return what is to be told of an epoch's speed; maybe empty."""
 
 
-def step_for(training: Training, client: Any, compiled: bool = False) -> Step:
+def step_for(training: Training, client: Any, compiled: bool | str = False) -> Step:
     """Return what makes steps: here, or with a client, on the workers of its cluster.
 
     The one place where training looks up, and late: without a client, nobody asks for
     the engines of many machines.
     """
     if client is None:
-        return CompiledLocalStep(training) if compiled else LocalStep(training)
+        if not compiled:
+            return LocalStep(training)
+        return CompiledLocalStep(training, "numpy" if compiled is True else compiled)
     if compiled:
-        raise ValueError("fit: compile=True is for training here, without client=")
+        raise ValueError(
+            f"fit: compile={compiled!r} is for training here, without client="
+        )
     cluster = importlib.import_module("tinygrad_edu.distributed.steps")
     step: Step = cluster.ClusterStep(training, client)
     return step
@@ -74,6 +87,8 @@ class LocalStep:
     ----------
     training : Training
     """
+
+    rounding = ""
 
     def __init__(self, training: Training) -> None:
         self._training = training
@@ -116,22 +131,24 @@ class LocalStep:
 
 
 class CompiledLocalStep(LocalStep):
-    """Losses and gradients from a program, with the bits of the graph.
+    """Losses and gradients from a program; with NumPy, with the bits of the graph.
 
     Parameters
     ----------
     training : Training
+    backend : {"numpy", "numba"}
     """
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: Training, backend: str) -> None:
         super().__init__(training)
         groups = training.optimizer.param_groups
         self._parameters = [p for group in groups for p in group["params"]]
         # late: who does not compile need not wait for it
         compiling = importlib.import_module("tinygrad_edu.compiling.steps")
         self._gradients = compiling.CompiledGradients(
-            training.model, training.loss, self._parameters
+            training.model, training.loss, self._parameters, backend
         )
+        self.rounding = "" if backend == "numpy" else f"{backend} {version(backend)}"
 
     def loss(self, X: Any, y: Any) -> Any:
         """Return the loss of a batch; of the first, that of the graph."""
