@@ -257,7 +257,7 @@ class Compiled(Inlined):
         """Return the method of an object, compiled for it: a function of its own."""
         if instance is None:
             return self
-        method = Compiled(MethodType(self._function, instance))
+        method = Compiled(MethodType(self._function, instance), self.backend)
         if TAPE.get() is None and hasattr(instance, "__dict__"):
             vars(instance)[self._name] = method
         return method
