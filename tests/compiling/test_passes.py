@@ -19,7 +19,6 @@ def traced(f, x=X, captured=()):
     given = tape.begin(x, "input", "x")
     seen = [tape.begin(c, "captured", "c") for c in captured]
     results = f(given, *seen)
-    tape.put_back()
     return tape.finish(list(results) if isinstance(results, tuple) else [results])
 
 
