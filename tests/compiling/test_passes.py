@@ -19,6 +19,8 @@ def traced(f, x=X, captured=()):
     given = tape.begin(x, "input", "x")
     seen = [tape.begin(c, "captured", "c") for c in captured]
     results = f(given, *seen)
+    for array, where, before in tape.before:
+        array[where] = before
     return tape.finish(list(results) if isinstance(results, tuple) else [results])
 
 

@@ -1093,3 +1093,25 @@ def test_the_time_of_a_first_call_grows_with_the_calls(make):
         times.append(time.process_time() - begin)
 
     assert times[1] < 8 * times[0], times
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("op", [te.tanh, te.sigmoid, te.softplus], ids=lambda f: f.name)
+@pytest.mark.parametrize("inner", [lambda x: x, te.sum], ids=["all", "one"])
+def test_second_derivatives_where_digits_are_lost(op, inner):
+    def f(x):
+        slope = te.grad(lambda y: te.sum(op(inner(y))))(x)
+        return te.sum(slope * slope + slope)
+
+    f = te.value_and_grad(f)
+    compiled = te.compile(f)
+    for x in (X, X * 40, X, X * 15):
+        np.testing.assert_equal(compiled(x), f(x))
+
+
+@pytest.mark.parametrize("op", [te.tanh, te.exp, te.softmax], ids=lambda f: f.name)
+def test_arrays_that_repeat_a_row_or_run_backwards(op):
+    f = te.compile(lambda x: te.jvp(op, (x,), (x * 0.5,)))
+    for x in (np.broadcast_to(X[0], (4, 3)), X[::-1], X[:, ::-1], X[:, :1], X[::2]):
+        for got, wanted in zip(f(x), te.jvp(op, (x,), (x * 0.5,)), strict=True):
+            np.testing.assert_array_equal(got, wanted, strict=True)

@@ -613,7 +613,20 @@ def _each(leaves: Sequence[Any], change: Callable[[Any], Any]) -> list[Any]:
 
 
 def _copy(x: Any) -> Any:
-    return x.copy(order="K") if type(x) is ndarray else x
+    if type(x) is not ndarray:
+        return x
+    other = _alike(x)
+    other[...] = x
+    return other
+
+
+def _alike(x: ndarray) -> ndarray:
+    """Return an array of this kind, with these strides, in memory of its own."""
+    steps = [(n - 1) * s for n, s in zip(x.shape, x.strides, strict=True)]
+    first = -sum(min(s, 0) for s in steps)
+    extent = sum(map(abs, steps)) if x.size else 0
+    memory = np.zeros(extent + x.itemsize, np.uint8)
+    return ndarray(x.shape, x.dtype, memory, first if x.size else 0, x.strides)
 
 
 def _classes_in(key: Any) -> list[type]:
@@ -722,11 +735,9 @@ def _other(x: Any) -> Any:
     if isinstance(x, np.generic):
         near: Any = x
         return x.dtype.type(near * _NUDGE) if x.dtype.kind == "f" else x
-    if type(x) is not ndarray or not x.size or min(x.strides, default=0) < 0:
+    if type(x) is not ndarray or not x.size:
         return x
-    extent = sum((n - 1) * s for n, s in zip(x.shape, x.strides, strict=True))
-    memory = np.zeros(extent + x.itemsize, np.uint8)
-    other: ndarray = ndarray(x.shape, x.dtype, memory, 0, x.strides)
+    other = _alike(x)
     if x.ndim and len(x) > 1:
         other[...] = x[::-1]
     else:

@@ -285,8 +285,8 @@ class Tape:
     def guard(self, question: Callable[..., Any], x: Any, *more: Any) -> Any:
         """Return the answer to a question about values; the program checks it."""
         self._check_thread()
-        answer = _computed(question, (x.array, *more), {})
-        args = (answer, question, x.ref, *more)
+        answer = _computed(question, (x.array, *raw(more)), {})
+        args = (answer, question, x.ref, *map(self.lift, more))
         check = Call(check_guard, "guard", args, {}, is_effect=True)
         check.origin = self._origin()
         self.program.calls.append(check)
