@@ -113,7 +113,7 @@ def check_op(
     >>> import tinygrad_edu as te
     >>> report = te.check_op(te.tanh)
     >>> report.cases, report.worst < 1e-6
-    (2, True)
+    (5, True)
     """
     __tracebackhide__ = True
     if not isinstance(op, Op):
