@@ -27,7 +27,7 @@ _NEAR = 0.25  # so far a number may be moved to become round
 
 
 def other_inputs(op: Op, case: Case, rng: Random) -> Iterator[tuple[list[Any], int]]:
-    """Yield other inputs of a case: drawn anew, large, negated, round ones that repeat.
+    """Yield other inputs of a case: anew, large, of one sign, round, equal.
 
     Each with the order up to which there is something new to see there: a rule that is
     right by chance at 0 may have a wrong derivative.
@@ -53,9 +53,9 @@ def other_inputs(op: Op, case: Case, rng: Random) -> Iterator[tuple[list[Any], i
         turned = zip(anew, moved, strict=True)
         yield [_turned(x) if m and op.elementwise else x for x, m in turned], 1
     if any(drawn):
-        for sign in (1.0, -1.0):
-            scaled = zip(far, drawn, moved, strict=True)
-            yield [sign * (4.0 * x + 3.0) if d and m else x for x, d, m in scaled], 1
+        for scaled in (_mixed, _above, _below):
+            given = zip(far, drawn, moved, strict=True)
+            yield [scaled(4.0 * x) if d and m else x for x, d, m in given], 1
     for numbers in _ROUND:
         there = [
             x if not m else _rounded(x, numbers, rng) if d else _nearly(x, numbers, op)
@@ -65,6 +65,19 @@ def other_inputs(op: Op, case: Case, rng: Random) -> Iterator[tuple[list[Any], i
             if op.elementwise and d and m and x.size > 1:
                 _meet(x, there)
         yield there, 2
+
+
+def _mixed(x: np.ndarray) -> np.ndarray:
+    return x + 3.0
+
+
+def _above(x: np.ndarray) -> np.ndarray:
+    above: np.ndarray = 3.0 + np.abs(x)  # all, so that the least is, too
+    return above
+
+
+def _below(x: np.ndarray) -> np.ndarray:
+    return -_above(x)
 
 
 def _meet(x: np.ndarray, others: list[Any]) -> None:

@@ -203,7 +203,7 @@ def _prod_with(
         Case((2, 3, 4), axis=(0, -1)),
         Case((2, 3), axis=-1, keepdims=True),
         Case(_ZEROS, axis=1),
-        Case(_ZEROS, axis=(1, 0)),
+        Case([[0.0, 2.0, -1.5], [0.7, 3.0, 1.2]], axis=(1, 0)),
         Case(()),
     ],
 )

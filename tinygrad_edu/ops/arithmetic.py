@@ -175,6 +175,7 @@ multiply.vjp(a=lambda g, out, a, b: g * b, b=lambda g, out, a, b: g * a)
         Case((2, 3), _away_from_zero),
         Case((3,), _away_from_zero),
         Case((), [2.0, 3.0]),
+        Case((2,), [1.0, -1.0]),
     ],
 )
 def divide(a: Any, b: Any) -> Any:
@@ -676,7 +677,7 @@ def _cosine(length: Any, a: Any, b: Any) -> Any:
     numpy=np.hypot,
     elementwise=True,
     texts={"a": "{g} ⊙ {a} / {out}", "b": "{g} ⊙ {b} / {out}"},
-    cases=_BROADCAST,
+    cases=[*_BROADCAST, Case([0.0, 1.5], [2.0, -0.5])],
 )
 def hypot(a: Any, b: Any) -> Any:
     """Length of a vector of two components, elementwise with broadcasting.
@@ -724,6 +725,7 @@ hypot.vjp(
         Case(_either_sign, _either_sign),
         Case(_either_sign, [1.0, -1.0, 2.0]),
         Case([-2.0], _either_sign),
+        Case([1.5, -2.0], [1.5, -2.0]),
     ],
 )
 def copysign(a: Any, b: Any) -> Any:
@@ -774,6 +776,7 @@ copysign.vjp(
         Case([[1.3, -2.4, 5.2], [-0.3, 7.7, -8.1]], [[0.9], [-1.7]]),
         Case([1.3, -2.4], 0.7),
         Case(7.3, [-2.1, 0.9]),
+        Case([1.3, -2.4], [1.0, -1.0]),
     ],
 )
 def remainder(a: Any, b: Any) -> Any:
@@ -1070,6 +1073,9 @@ def _clip_text(x: Any, a_min: Any, a_max: Any) -> str:
         Case([[-1.5, 0.3, 0.7], [2.0, -0.2, 1.4]], -1.0, 1.0),
         Case([-1.5, 0.3, 2.0], None, [[1.0], [0.0]]),
         Case((2, 3), [-0.5, 0.1, 0.0], None),
+        Case((3,), (3,), None),
+        Case((3,), None, (3,)),
+        Case([0.5, 2.0], [1.0, -1.0], None),
         Case(0.5, [-1.0, 0.7], [2.0, 3.0]),
     ],
 )
