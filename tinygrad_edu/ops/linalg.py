@@ -159,7 +159,11 @@ def _pinv_with(
     return pinv.call(_mirrored(x, "L") if hermitian else x, rcond=rcond)
 
 
-@op(numpy=np.linalg.inv, symbol="{x}⁻¹", cases=[Case(_well_conditioned)])
+@op(
+    numpy=np.linalg.inv,
+    symbol="{x}⁻¹",
+    cases=[Case(_well_conditioned), Case([[1.0, 0.5], [-1.0, 1.0]])],
+)
 def inv(x: Any) -> Any:
     """Inverse of a square matrix, or of each in a stack.
 
