@@ -129,6 +129,15 @@ def test_the_doubt_covers_rounding_on_the_way_if_told_of_it(lost, rng):
         assert abs(value - 3.3) <= doubt, x
 
 
+def test_beside_a_minimum_the_doubt_covers_the_rounding_of_x():
+    eps = float(np.finfo(float).eps)
+
+    value, doubt, _ = differentiated(lambda x: (x - 1) ** 2, 1 + 60 * eps)
+
+    assert value == pytest.approx(2 * 60 * eps, rel=0.1)
+    assert 2 * eps <= doubt <= 16 * eps
+
+
 # ------------------------------------------------------------- steps that are too large
 
 

@@ -137,6 +137,7 @@ def of_shapes(*shapes):
 @given(shapes=arrays, seed=seeds, depth=st.integers(1, 8))
 @example(shapes=of_shapes((), (2, 1, 3)), seed=4_294_967_294, depth=3)  # saturates
 @example(shapes=of_shapes((3, 3), (2, 3, 1)), seed=864_263_486, depth=7)  # sinc(4e6)
+@example(shapes=of_shapes((1, 1), (2, 3, 1)), seed=3_325_236_652, depth=6)  # var
 def test_random_trees_have_right_first_derivatives(shapes, seed, depth):
     f, values = expression(shapes, seed, depth)
 

@@ -71,9 +71,9 @@ def derivative_along(
     -----
     D(h) = (f(x + h v) - f(x - h v)) / 2h, for two steps. Richardson's extrapolation
     (4 D(h/2) - D(h)) / 3 takes out the term in h². The doubt is what the extrapolation
-    changed, plus the rounding of f divided by the step. Where the doubt is too large,
-    other steps are tried, and each output keeps the estimate of least doubt. Four calls
-    a step.
+    changed, plus the rounding of f divided by the step, and f'' times that of x. Where
+    the doubt is too large, other steps are tried, and each output keeps the estimate of
+    least doubt. Four calls a step.
 
     Far away, where a function has flattened out, differences agree on a wrong number.
     So that of a larger step counts only if it agrees with what is known, to within what
@@ -105,6 +105,8 @@ def derivative_along(
             best = (4 * fine - coarse) / 3
             largest = np.maximum(np.abs(plus), np.abs(minus))
             new = np.abs(best - fine) + (4 * unit * largest + 2 * noise) / h
+            bend = np.abs((plus - plus2) + (minus - minus2)) / (0.75 * h * h)
+            new += 4 * epsilon * bend  # what the rounding of x itself makes of it
             if factor > 1:
                 third = (np.asarray(at(h / 4), np.float64) - at(-h / 4)) / (h / 2)
                 calls += 2
