@@ -255,7 +255,7 @@ class _Exact:
                 self.of[ref] = args[0]
             else:
                 self.of[ref] = np.broadcast_to(args[1], self.env[ref].shape)
-            if call.name in ("add.reduce", "dot"):
+            if call.name in ("add.reduce", "dot", "vecdot"):
                 self._see(call.function(*map(np.abs, args), **call.kwargs))
         for x in (*args, self.of[ref]):
             self._see(x)

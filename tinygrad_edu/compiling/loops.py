@@ -164,6 +164,9 @@ class _Nest:
         self.read: dict[int, set[Ref]] = defaultdict(set)  # by memory
         self.written: dict[int, set[Ref]] = defaultdict(set)
         self.in_place = False
+        self.flat: set[Ref] = set()  # of each row one, without an axis for them
+        self.alias: dict[Ref, Ref] = {}  # views that give them one, and of what
+        self.body: list[Call] = []  # with these views
 
     def conflicts(self, reads: set[int], writes: set[int]) -> bool:
         """Whether what touches these memories must not change places with it."""
@@ -198,6 +201,7 @@ class _Fuser:
         own = [r for r in (call.result, call.target) if r is not None]
         writes = {values[r].memory for r in own} - {-1}
         if call.is_view:
+            self._find_alias(call)
             opened = any(not reads.isdisjoint(n.written) for n in self.nests)
             (self.views if opened else self.made.calls).append(call)
             return
@@ -217,12 +221,15 @@ class _Fuser:
             nest = _Nest(shape)
             self.nests.append(nest)
         nest.calls.append(call)
+        nest.body.append(call)
         nest.axes = nest.axes if axes is None else axes
         nest.in_place |= call.target is not None
         for r in call.reads():
             nest.read[values[r].memory].add(r)
         for r in own:
             nest.written[values[r].memory].add(r)
+            if kind != "out" and len(values[r].shape) < len(nest.shape):
+                nest.flat.add(r)
             nest.kinds[r] = "each" if kind == "full" and shape != nest.shape else kind
 
     def _joins(self, call: Call, nest: _Nest, shape: Any, axes: Any, kind: str) -> bool:
@@ -230,10 +237,17 @@ class _Fuser:
         if shape != nest.shape:  # numbers of a row, one for each
             inner = nest.axes or ()
             row = tuple(1 if i in inner else n for i, n in enumerate(nest.shape))
-            if kind != "full" or not inner or shape != row or call.target is not None:
+            if kind != "full" or not inner or call.target is not None:
                 return False
-            if any(nest.kinds.get(r) == "full" for r in refs(call.args)):
+            arrays = [r for r in refs(call.args) if values[r].shape]
+            if any(nest.kinds.get(r) == "full" for r in arrays):
                 return False
+            short = tuple(n for i, n in enumerate(nest.shape) if i not in inner)
+            flat = nest.flat.intersection(arrays)
+            if (shape != row or flat) and (shape != short or flat != set(arrays)):
+                return False
+        elif not nest.flat.isdisjoint(refs(call.args)):
+            return False
         elif axes is not None:
             if nest.axes not in (None, axes) or nest.in_place:
                 return False
@@ -243,13 +257,24 @@ class _Fuser:
             if nest.kinds.get(r) == "out":
                 return False
             others = nest.written.get(values[r].memory, set()) - {r}
-            if others:  # it looks at that memory in another way
+            if others and r not in nest.alias:  # it looks at that memory in another way
                 return False
         target = call.target
         if target is None:
             return True
         memory = values[target].memory
         return nest.read.get(memory, set()) <= {target}
+
+    def _find_alias(self, call: Call) -> None:
+        """Keep a view that gives the numbers of rows an axis for the rows."""
+        if call.name != "getitem" or call.args[1:] != ((..., None),):
+            return
+        for nest in self.nests:
+            source, result = call.args[0], call.result
+            if source in nest.flat and nest.axes == (len(nest.shape) - 1,):
+                assert result is not None
+                nest.alias[result], nest.kinds[result] = source, "each"
+                nest.body.append(call)
 
     # -- which calls
     def _fusable(self, call: Call) -> tuple[Any, Any, str]:
@@ -346,9 +371,17 @@ class _Fuser:
             ):
                 return no
             return x.shape, (1,), "out"
+        if call.name == "vecdot" and not named and all(type(r) is Ref for r in args):
+            a, b = (self.values[r] for r in args)
+            n = len(a.shape)
+            fits = a.shape == b.shape and a.dtype == b.dtype == value.dtype and n > 1
+            fits = fits and self._lies(a, n - 1) and self._lies(b, n - 1)
+            short = fits and a.shape[-1] <= _SHORT
+            return (a.shape, (n - 1,), "row") if short else no
         if call.name not in ("mean", "add.reduce", "maximum.reduce") or len(args) != 1:
             return no
-        axis, keepdims = named.pop("axis", 0), named.pop("keepdims", False)
+        axis = named.pop("axis", 0)
+        named.pop("keepdims", False)
         if (
             type(args[0]) is not Ref
             or named
@@ -366,7 +399,7 @@ class _Fuser:
             return no
         if call.name == "maximum.reduce" and length > 64:
             return no  # one number after another: NumPy takes several at once
-        return x.shape, axes, "row" if keepdims else "out"
+        return x.shape, axes, "row"
 
     def _lies(self, x: Value, axis: int) -> bool:
         """Whether the entries along an axis lie one after another."""
@@ -410,6 +443,8 @@ class _Fuser:
         writer = _Writer(self)
         for nest in nests:
             writer.add(nest)
+            dropped = self.dropped(nest)
+            self.views = [view for view in self.views if id(view) not in dropped]
         for ref in writer.new:
             value = self.values[ref]
             order = [] if _is_c(value) else ["F"]
@@ -427,9 +462,21 @@ class _Fuser:
             v for v in self.views if self.values[v.result or 0].memory not in memories
         ]
 
+    def dropped(self, nest: _Nest) -> set[int]:
+        """Return the views of a nest's numbers that nobody else looks at."""
+        own = {id(call) for call in nest.calls}
+        return {
+            id(call)
+            for call in nest.body
+            if call.is_view
+            and call.result is not None
+            and call.result not in self.outputs
+            and self.readers[call.result] <= own
+        }
+
     def is_stored(self, ref: Ref, nest: _Nest) -> bool:
         """Whether somebody else than a nest reads a value."""
-        own = {id(call) for call in nest.calls}
+        own = {id(call) for call in nest.calls} | self.dropped(nest)
         return ref in self.outputs or not self.readers[ref] <= own
 
 
@@ -491,7 +538,7 @@ class _Writer:
 
     def add(self, nest: _Nest) -> None:
         """Write a nest down."""
-        self.body += nest.calls
+        self.body += nest.body
         _NestText(self, nest).write()
 
     def name(self, letter: str) -> str:
@@ -518,7 +565,7 @@ class _NestText:
         self.row: list[str] | None = None  # the lines before this phase's inner loop
         inner = nest.axes
         n = len(nest.shape)
-        touched = {r for c in nest.calls for r in [*refs(c.args), _ref(c)]}
+        touched = {r for c in nest.calls for r in [*self._reads(c), _ref(c)]}
         every = [self._steps(r) for r in touched if self.values[r].is_array]
         lead = max(every, key=lambda s: sum(x > 0 for x in s))
         if inner is None:
@@ -538,7 +585,8 @@ class _NestText:
         steps = [s // value.dtype.itemsize for s in value.strides]
         sizes = value.shape
         call = next((c for c in self.nest.calls if c.result == ref), None)
-        if call is not None and self.nest.kinds.get(ref) == "out":
+        is_flat = self.nest.kinds.get(ref) == "out" or ref in self.nest.flat
+        if call is not None and is_flat:
             inner = self.nest.axes or ()
             left = iter(steps)
             is_column = call.name == "dot"
@@ -573,12 +621,15 @@ class _NestText:
             step *= size
         return f"{name}[{' + '.join([str(rows * self.length), *reversed(parts)])}]"
 
+    def _reads(self, call: Call) -> list[Ref]:
+        return [self.nest.alias.get(r, r) for r in refs(call.args)]
+
     def write(self) -> None:
         """Write all phases into the writer's lines."""
         nest = self.nest
         level: list[tuple[int, bool, Call]] = []
         for call in nest.calls:
-            phase = max((self.phase.get(r, 0) for r in refs(call.args)), default=0)
+            phase = max((self.phase.get(r, 0) for r in self._reads(call)), default=0)
             ref = _ref(call)
             is_reduction = nest.kinds[ref] in ("row", "out")
             in_row = nest.kinds[ref] == "each"
@@ -587,7 +638,7 @@ class _NestText:
         last = max(phase for phase, _, _ in level)
         used: dict[Ref, int] = {}
         for phase, _, call in level:
-            for r in refs(call.args):
+            for r in self._reads(call):
                 used[r] = max(used.get(r, 0), phase)
         before: list[str] = []
         body: list[str] = []
@@ -650,6 +701,8 @@ class _NestText:
         ref, writer = _ref(call), self.writer
         source = call.args[-1]
         x, type_ = self._operand(source, "", inside), self._type(ref)
+        if call.name == "vecdot":
+            x = f"({self._operand(call.args[0], '', inside)} * {x})"
         if call.name == "dot":
             self._store(ref, call)
             h = self._scratch(ref)
@@ -693,6 +746,7 @@ class _NestText:
         """Return the text of an operand, of dtype ``loop``."""
         if type(x) is not Ref:
             return f"{loop}({_number(x)})"
+        x = self.nest.alias.get(x, x)
         value = self.values[x]
         is_fixed = value.kind == "constant" and value.memory not in self.fuser.changed
         if is_fixed and value.size == 1 and value.is_array:
