@@ -761,7 +761,7 @@ def _is_as_long(a: Sequence[int], b: Sequence[int]) -> bool:
 
 def _repeated(node: Tensor, operands: list[_Form], top: bool) -> _Form:
     form = operands[0].bare or operands[0]
-    is_same = node.shape == node.inputs[0].shape
+    is_same = math.prod(node.shape) == math.prod(node.inputs[0].shape)
     if is_same or not top:  # in a product or sum, which repeat what is smaller
         return form
     text = f"{form.inside(_PRODUCT)} repeated to {literal(node.shape)}"

@@ -100,7 +100,15 @@ def _softmax_rule(g: Any, out: Any, x: Any, *, axis: int) -> Any:
 softmax.vjp(x=_softmax_rule)
 
 
-@op(symbol="log softmax", cases=[*_AXES, Case([[7.0, 0.0, 1.0], [0.3, -0.2, 0.9]])])
+def _log_softmax_text(x: Any, *, axis: int) -> str:
+    return f"{{g}} − exp({{out}}) ⊙ Σ({{g}}, axis={axis % x.ndim})"
+
+
+@op(
+    symbol="log softmax",
+    texts={"x": _log_softmax_text},
+    cases=[*_AXES, Case([[7.0, 0.0, 1.0], [0.3, -0.2, 0.9]])],
+)
 def log_softmax(x: Any, *, axis: int = -1) -> Any:
     """The logarithm of the softmax, without ever taking the logarithm of 0.
 
