@@ -678,21 +678,30 @@ def batches(n, dtype=np.float64):
         yield rng.standard_normal((5, 4)).astype(dtype), rng.integers(0, 3, 5)
 
 
-def assert_steps_agree(make, change, *, at=(3,), n=6, middle=tuple, dtype=np.float64):
+def assert_steps_agree(
+    make,
+    change,
+    *,
+    at=(3,),
+    n=6,
+    middle=tuple,
+    dtype=np.float64,
+    loss=te.nn.softmax_cross_entropy,
+    labels=lambda y: y,
+):
     """Compile one of two equal runs, and change both in between."""
     models = [network(middle(), dtype) for _ in range(2)]
     optimizers = [make(m.parameters()) for m in models]
-    loss = te.nn.softmax_cross_entropy
     step = te.compile(models[0], loss, optimizers[0])
     for k, (x, y) in enumerate(batches(n, dtype)):
         if k in at:
             for model, optimizer in zip(models, optimizers, strict=True):
                 change(model, optimizer, k)
-        value = loss(models[1](x), y)
+        value = loss(models[1](x), labels(y))
         optimizers[1].zero_grad()
         value.backward()
         optimizers[1].step()
-        assert step(x, y) == value.item(), k
+        assert step(x, labels(y)) == value.item(), k
 
     one, other = (m.state_dict() for m in models)
     for name, x in other.items():
@@ -1115,3 +1124,86 @@ def test_arrays_that_repeat_a_row_or_run_backwards(op):
     for x in (np.broadcast_to(X[0], (4, 3)), X[::-1], X[:, ::-1], X[:, :1], X[::2]):
         for got, wanted in zip(f(x), te.jvp(op, (x,), (x * 0.5,)), strict=True):
             np.testing.assert_array_equal(got, wanted, strict=True)
+
+
+def test_a_product_is_differentiated_twice():
+    def f(x):
+        slope = te.grad(lambda y: te.sum(te.prod(2 + y, axis=1)))(x)
+        return te.sum(slope * slope)
+
+    f = te.value_and_grad(f)
+    compiled = te.compile(f)
+    for x in (X, X + 1):
+        np.testing.assert_equal(compiled(x), f(x))
+
+
+@pytest.mark.xfail(strict=True, reason="a Tensor is copied where nothing is left")
+def test_an_empty_product_is_differentiated_twice():
+    def f(x):
+        slope = te.grad(lambda y: te.sum(te.prod(2 + y, axis=0)))(x)
+        return te.sum(slope * slope)
+
+    f = te.grad(f)
+    np.testing.assert_array_equal(te.compile(f)(X[:0]), f(X[:0]))
+
+
+# ------------------------------------------------------------------- over fifty steps
+
+OPTIMIZERS = {
+    "sgd": sgd,
+    "momentum": lambda p: te.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.01),
+    "nesterov": lambda p: te.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
+    "adam": adam,
+    "adamw": lambda p: te.optim.AdamW(p, lr=0.01),
+    "rmsprop": lambda p: te.optim.RMSProp(p, lr=0.01, momentum=0.5),
+}
+ACTIVATIONS = (
+    "ELU GELU Hardtanh LeakyReLU LogSoftmax Mish ReLU SELU SiLU Sigmoid Softmax"
+)
+ACTIVATIONS += " Softplus Softsign Tanh"
+MIDDLES = {
+    **{n: lambda n=n: [getattr(te.nn, n)()] for n in ACTIVATIONS.split()},
+    "layer norm": lambda: [te.nn.LayerNorm(6)],
+    "batch norm": lambda: [te.nn.BatchNorm1d(6)],
+    "dropout": lambda: [te.nn.Dropout(0.4, rng=np.random.default_rng(1))],
+    "residual": lambda: [te.nn.Residual(te.nn.Linear(6, 6, rng=2))],
+}
+LOSSES = {
+    "mse": (te.nn.mse_loss, lambda y: np.eye(3)[y]),
+    "huber": (te.nn.huber_loss, lambda y: np.eye(3)[y]),
+    "l1": (te.nn.l1_loss, lambda y: np.eye(3)[y]),
+    "hinge": (te.nn.hinge_loss, lambda y: 2 * np.eye(3)[y] - 1),
+    "own": (lambda z, y: te.sum(te.relu(1 - z * y)), lambda y: 2 * np.eye(3)[y] - 1),
+    "logits": (te.nn.binary_cross_entropy_with_logits, lambda y: np.eye(3)[y]),
+    "classes": (te.nn.softmax_cross_entropy, lambda y: y),
+    "one hot": (te.nn.softmax_cross_entropy, lambda y: np.eye(3)[y]),
+}
+
+
+def scheduled(model, optimizer, k):
+    """Change the rate, and the mode now and then."""
+    optimizer.lr = 0.05 / (1 + k)
+    model.eval() if k % 10 == 7 else model.train()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_every_optimizer_over_fifty_steps(name, dtype):
+    step = assert_steps_agree(
+        OPTIMIZERS[name], scheduled, at=range(50), n=50, dtype=dtype
+    )
+    assert len(step.traces) <= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MIDDLES)
+def test_every_layer_over_fifty_steps(name):
+    assert_steps_agree(adam, scheduled, at=range(50), n=50, middle=MIDDLES[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_over_fifty_steps(name):
+    loss, labels = LOSSES[name]
+    assert_steps_agree(adam, scheduled, at=range(50), n=50, loss=loss, labels=labels)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.compiling.program import Ref
+from tinygrad_edu.engine.behaviour import ArrayBehaviour
 
 __all__ = [
     "ArrayStandIn",
@@ -87,6 +88,8 @@ class StandIn:
     def __array_ufunc__(
         self, ufunc: Any, method: str, *args: Any, **kwargs: Any
     ) -> Any:
+        if any(isinstance(x, ArrayBehaviour) for x in args):  # it answers itself
+            return NotImplemented
         out = kwargs.pop("out", None)
         if out is not None:
             if len(out) != 1:
@@ -100,6 +103,8 @@ class StandIn:
     def __array_function__(
         self, function: Any, types: Any, args: Any, kwargs: Any
     ) -> Any:
+        if any(issubclass(kind, ArrayBehaviour) for kind in types):
+            return NotImplemented
         return self.tape.function(function, args, kwargs)
 
 
