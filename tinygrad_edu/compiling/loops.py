@@ -58,6 +58,7 @@ _FEW = 512  #: So few that it does not matter.
 _SHORT = 2048  #: The longest rows that are summed in a loop.
 _FLOATS = {np.dtype(np.float32): "f4", np.dtype(np.float64): "f8"}
 _TYPES = {"f4": "float32", "f8": "float64", "b1": "boolean"}
+_HELD = -2  #: Stands for all that is handed over: it may overlap what is written into.
 _STATEMENTS = 80  #: So many a kernel may have, about: the compiler's time grows.
 
 
@@ -104,6 +105,7 @@ def fused(program: Program, compiled: Callable[[list[Loop]], None]) -> Program:
     for call in program.calls:
         fuser.take(call)
     fuser.flush(fuser.nests)
+    assert not fuser.nests and not fuser.views
     compiled([call for call in made.calls if type(call) is Loop])
     return made
 
@@ -193,6 +195,7 @@ class _Fuser:
         self.changed = program.written()
         held = (v for v in program.values if v.kind in ("captured", "input"))
         self.held = {v.memory for v in held}
+        self.inputs = {self.values[r].memory for r in program.inputs}
 
     def take(self, call: Call) -> None:
         """Put a call into a nest, or before the nests, or after some."""
@@ -205,6 +208,8 @@ class _Fuser:
             opened = any(not reads.isdisjoint(n.written) for n in self.nests)
             (self.views if opened else self.made.calls).append(call)
             return
+        reads |= set() if reads.isdisjoint(self.inputs) else {_HELD}
+        writes |= set() if writes.isdisjoint(self.held) else {_HELD}
         after = [n for n in self.nests if n.conflicts(reads, writes)]
         shape, axes, kind = self._fusable(call)
         if shape is None:
@@ -213,9 +218,12 @@ class _Fuser:
             return
         first = self.nests.index(after[-1]) if after else 0
         for nest in self.nests[first:]:
-            if len(nest.calls) < _STATEMENTS and self._joins(
-                call, nest, shape, axes, kind
+            if len(nest.calls) >= _STATEMENTS or not (
+                writes.isdisjoint({_HELD} & nest.read.keys())
+                and reads.isdisjoint({_HELD} & nest.written.keys())
             ):
+                continue
+            if self._joins(call, nest, shape, axes, kind):
                 break
         else:
             nest = _Nest(shape)
@@ -226,6 +234,8 @@ class _Fuser:
         nest.in_place |= call.target is not None
         for r in call.reads():
             nest.read[values[r].memory].add(r)
+        nest.read.update({_HELD: set()} if _HELD in reads else {})
+        nest.written.update({_HELD: set()} if _HELD in writes else {})
         for r in own:
             nest.written[values[r].memory].add(r)
             if kind != "out" and len(values[r].shape) < len(nest.shape):
