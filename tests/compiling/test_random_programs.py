@@ -101,3 +101,35 @@ def test_random_programs_have_the_same_bits(steps, seed):
 @PROGRAMS
 def test_many_random_programs_have_the_same_bits(steps, seed):
     check(steps, seed)
+
+
+@pytest.fixture(scope="module")
+def _folder_of_kernels(tmp_path_factory):
+    pytest.importorskip("numba", reason="pip install 'tinygrad_edu[fast]'")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("kernels")))
+        yield
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("_folder_of_kernels")
+@settings(max_examples=50, deadline=None)
+@PROGRAMS
+def test_random_programs_with_loops_differ_by_rounding(steps, seed):
+    f = te.value_and_grad(built(steps), argnums=(0, 1))
+    compiled = te.compile(f, backend="numba")  # and each loop is compared with NumPy
+    rng = np.random.default_rng(seed)
+    with np.errstate(all="ignore"):
+        for _ in range(2):
+            x, w = rng.standard_normal((2, 3, 3))
+            value, gradients = compiled(x, w)
+            wanted, others = f(x, w)
+            for a, b in zip([value, *gradients], [wanted, *others], strict=True):
+                known = np.isfinite(b)
+                largest = np.abs(b[known]).max(initial=0)
+                close = {"rtol": 1e-7, "atol": 1e-12 + 1e-7 * largest}
+                np.testing.assert_allclose(a[known], b[known], **close)
+        trace = compiled.traces[0]
+        poisoned = Printed(trace.program, poisoned=True).bind(trace.captured)
+        assert all(map(same, poisoned(x, w), [value, *gradients]))

@@ -18,6 +18,8 @@ read them:
 - ``printer``: Python over these buffers: numbered names, assignments and calls;
 - ``forms``, ``steps``: ``te.compile`` of functions and of training steps: traces by
   what the arguments are, the comparison with the engine at the first call;
+- ``loops``, ``kernels``: with numba, which calls become one loop, its text, where it is
+  kept, and how it is compared with NumPy;
 - ``formulas``, ``reading``: the other program, to be read, from the recorded graph.
 
 A call that depends on numbers has one of three forms. A *guard* asks in the program
