@@ -1207,3 +1207,30 @@ def test_every_layer_over_fifty_steps(name):
 def test_every_loss_over_fifty_steps(name):
     loss, labels = LOSSES[name]
     assert_steps_agree(adam, scheduled, at=range(50), n=50, loss=loss, labels=labels)
+
+
+@pytest.mark.parametrize("clip", [te.optim.clip_grad_norm, te.optim.clip_grad_value])
+def test_an_optimizer_that_clips_gradients(clip):
+    class Clipping(te.optim.SGD):
+        def step(self):
+            clip(self.param_groups[0]["params"], self.most)
+            super().step()
+
+    def change(model, optimizer, k):  # of which some clip, and some do not
+        optimizer.most = (0.1, 100.0, 0.3)[k % 3]
+
+    assert_steps_agree(lambda p: Clipping(p, lr=0.1), change, at=range(6))
+
+
+def test_what_an_optimizer_of_ones_own_sees(monkeypatch):
+    class Scaling(te.optim.Optimizer):
+        by = 2.0
+
+        def update(self, x, gradient, state, group):
+            return group["lr"] * self.by * SCALE * gradient
+
+    def change(model, optimizer, k):
+        monkeypatch.setitem(globals(), "SCALE", 2.0 + k // 2)
+        optimizer.by = (2.0, 3.0)[k % 2]
+
+    assert_steps_agree(lambda p: Scaling(p, lr=0.1), change, at=range(6))

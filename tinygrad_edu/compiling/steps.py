@@ -201,6 +201,10 @@ class CompiledStep(Compiled):
             for name, x in group.items():
                 if name != "params" and type(x) is not float:
                     seen.add_place(group, name, f"{name} of group {i}")
+        held = vars(self.optimizer)
+        for name in sorted(held.keys() - _SEEN_TO):
+            seen.add_place(held, name, f"optimizer.{name}")
+        seen.add("the optimizer", type(self.optimizer))
         seen.note()
         return seen
 

@@ -95,7 +95,7 @@ def clip_grad_norm(parameters: Iterable[Any], max_norm: float) -> float:
     found = _gradients("clip_grad_norm", parameters)
     largest = 0.0
     for name, g in found:
-        entry = float(np.max(np.abs(g), initial=0))
+        entry = np.max(np.abs(g), initial=0).item()
         if not math.isfinite(entry):
             raise ValueError(f"clip_grad_norm: the gradient of {name} holds {entry}")
         largest = max(largest, entry)
@@ -103,7 +103,7 @@ def clip_grad_norm(parameters: Iterable[Any], max_norm: float) -> float:
         return 0.0
     # in units of the largest entry
     norm = math.sqrt(
-        sum(float(np.sum(np.square(g / largest), dtype=float)) for _, g in found)
+        sum(np.sum(np.square(g / largest), dtype=float).item() for _, g in found)
     )
     if largest * norm > max_norm:
         for _, g in found:
