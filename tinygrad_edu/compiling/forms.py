@@ -137,7 +137,7 @@ class Trace:
             arrays[i] for ref, i in place.items() if values[ref].memory in early
         ]
 
-    def is_bound(self) -> bool:
+    def _is_bound(self) -> bool:
         """Whether what the state kept is still there: nobody loaded another."""
         if not self._kept:
             return True
@@ -330,7 +330,7 @@ class Compiled(Inlined):
             raise error from None
         for other in self._traces[1:]:
             if other.key == trace.key and other.seen.is_unchanged():
-                if not other.is_bound():
+                if not other._is_bound():
                     other._bind(other.seen, self._state())
                 try:
                     return self._run(other, leaves)
@@ -357,7 +357,7 @@ class Compiled(Inlined):
                 if not trace.is_quiet or trace._warns_as_before():
                     if i:
                         traces.insert(0, traces.pop(i))
-                    if not trace.is_bound():
+                    if not trace._is_bound():
                         trace._bind(trace.seen, self._state())
                     return trace
         if not traces:
