@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import importlib.util
+import os
 import sys
 import threading
 
@@ -323,7 +324,11 @@ def test_threads_may_compile_and_run_at_once():
 @pytest.mark.parametrize("who", ["group", "others"])
 def test_a_folder_that_others_write_into_is_refused(tmp_path, monkeypatch, who):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    place = kernels.folder()
+    mask = os.umask(0o002)
+    try:
+        place = kernels.folder()
+    finally:
+        os.umask(mask)
     assert place.stat().st_mode & 0o777 == 0o700
     place.parent.chmod(0o770 if who == "group" else 0o707)
 

@@ -105,7 +105,9 @@ def folder() -> Path:
     """
     root = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     path = Path(root).absolute() / "tinygrad_edu" / "kernels"
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for place in (*reversed(path.parents), path):
+        if not place.exists():  # not by parents=True, which takes the umask's mode
+            place.mkdir(mode=0o700, exist_ok=True)
     check_folder(path)
     own = os.environ.get("NUMBA_CACHE_DIR")  # numba's own choice for machine code
     if own and Path(own).exists():

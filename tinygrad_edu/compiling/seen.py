@@ -62,6 +62,7 @@ _MEMOS = ("_ran_in", "_ran_as")  #: Attributes of a layer that are about its las
 
 
 _NUMBERS, _TRACKED = attrgetter("_numbers"), attrgetter("_tracked")
+_LAYOUT = attrgetter("shape", "strides", "dtype")
 
 
 class Inlined:
@@ -162,6 +163,8 @@ class Seen:
         self._leaves, self._numbers = leaves, [t._numbers for t in leaves]
         self._tracked = [t._tracked for t in leaves]
         self._values = [*self._now()]
+        self._given = [x for x, _ in self.arrays.values()]
+        self._layouts = [*map(_LAYOUT, self._given)]
         self._counted = [*self._sized, *self._class_dicts]  # one more may be in them
         self._size = sum(map(len, self._counted))
         self._order = [*chain.from_iterable(self._ordered)]
@@ -184,6 +187,8 @@ class Seen:
         except (LookupError, AttributeError, ValueError):
             return False
         if not same or sum(map(len, self._counted)) != self._size:
+            return False
+        if [*map(_LAYOUT, self._given)] != self._layouts:  # x.shape = ..., in place
             return False
         return not self._order or all(
             map(is_, chain.from_iterable(self._ordered), self._order)
@@ -208,6 +213,9 @@ class Seen:
                     else []
                 )
                 found.append(f"{name} (which gets {', '.join(new) or 'longer'})")
+        for (x, name), before in zip(self.arrays.values(), self._layouts, strict=True):
+            if _LAYOUT(x) != before:
+                found.append(f"the shape or dtype of {name}")
         if not found and self._order != [*chain.from_iterable(self._ordered)]:
             found.append("the order of a dict")
         return found

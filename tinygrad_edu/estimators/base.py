@@ -70,7 +70,7 @@ class NeuralNet(BaseEstimator):
         model: Any = None,
         loss: Any = None,
         callbacks: Sequence[Any] = (),
-        compile: bool = False,
+        compile: Any = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation

@@ -95,8 +95,9 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):
         loss they are logits. Weighted samples need one that takes ``reduction="none"``.
     callbacks : sequence, default ()
         As for :func:`tinygrad_edu.fit`, in each fit. They are not copied.
-    compile : bool, default False
-        As for :func:`tinygrad_edu.fit`: compute by a program, with the same bits.
+    compile : bool or "numba", default False
+        As for :func:`tinygrad_edu.fit`: compute by a program, with the same bits; or by
+        compiled loops, the same but for rounding.
 
     Attributes
     ----------
