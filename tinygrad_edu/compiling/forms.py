@@ -212,6 +212,8 @@ class Compiled(Inlined):
         When called: if the function does what no program can hold.
     TypeError
         When called: if an argument is none of arrays, numbers and trees of them.
+    ValueError
+        If there is no such backend.
 
     Examples
     --------
