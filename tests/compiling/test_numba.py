@@ -354,7 +354,7 @@ def test_a_kernel_that_was_kept_is_written_again_if_its_text_is_another():
 
 
 def test_an_unknown_backend_and_a_missing_one_are_refused(monkeypatch):
-    with pytest.raises(ValueError, match="one of numpy, numba, got 'fortran'"):
+    with pytest.raises(ValueError, match="one of numpy, numba, jax, got 'fortran'"):
         te.compile(np.sin, backend="fortran")
     monkeypatch.setattr(kernels, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'tinygrad_edu\[fast\]'"):

@@ -46,7 +46,7 @@ from tinygrad_edu.compiling.tape import Untraceable
 __all__ = ["Compiled", "CompiledStep", "Trace", "Untraceable", "compile"]
 
 
-Backend = Literal["numpy", "numba"]
+Backend = Literal["numpy", "numba", "jax"]
 
 
 @overload
@@ -66,10 +66,11 @@ def compile(*what: Any, backend: str = "numpy") -> Any:
         A function of arrays: also a layer, or ``te.grad(f)``, ``te.value_and_grad(f)``
         and their like. Or three: a model, its loss and an optimiser. None: what takes
         the function is returned, to be a decorator.
-    backend : {"numpy", "numba"}
+    backend : {"numpy", "numba", "jax"}
         With numba (``pip install 'tinygrad_edu[fast]'``) chains of elementwise calls
         and sums of short rows are compiled loops; products and all else stay with
-        NumPy.
+        NumPy. With JAX (``pip install 'tinygrad_edu[jax]'``) all runs under
+        ``jax.jit``, on the device that JAX takes.
 
     Returns
     -------

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.compiling.jitted import Jitted, check_jax, is_close
 from tinygrad_edu.compiling.kernels import check_numba, compiled, one_by_one
 from tinygrad_edu.compiling.loops import fused
 from tinygrad_edu.compiling.passes import PASSES
@@ -42,7 +43,7 @@ __all__ = ["BACKENDS", "KEPT", "Compiled", "Trace"]
 #: Whether the engine computes what a program is compared with.
 COMPARING: ContextVar[bool] = ContextVar("comparing", default=False)
 KEPT = 4  #: So many traces a compiled function keeps.
-BACKENDS = ("numpy", "numba")
+BACKENDS = ("numpy", "numba", "jax")
 
 
 class Trace:
@@ -62,13 +63,15 @@ class Trace:
         What it changes besides.
     why : str
         Why it was made.
+    printer : type
+        Of what runs: ``Printed`` or ``Jitted``.
 
     Attributes
     ----------
     program : Program
         After the passes.
     text : str
-        The Python that runs.
+        The Python that runs; with JAX, the calls.
     nbytes : int
         What its buffers take, in bytes.
     why : str
@@ -90,7 +93,15 @@ class Trace:
     24
     """
 
-    def __init__(self, key: Any, made: Traced, seen: Seen, state: State, why: str):
+    def __init__(
+        self,
+        key: Any,
+        made: Traced,
+        seen: Seen,
+        state: State,
+        why: str,
+        printer: type[Printed] | type[Jitted] = Printed,
+    ) -> None:
         self.key, self.why, self.seen = key, why, seen
         self.is_done = [False]  # whether the last calls of the last run were made
         self.program: Program = made.program
@@ -105,7 +116,7 @@ class Trace:
         self.program.numbers[first:] = [
             self.program.numbers[first + i] for i in self.reads
         ]
-        self._printed = Printed(self.program)
+        self._printed = printer(self.program)
         self.text = self._printed.text
         self.nbytes = self._printed.plan.nbytes
         self.is_quiet = self._printed.is_quiet
@@ -204,7 +215,7 @@ class Compiled(Inlined):
     Parameters
     ----------
     function : callable
-    backend : {"numpy", "numba"}
+    backend : {"numpy", "numba", "jax"}
 
     Raises
     ------
@@ -241,6 +252,8 @@ class Compiled(Inlined):
             )
         if backend == "numba":
             check_numba()
+        if backend == "jax":
+            check_jax()
         self._function, self.backend = function, backend
         self._traces: list[Trace] = []  # newest first
         self._lock = threading.RLock()
@@ -422,8 +435,15 @@ class Compiled(Inlined):
             change(made.program)
         if self.backend == "numba":
             made.program = fused(made.program, compiled)
-        trace = Trace(key, made, seen, state, why)
-        self._check(trace, leaves, forms)
+        printer = Jitted if self.backend == "jax" else Printed
+        trace = Trace(key, made, seen, state, why, printer)
+        try:
+            self._check(trace, leaves, forms)
+        except GuardFailed:  # of what JAX would do in another way
+            raise Untraceable(
+                "te.compile: an index is out of its range, or names an entry twice "
+                "that is written into: backend='jax' does not have that"
+            ) from None
         self._traces = [trace, *self._traces][:KEPT]
         return trace
 
@@ -532,7 +552,18 @@ class Compiled(Inlined):
                 if check:
                     _compare(wanted, found, trace)
                 wanted = found
-        _compare(wanted, self._results(trace, leaves), trace)
+        found = self._results(trace, leaves)
+        close: Callable[..., bool] | None = None
+        if self.backend == "jax":
+            scale = _largest([*leaves, *trace.captured, *wanted])
+            close = partial(is_close, scale=scale)
+            if not all(
+                _same(a, b) or close(b, a) for a, b in zip(wanted, found, strict=True)
+            ):  # maybe they are what rounding makes of nothing
+                near = self._engine(_each(leaves, _nearest), forms, trace)
+                by_id = {id(x): y for x, y in zip(wanted, near, strict=True)}
+                close = partial(is_close, scale=scale, near=by_id)
+        _compare(wanted, found, trace, close)
 
     def _results(self, trace: Trace, leaves: Any) -> list[Any]:
         """Return what a program computes and leaves behind; put all back."""
@@ -750,6 +781,16 @@ def _other(x: Any) -> Any:
 _NUDGE = 1 - 2.0**-10
 
 
+def _nearest(x: Any) -> Any:
+    """Return the next numbers, every other time above and below."""
+    if type(x) is not ndarray or x.dtype.kind != "f":
+        return x
+    up = np.arange(x.size).reshape(x.shape) % 2 == 0
+    found = x.copy(order="K")
+    found[...] = np.nextafter(x, np.where(up, np.inf, -np.inf).astype(x.dtype))
+    return found
+
+
 def _plain(x: Any) -> Any:
     return x._numbers if isinstance(x, Tensor) else x
 
@@ -771,11 +812,22 @@ def _same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and (a == b or repr(a) == repr(b))
 
 
-def _compare(wanted: Sequence[Any], got: Sequence[Any], trace: Trace) -> None:
+def _largest(found: Iterable[Any]) -> float:
+    """Return the largest finite number in arrays, but for its sign."""
+    numbers = [np.abs(x) for x in found if isinstance(x, ndarray | np.generic | float)]
+    return max((float(x[np.isfinite(x)].max(initial=0)) for x in numbers), default=0.0)
+
+
+def _compare(
+    wanted: Sequence[Any],
+    got: Sequence[Any],
+    trace: Trace,
+    close: Callable[..., bool] | None = None,
+) -> None:
     if len(wanted) != len(got):
         raise _differs("the number of results", trace)
     for i, (a, b) in enumerate(zip(wanted, got, strict=True)):
-        if not _same(a, b):
+        if not (_same(a, b) or (close is not None and close(b, a))):
             raise _differs(f"result {i}", trace)
 
 

@@ -40,7 +40,7 @@ class CompiledStep(Compiled):
         ``loss(model(X), y)`` is a Tensor of a single number.
     optimizer : Optimizer
         Of the model's parameters.
-    backend : {"numpy", "numba"}
+    backend : {"numpy", "numba", "jax"}
 
     Attributes
     ----------
@@ -274,7 +274,7 @@ class CompiledGradients(Compiled):
     loss : callable
     parameters : list of Tensor
         Whose gradients are wanted.
-    backend : {"numpy", "numba"}
+    backend : {"numpy", "numba", "jax"}
     """
 
     def __init__(
