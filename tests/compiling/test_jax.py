@@ -186,6 +186,14 @@ def test_an_index_beyond_the_end_is_the_engines_error():
 
 
 @needs_jax
+def test_a_second_derivative_keeps_the_digits_that_the_engine_restores():
+    f = te.grad(lambda x: te.sum(te.grad(lambda z: te.sum(te.sigmoid(z)))(x) ** 2))
+    run = compiled(f)
+    for x in ([0.5, 0.25], [12.0, 0.3], [30.0, -4.0]):
+        np.testing.assert_allclose(run(np.array(x)), f(np.array(x)), rtol=1e-12)
+
+
+@needs_jax
 def test_an_entry_that_is_written_twice_is_refused():
     def f(x, i, v):
         y = x * 2

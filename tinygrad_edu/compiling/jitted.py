@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from itertools import chain, starmap
 from typing import Any
@@ -26,7 +27,7 @@ from tinygrad_edu.compiling.buffers import Plan, _fits
 from tinygrad_edu.compiling.program import Call, Program, Ref, Value, refs, replaced
 from tinygrad_edu.compiling.tape import GuardFailed, Untraceable, check_guard
 from tinygrad_edu.engine.interrupts import at_once
-from tinygrad_edu.ops.exponentials import _one_less, restored
+from tinygrad_edu.ops.exponentials import _one_less
 from tinygrad_edu.ops.grids import _strided
 from tinygrad_edu.ops.trigonometry import _sech_squared
 from tinygrad_edu.randomness import set_state, state_of
@@ -237,9 +238,7 @@ class Jitted:
     def _computed(self, env: dict[int, Any]) -> tuple[list[Any], list[Any]]:
         import jax
 
-        def known(x: Any) -> Any:
-            return env[x] if type(x) is Ref else x
-
+        known = partial(_known, env)
         for call in self._first:
             args, kwargs = replaced(call.args, known), replaced(call.kwargs, known)
             found = call.function(*args, **kwargs)
@@ -252,9 +251,10 @@ class Jitted:
             asked, fine, out, finals = self._compiled(handed)
             if not fine:
                 raise GuardFailed
-            for call, x in zip(self._asked, asked, strict=True):
-                ref = call.args[2]
-                check_guard(*call.args[:2], _array(x, self.values[ref]), *call.args[3:])
+            for call, found in zip(self._asked, asked, strict=True):
+                of = zip(refs(call.args), found, strict=True)
+                seen = {int(r): _array(x, self.values[r]) for r, x in of}
+                check_guard(*replaced(call.args, partial(_known, seen)))
             env |= {
                 int(r): _array(x, self.values[r])
                 for r, x in zip(self._out, out, strict=True)
@@ -266,7 +266,7 @@ class Jitted:
         run = _Run(self, dict(zip(self._handed, handed, strict=True)))
         for call in self._calls:
             if call.function is check_guard:
-                run.asked.append(run.read(call.args[2]))
+                run.asked.append([run.read(r) for r in refs(call.args)])
             else:
                 run.take(call)
         out = [run.read(r) for r in self._out]
@@ -526,11 +526,14 @@ class _Run:
 
     def _restored(self, call: Call, rest: Any, x: Any, exact: Any) -> Any:
         jnp, dtype = self.jnp, rest.dtype
-        if call.function is not restored or exact not in _EXACTLY:
+        if exact not in _EXACTLY:
             raise _refused(call, "it has no counterpart there")
         least = 1e-4 if dtype.itemsize > 4 else 1 / 64
         right = _EXACTLY[exact](jnp, jnp.asarray(x)).astype(dtype)
         return jnp.where(rest < least, right, rest)
+
+    def _missing_digits(self, call: Call, got: Any, x: Any, exact: Any) -> Any:
+        return self._restored(call, got, x, exact) - got
 
     def _as_strided(self, call: Call, x: Any) -> Any:
         """Return what lies so many entries apart, by where it is."""
@@ -555,8 +558,8 @@ class _Run:
 
 
 _OWN = frozenset(
-    "astype copyto empty empty_like fill flatten item ravel ravel_multi_index "
-    "restored setitem take take_along_axis".split()
+    "astype copyto empty empty_like fill flatten item missing_digits ravel "
+    "ravel_multi_index restored setitem take take_along_axis".split()
 )
 _AT = {"add": "add", "multiply": "multiply", "maximum": "max", "minimum": "min"}
 _EXACT = {"bool", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64))}
@@ -620,6 +623,10 @@ def _array(x: Any, value: Value) -> Any:
     made: np.ndarray = np.ndarray(value.shape, value.dtype, None, 0, value.strides)
     np.copyto(made, x)
     return made
+
+
+def _known(env: dict[int, Any], x: Any) -> Any:
+    return env[x] if type(x) is Ref else x
 
 
 def _refused(call: Call, why: str) -> Untraceable:
