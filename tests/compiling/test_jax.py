@@ -186,6 +186,18 @@ def test_an_index_beyond_the_end_is_the_engines_error():
 
 
 @needs_jax
+def test_what_was_drawn_before_a_wrong_index_is_drawn_again():
+    layer = te.nn.Dropout(0.5, rng=0)
+    f = compiled(lambda x, i: te.take(layer(x), i))
+    f(np.ones(4), np.array([0, 1]))
+    before = dropout_of([layer])
+
+    with pytest.raises(IndexError):
+        f(np.ones(4), np.array([0, 4]))
+    assert dropout_of([layer]) == before
+
+
+@needs_jax
 def test_a_second_derivative_keeps_the_digits_that_the_engine_restores():
     f = te.grad(lambda x: te.sum(te.grad(lambda z: te.sum(te.sigmoid(z)))(x) ** 2))
     run = compiled(f)
