@@ -16,6 +16,7 @@ read them:
 - ``passes``: dead calls, common ones, copies; every bit stays as it was;
 - ``buffers``: which results lie in memory that is kept, and which share it;
 - ``printer``: Python over these buffers: numbered names, assignments and calls;
+- ``jitted``: the program under ``jax.jit``, in its place;
 - ``forms``, ``steps``: ``te.compile`` of functions and of training steps: traces by
   what the arguments are, the comparison with the engine at the first call;
 - ``loops``, ``kernels``: with numba, which calls become one loop, its text, where it is
