@@ -67,6 +67,42 @@ def test_its_training_gives_the_engines_losses(name):
     np.testing.assert_allclose(losses, engine, rtol=1e-9)
 
 
+#: The lecture's losses on MNIST, before the first update and after ten.
+PUBLISHED = {
+    "neuron": (0.7471125121616977, 0.0730826958292902),
+    "hidden": (2.395166635058746, 0.2207416875926896),
+    "digits": (9.359409945262723, 2.48091541075077),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("TINYGRAD_EDU_DATA"), reason="TINYGRAD_EDU_DATA names no MNIST"
+)
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_its_training_gives_the_lectures_losses(name):
+    X, labels, _, _ = lecture.load("mnist")
+    draws, order = np.random.RandomState(1), None
+    for each, system in lecture.SYSTEMS.items():
+        if each != "hidden":  # the second network takes the first one's order
+            order = draws.permutation(len(X))
+        model = system.model(784, draws)
+        if each == name:
+            break
+    names = {"__name__": "derived"}
+    exec(lecture.derived(name, rows=len(X)), names)
+
+    losses = names["train"](
+        X[order],
+        system.targets(labels[order]),
+        [p.data.copy() for p in model.parameters()],
+        1.0,
+        11,
+    )
+
+    np.testing.assert_allclose(losses[::10], PUBLISHED[name], rtol=1e-12)
+
+
 def test_the_module_checks_itself_with_numpy_alone(tmp_path):
     (tmp_path / "step.py").write_text(lecture.derived("hidden", rows=8, features=9))
     code = "import sys; sys.modules['tinygrad_edu'] = None; import runpy; "
@@ -170,7 +206,10 @@ def test_every_loss_has_a_readable_pair(loss, labels, last):
     step = compiled(te.nn.Linear(4, 3, rng=0), *last, loss=loss)
     step(np.ones((2, 4)), labels)
 
+    names = {"__name__": "derived"}
+    exec(step.source, names)
     assert "L = " in step.source
+    assert names["check"]() < 1e-5  # with labels of the loss's own kind
 
 
 def test_there_is_no_source_before_the_shapes_are_known():

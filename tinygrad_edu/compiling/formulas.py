@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_edu import nn
 from tinygrad_edu.engine.core import Tensor
 
-__all__ = ["FORMULAS", "HELPERS", "LOSSES", "Formula", "Loss"]
+__all__ = ["DRAWN", "FORMULAS", "HELPERS", "LOSSES", "Formula", "Loss"]
 
 
 @dataclass(frozen=True)
@@ -192,6 +192,14 @@ def _yes_or_no(z: Any, rng: Any) -> Any:
 def _numbers(z: Any, rng: Any) -> Any:
     return rng.standard_normal(z.shape)
 
+
+#: How the module itself draws them, to check its gradients.
+DRAWN = {
+    _classes: "rng.integers(0, {classes}, {shape})",
+    _onehot: "np.eye({classes})[rng.integers(0, {classes}, {rows})]",
+    _yes_or_no: "rng.integers(0, 2, {shape}).astype(float)",
+    _numbers: "rng.standard_normal({shape})",
+}
 
 _LOGISTIC = "np.mean(np.logaddexp(0, {z}) - {Y} * {z})"
 

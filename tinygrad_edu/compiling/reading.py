@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiling.formulas import FORMULAS, HELPERS, LOSSES, Loss
+from tinygrad_edu.compiling.formulas import DRAWN, FORMULAS, HELPERS, LOSSES, Loss
 from tinygrad_edu.compiling.tape import Untraceable
 from tinygrad_edu.engine.core import Tensor
 from tinygrad_edu.engine.traversal import nodes_of
@@ -272,7 +272,12 @@ def derived(model: Any, loss: Any, shapes: Any, labels_ndim: int) -> Source:
         writer.write(name, text.format(**given), _shape(output) if name != "L" else "")
     split = len(writer.lines)
     writer.backward(node, form.gradient.format(**given))
-    source = Source(_module(writer, split, model, loss, X, Y))
+    drawn = DRAWN[form.labels].format(
+        classes=output.shape[-1] if output.shape else 1,
+        shape=Y.shape,
+        rows=Y.shape[:-1],
+    )
+    source = Source(_module(writer, split, model, loss, X, Y, drawn))
     names: dict[str, Any] = {"__name__": "derived"}
     exec(compile(source, "<derived>", "exec"), names)  # the text written here
     source.step = names["step"]
@@ -331,7 +336,9 @@ def _summed(text: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     return text
 
 
-def _module(writer: _Writer, split: int, model: Any, loss: Any, X: Any, Y: Any) -> str:
+def _module(
+    writer: _Writer, split: int, model: Any, loss: Any, X: Any, Y: Any, drawn: str
+) -> str:
     names = [writer.names[id(p)] for p in writer.parameters]
     lines = [f"{name} = {formula}" for name, formula, _ in writer.lines]
     width = max(map(len, lines)) + 2
@@ -349,8 +356,6 @@ def _module(writer: _Writer, split: int, model: Any, loss: Any, X: Any, Y: Any) 
     parameters = ", ".join(
         f"{n}={p.shape}" for n, p in zip(names, writer.parameters, strict=True)
     )
-    ints = Y.dtype.kind in "iu"
-    draw = f"rng.integers(0, 2, {Y.shape})" + ("" if ints else ".astype(float)")
     comma = ", "
     return _TEMPLATE.format(
         what=f"{what}, {of}",
@@ -361,7 +366,7 @@ def _module(writer: _Writer, split: int, model: Any, loss: Any, X: Any, Y: Any) 
         names=comma.join(names),
         body="\n".join(body),
         gradients=comma.join(f"d{n}" for n in names),
-        drawn=draw,
+        drawn=drawn,
     )
 
 
