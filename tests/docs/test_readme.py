@@ -36,14 +36,28 @@ def test_the_ten_lines_draw_and_train_a_network(capsys, tmp_path, monkeypatch):
     assert "weight, parameter, (32, 64)" in drawn
 
 
+def test_the_backward_pass_of_its_network_is_what_it_shows(capsys):
+    X, y, *_ = te.data.load_digits()
+    model = te.nn.Sequential(
+        te.nn.Linear(64, 32), te.nn.Sigmoid(), te.nn.Linear(32, 10)
+    )
+    optimizer = te.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
+    names = {"te": te, "model": model, "optimizer": optimizer}
+
+    exec(BLOCKS[2], names | {"X_batch": X[:32], "y_batch": y[:32]})
+
+    (shown,) = re.findall(r"```text\n(    dZ2.*?)```", README, flags=re.DOTALL)
+    assert capsys.readouterr().out.strip("\n") == shown.strip("\n")
+
+
 def test_the_slip_in_a_derivation_is_named(capsys):
-    exec(BLOCKS[2], {})
+    exec(BLOCKS[3], {})
 
     assert capsys.readouterr().out == "('missing-mean',)\n"
 
 
 def test_it_fits_on_a_screen():
-    assert README.count("\n") <= 110
+    assert README.count("\n") <= 135
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
