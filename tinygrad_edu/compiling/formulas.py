@@ -194,7 +194,7 @@ def _numbers(z: Any, rng: Any) -> Any:
 
 
 #: How the module itself draws them, to check its gradients.
-DRAWN: dict[Callable[[Any, Any], Any], str] = {
+DRAWN: dict[Any, str] = {
     _classes: "rng.integers(0, {classes}, {shape})",
     _onehot: "np.eye({classes})[rng.integers(0, {classes}, {rows})]",
     _yes_or_no: "rng.integers(0, 2, {shape}).astype(float)",
