@@ -269,3 +269,16 @@ def test_any_name_becomes_an_identifier(name):
     assert made.isascii()
     assert made not in HELPERS
     compile(f"{made} = 1", "x", "exec")
+
+
+def test_code_that_was_derived_for_some_rows_refuses_others():
+    model = te.nn.Linear(2, 1, rng=0)
+    step = te.compile(model, te.nn.mse_loss, te.optim.SGD(model.parameters(), lr=0.1))
+    step(np.ones((3, 2)), np.ones((3, 1)))
+    names = {"__name__": "derived"}
+    exec(step.source, names)
+
+    with pytest.raises(
+        ValueError, match=r"derived for X of shape \(3, 2\), got \(4, 2"
+    ):
+        names["step"](np.ones((4, 2)), np.ones((4, 1)), np.ones((1, 2)), np.ones(1))

@@ -34,6 +34,8 @@ SHAPES = dict({shapes})
 
 {helpers}def step(X, Y, {names}):
     """Return the loss, and its gradient by each parameter."""
+    if X.shape != {X}:
+        raise ValueError(f"this was derived for X of shape {X}, got {{X.shape}}")
 {body}
     return L, {gradients}
 

@@ -66,7 +66,7 @@ class CompiledStep(Compiled):
     >>> model.weight.data, model.bias.data
     (array([[2.]]), array([1.]))
     >>> len(step.source.splitlines())
-    57
+    59
     >>> path = step.save("/tmp/step.py")  # doctest: +SKIP
     """
 

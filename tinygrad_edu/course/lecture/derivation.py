@@ -40,7 +40,7 @@ def derived(name: str, *, rows: int = 64, features: int = 784) -> Source:
     Examples
     --------
     >>> from tinygrad_edu.course import lecture
-    >>> for line in lecture.derived("neuron").splitlines()[17:25]:
+    >>> for line in lecture.derived("neuron").splitlines()[19:27]:
     ...     print(line.strip())
     Z = X @ W.T + b                          # (64, 1)
     A = sigmoid(Z)                           # (64, 1)
