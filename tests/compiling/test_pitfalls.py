@@ -1093,14 +1093,15 @@ def with_writes(n):
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [chained, with_arrays, with_constants, with_writes])
 def test_the_time_of_a_first_call_grows_with_the_calls(make):
-    times = []
-    for n in (1000, 4000):
+    def seconds(n):
         f = te.compile(make(n))
         begin = time.process_time()
         f(np.ones(3))
-        times.append(time.process_time() - begin)
+        return time.process_time() - begin
 
-    assert times[1] < 8 * times[0], times
+    times = [min(seconds(n) for _ in range(3)) for n in (1000, 4000)]
+
+    assert times[1] < 8 * times[0], times  # 4, if it grows with them
 
 
 @pytest.mark.filterwarnings("ignore")

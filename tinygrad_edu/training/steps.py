@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import math
 from contextlib import AbstractContextManager, nullcontext
-from importlib.metadata import version
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -148,7 +147,10 @@ class CompiledLocalStep(LocalStep):
         self._gradients = compiling.CompiledGradients(
             training.model, training.loss, self._parameters, backend
         )
-        self.rounding = "" if backend == "numpy" else f"{backend} {version(backend)}"
+        self.rounding = ""
+        if backend != "numpy":
+            version = importlib.import_module("importlib.metadata").version
+            self.rounding = f"{backend} {version(backend)}"
 
     def loss(self, X: Any, y: Any) -> Any:
         """Return the loss of a batch; of the first, that of the graph."""
