@@ -368,7 +368,8 @@ class Layer:
                 For a row, until backward: the results of the recorded operations, what
                 else went into them (such as the mask of a dropout), and what they keep
                 aside for their rules. Memory that several share counts once, where it
-                comes first; the inputs and the parameters do not count.
+                comes first; the inputs and the parameters do not count, nor do copies
+                by which it is noticed that somebody has written into an array.
 
         Raises
         ------

@@ -83,8 +83,7 @@ def kept_memory(
 
     Nodes that are recorded only because nothing is frozen now keep nothing.
     """
-    given = {id(_owner(x)) for x in inputs}
-    seen = set(given)
+    seen = {id(_owner(x)) for x in inputs}
     trained: set[Tensor] = set()
     stays = set(frozen)
     for node in nodes:
@@ -101,9 +100,6 @@ def kept_memory(
             if type(part) is np.ndarray and id(owner := _owner(part)) not in seen:
                 seen.add(id(owner))
                 yield node, owner.nbytes
-        for _, look, x in node._prints or ():  # of arrays that a layer has made
-            if type(x) is np.ndarray and id(_owner(x)) not in given:
-                yield node, len(look)
 
 
 def _owner(array: Any) -> Any:
