@@ -376,7 +376,7 @@ WORKLOADS = [
     mini_batch(1, hand=1.5, torch=0.5),
     mini_batch(64, hand=1.25, torch=0.68, mygrad=0.68),
     mini_batch(128, hand=1.10),
-    program(1, hand=1.3),
+    program(1, hand=0.8),
     program(64, hand=0.98),
     full_batch(
         np.float64, {"hand": 0.88, "bare products": 1.0, "torch": 0.8}, megabytes=25
