@@ -38,9 +38,9 @@ __all__ = [
     "prints_of",
 ]
 
-WHOLE = 2**16  # bytes: up to here all count; and of larger arrays
-_PLACES = 64  # places counted from either end,
-_LINE = np.dtype("V64")  # each so many bytes: what one look into memory brings
+WHOLE = 2**16  # bytes: of arrays up to this size all count
+_PLACES = 64  # so many places of a larger one count in either half,
+_LINE = np.dtype("V64")  # and so many bytes at each: what one look into memory brings
 
 
 def print_of(x: Any) -> bytes:
@@ -128,7 +128,7 @@ def prints_of(inputs: Any) -> Any:
             look = _look_at(x._numbers)
         else:
             continue
-        found.append((look, look(), x))
+        found.append((look, look(), x))  # the look stays with the memory of now
     return found or None
 
 

@@ -55,7 +55,7 @@ def is_held_once(g: Any) -> bool:
 
 
 def _references_to_base(g: Any) -> int:
-    """Count who holds the array that ``g`` is the transpose of; 0 for other views."""
+    """Count who holds the array of which ``g`` is a view, of all entries; or 0."""
     base = g.base
     whole = type(base) is ndarray and base.base is None and base.size == g.size
     return getrefcount(base) if whole else 0

@@ -45,7 +45,7 @@ def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     """
     if x.dtype.char == "e":  # 2048 + 1 is 2048 in it
         return sum_to.forward(x.astype(np.float32), shape=shape).astype(x.dtype)
-    lead, ones = _copied(x.shape, tuple(shape))
+    lead, ones = _axes_to_sum(x.shape, tuple(shape))
     if lead and x.flags.c_contiguous:
         rows, columns = x.shape[:lead], x.shape[lead:]
         x = x.reshape(math.prod(rows), math.prod(columns))
@@ -70,14 +70,14 @@ def _ones(count: int, dtype: Any) -> Any:
 
 
 @lru_cache(1024)  # a loop asks for the same again and again
-def _copied(
-    shape: tuple[int, ...], once: tuple[int, ...]
+def _axes_to_sum(
+    before: tuple[int, ...], after: tuple[int, ...]
 ) -> tuple[int, tuple[int, ...]]:
-    """Return how many axes ``once`` lacks in front, and of which others it has 1."""
-    lead = len(shape) - len(once)
-    pairs = [*zip(shape[lead:], once, strict=False)]
+    """Return how many axes ``after`` lacks in front, and of which others it has 1."""
+    lead = len(before) - len(after)
+    pairs = [*zip(before[lead:], after, strict=False)]
     if lead < 0 or any(m not in (1, n) for n, m in pairs):
-        raise ValueError(f"shape {once} does not broadcast to {shape}")
+        raise ValueError(f"shape {after} does not broadcast to {before}")
     return lead, tuple(i for i, (n, m) in enumerate(pairs) if n != m)
 
 
