@@ -491,3 +491,28 @@ def test_many_numbers_are_added_at_an_index_as_few_are(index, layout, rng):
 def test_a_row_outside_of_a_large_table_is_an_error(index):
     with pytest.raises(IndexError):
         te.put(np.ones((2, 3, 200)), index=np.array(index), shape=(4, 3, 200))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [(slice(None), None), (None, ...), slice(None), (), (..., None, slice(None))],
+    ids=str,
+)
+def test_an_index_that_picks_everything_puts_nothing_into_zeros(
+    index, rng, monkeypatch
+):
+    monkeypatch.delattr(te.OPS["put"], "forward")
+    x = te.tensor(rng.random((3, 2)), requires_grad=True)
+    w = rng.random(x[index].shape)
+
+    te.sum(x[index] * w).backward()
+
+    assert (x.grad == w.reshape(3, 2)).all()
+
+
+def test_an_index_that_runs_backwards_is_put_back_backwards(rng):
+    x = te.tensor(rng.random(4), requires_grad=True)
+
+    te.sum(x[::-1] * np.arange(4.0)).backward()
+
+    assert (x.grad == [3, 2, 1, 0]).all()

@@ -171,8 +171,21 @@ def _unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     return np.reshape(sum_to(g, shape[max(len(shape) - g.ndim, 0) :]), shape)
 
 
+def _only_adds_axes(index: Any) -> bool:
+    """Whether an index picks everything, as in ``x[:, None]``."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if not _WHOLE_AXES.issuperset(map(type, parts)):
+        return False
+    return all(type(part) is not slice or part == slice(None) for part in parts)
+
+
+_WHOLE_AXES = frozenset({NoneType, EllipsisType, slice})
+
+
 def _put_back(g: Any, index: Any, x: Any) -> Any:
     """Return ``g`` at the index of ``x``, for a rule; of arrays without the zeros."""
+    if _only_adds_axes(index):
+        return g.reshape(x.shape)
     if type(g) is Tensor:
         return put.call(g, index=index, shape=x.shape)
     whole = partial(put.forward, g, index=index, shape=x.shape)
