@@ -112,13 +112,20 @@ def check(f, *values, **options):
 
 
 def drowns(f, values):
-    """Whether a small step moves results by next to nothing, or gradients by a lot.
+    """Whether small steps, of all inputs or of one, are what differences cannot see."""
+    signs = np.random.default_rng(0)
+    steps = [2.0**-10 * signs.choice([-1, 1], x.shape) for x in values]
+    moved = [x * (1 + step) for x, step in zip(values, steps, strict=True)]
+    alone = [[*values[:i], x, *values[i + 1 :]] for i, x in enumerate(moved)]
+    return any(is_unseen(f, values, there) for there in (moved, *alone))
+
+
+def is_unseen(f, here, there):
+    """Whether results move by next to nothing between two places, or gradients a lot.
 
     All is saturated, or a wave is shorter than the step.
     """
-    signs = np.random.default_rng(0)
-    moved = [x * (1 + 2.0**-10 * signs.choice([-1, 1], x.shape)) for x in values]
-    (y, back), (y2, back2) = te.vjp(f, *values), te.vjp(f, *moved)
+    (y, back), (y2, back2) = te.vjp(f, *here), te.vjp(f, *there)
     if np.max(np.abs(y2 - y), initial=0.0) <= 3e-5:  # of results of size 1
         return True
     g, g2 = (
@@ -133,9 +140,10 @@ def of_shapes(*shapes):
     return SimpleNamespace(input_shapes=shapes)
 
 
-@settings(max_examples=150, deadline=None, print_blob=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(shapes=arrays, seed=seeds, depth=st.integers(1, 8))
 @example(shapes=of_shapes((), (2, 1, 3)), seed=4_294_967_294, depth=3)  # saturates
+@example(shapes=of_shapes((), (2,)), seed=35_118, depth=5)  # by one input
 @example(shapes=of_shapes((3, 3), (2, 3, 1)), seed=864_263_486, depth=7)  # sinc(4e6)
 @example(shapes=of_shapes((1, 1), (2, 3, 1)), seed=3_325_236_652, depth=6)  # var
 def test_random_trees_have_right_first_derivatives(shapes, seed, depth):
@@ -144,7 +152,7 @@ def test_random_trees_have_right_first_derivatives(shapes, seed, depth):
     check(f, *values)
 
 
-@settings(max_examples=50, deadline=None, print_blob=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(shapes=arrays, seed=seeds, depth=st.integers(1, 4))
 @example(shapes=of_shapes((1, 3, 3), ()), seed=83_186_471, depth=3)  # of 1e-13
 @example(shapes=of_shapes((3, 1), ()), seed=1_166_993_272, depth=4)  # below 1e-308
@@ -155,7 +163,7 @@ def test_random_trees_have_right_second_derivatives(shapes, seed, depth):
     check(lambda *leaves: te.mean(f(*leaves)), *values, order=2)
 
 
-@settings(max_examples=50, deadline=None, print_blob=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(shapes=arrays, seed=seeds, depth=st.integers(1, 6))
 def test_forward_mode_agrees_with_reverse_mode(shapes, seed, depth):
     f, values = expression(shapes, seed, depth)
