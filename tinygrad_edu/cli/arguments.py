@@ -53,6 +53,18 @@ def systems() -> str:
     return "\n".join(lines)
 
 
+def add_system(parser: Parser) -> None:
+    """Let a command be told one of the lecture's networks."""
+    parser.add_argument(
+        "system",
+        nargs="?",
+        default="digits",
+        choices=list(lecture.SYSTEMS),
+        help="one of the networks above (default: digits)",
+        metavar="SYSTEM",
+    )
+
+
 def add_data(parser: Parser) -> None:
     """Add the options that say which digits."""
     parser.add_argument(

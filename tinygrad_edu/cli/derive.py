@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tinygrad_edu.cli.arguments import FINE, Commands, Parser, systems
+from tinygrad_edu.cli.arguments import FINE, Commands, Parser, add_system, systems
 from tinygrad_edu.course import lecture
 from tinygrad_edu.files import written_atomically
 
@@ -30,14 +30,7 @@ def add(commands: Commands) -> None:
         description=_DESCRIPTION.format(systems=systems()),
         epilog=_EXAMPLES,
     )
-    parser.add_argument(
-        "system",
-        nargs="?",
-        default="digits",
-        choices=list(lecture.SYSTEMS),
-        help="one of the networks above (default: digits)",
-        metavar="SYSTEM",
-    )
+    add_system(parser)
     parser.add_argument(
         "--rows",
         type=int,

@@ -10,6 +10,7 @@ from tinygrad_edu.cli.arguments import (
     Commands,
     Parser,
     add_data,
+    add_system,
     load_data,
     systems,
 )
@@ -37,14 +38,7 @@ def add(commands: Commands) -> None:
         description=_DESCRIPTION.format(systems=systems()),
         epilog=_EXAMPLES,
     )
-    parser.add_argument(
-        "system",
-        nargs="?",
-        default="digits",
-        choices=list(lecture.SYSTEMS),
-        help="one of the networks above (default: digits)",
-        metavar="SYSTEM",
-    )
+    add_system(parser)
     add_data(parser)
     parser.add_argument(
         "--level",
