@@ -229,8 +229,11 @@ def _is_kept(x: Any) -> bool:
     return isinstance(x, cached_property)
 
 
-def _once(function: Any) -> Callable[..., Any]:
-    """Return what answers for a function that keeps its results: they are constants."""
+def _once(function: Any, is_property: bool = False) -> Callable[..., Any]:
+    """Return what answers for a function that keeps its results: they are constants.
+
+    What a property keeps is its object's.
+    """
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -242,7 +245,6 @@ def _once(function: Any) -> Callable[..., Any]:
             kept = function(*args, **kwargs)
         finally:
             TAPE.reset(token)
-        is_property = isinstance(function, FunctionType)  # whose object keeps it
         return kept if tape is None or is_property else tape.constant(kept)
 
     return call
@@ -313,7 +315,7 @@ def opened(tape: Tape) -> undone[None]:
         for names in named:
             names["type"] = _Type
         for x, _, function in kept:
-            x.func = _once(function)
+            x.func = _once(function, is_property=True)
 
     end = chain(
         starmap(setitem, changed),

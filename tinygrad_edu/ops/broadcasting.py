@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine.core import Case, op
+from tinygrad_edu.ops.plans import kept_up_to, remembered
 
 __all__ = ["broadcast_to", "sum_of_rows", "sum_to"]
 
@@ -62,14 +62,12 @@ def sum_of_rows(x: Any) -> Any:
     return np.add.reduce(x, axis=0)
 
 
-@lru_cache(8)
+@kept_up_to(2**12)
 def _ones(count: int, dtype: Any) -> Any:
-    ones = np.ones(count, dtype)
-    ones.flags.writeable = False
-    return ones
+    return np.ones(count, dtype)
 
 
-@lru_cache(1024)  # a loop asks for the same again and again
+@remembered
 def _axes_to_sum(
     before: tuple[int, ...], after: tuple[int, ...]
 ) -> tuple[int, tuple[int, ...]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from tinygrad_edu.engine.keywords import refused
 from tinygrad_edu.ops.broadcasting import sum_to
 from tinygrad_edu.ops.conversion import cast, promoted, wide
 from tinygrad_edu.ops.kinks import lies_between
+from tinygrad_edu.ops.plans import kept_up_to
 from tinygrad_edu.ops.products import matmul, product, transposed
 from tinygrad_edu.ops.reductions import floating
 from tinygrad_edu.ops.spectra import (
@@ -86,31 +86,12 @@ def _with_singular_values(*shape: int) -> Any:
     return draw
 
 
-def _kept_if_small(make: Callable[..., np.ndarray]) -> Callable[[Any], np.ndarray]:
-    """Return the matrix that fits the last axis of x, in its dtype; made once if small.
-
-    To read only: it is in all rules the same.
-    """
-
-    @lru_cache
-    def kept(n: int, dtype: np.dtype[Any]) -> np.ndarray:
-        matrix = make(n, dtype)
-        matrix.flags.writeable = False
-        return matrix
-
-    def fitting(x: Any) -> np.ndarray:
-        n, dtype = x.shape[-1], x.dtype
-        return kept(n, dtype) if n <= _SMALL else make(n, dtype)
-
-    return fitting
-
-
-@_kept_if_small
+@kept_up_to(_SMALL)
 def _eye(n: int, dtype: np.dtype[Any]) -> np.ndarray:
     return np.eye(n, dtype=dtype)
 
 
-@_kept_if_small
+@kept_up_to(_SMALL)
 def _half(n: int, dtype: np.dtype[Any]) -> np.ndarray:
     """1 below the diagonal, 1/2 on it: with its transpose a matrix of ones."""
     i = np.arange(n)
@@ -143,7 +124,7 @@ def _onto_triangle(d: Any, uplo: str) -> Any:
 
     Each entry that is read stands for two, but for the diagonal.
     """
-    half = _half(d)
+    half = _half(d.shape[-1], d.dtype)
     return d * 2 * (half.T if uplo.upper() == "U" else half)
 
 
@@ -463,7 +444,7 @@ def _cofactors(x: Any, out: Any) -> Any:
         return det(minors) * (1 - 2 * (np.indices((n, n)).sum(0) % 2)).astype(x.dtype)
     u, s, vh = svd(x)
     sign = np.sign(np.linalg.det(_numbers(u)) * np.linalg.det(_numbers(vh)))
-    eye = _eye(x)
+    eye = _eye(x.shape[-1], x.dtype)
     without = np.prod(s[..., None, :] * (1 - eye) + eye, axis=-1)
     return product(_columns_times(u, without * sign[..., None]), vh)
 
@@ -538,7 +519,7 @@ def _slogdet_rule(g: Any, out: Any, x: Any) -> Any:
         if unused.all():
             return np.zeros_like(x)
         if unused.any():
-            x = np.where(unused, _eye(x), x)
+            x = np.where(unused, _eye(x.shape[-1], x.dtype), x)
     return of_log[..., None, None] * transposed(inv(x))
 
 
@@ -747,7 +728,7 @@ def cholesky(x: Any, *, upper: bool = False) -> Any:
 def _cholesky_rule(g: Any, out: Any, x: Any, *, upper: bool) -> Any:
     if upper:
         g, out = transposed(g), transposed(out)
-    back, half = transposed(out), _half(x)
+    back, half = transposed(out), _half(x.shape[-1], x.dtype)
     d = np.linalg.solve(back, product(back, g) * half)  # L⁻ᵀ Φ
     d = np.linalg.solve(back, transposed(d))  # the transpose of L⁻ᵀ Φ L⁻¹
     return (d + transposed(d)) * (half.T if upper else half)
@@ -877,7 +858,7 @@ def _by_whole(g: Any, out: Any, x: Any, uplo: str) -> Any:
 
 def _over_gaps(turned: Any, gap: Any, equal: Any) -> Any:
     """Return an antisymmetric matrix over the gaps between values, 0 between equals."""
-    closed = _eye(gap)
+    closed = _eye(gap.shape[-1], gap.dtype)
     if equal is not None:
         closed = (equal | (closed > 0)).astype(gap.dtype)
         turned = turned * (1 - closed)
@@ -908,7 +889,7 @@ def _turned_alone(g: Any, x: Any, v: Any, values: Any, equal: Any) -> Any:
         values[..., some],
         among[..., some],
     )
-    away = values[..., :, None, None] * _eye(x) - x[..., None, :, :]
+    away = values[..., :, None, None] * _eye(x.shape[-1], x.dtype) - x[..., None, :, :]
     rcond = 10 * x.shape[-1] * float(np.finfo(x.dtype).eps)
     columns = transposed(g * ~among)[..., None]
     moved = transposed(np.squeeze(product(pinv(away, rcond=rcond), columns), axis=-1))
@@ -1254,7 +1235,7 @@ def _qr_rule(g: Any, out: Any, x: Any) -> Any:
     (of_q, of_r), (q, r) = g, out
     _refuse_dependent(_numbers(r), x.shape[-2])
     lower = product(r, transposed(of_r)) - product(transposed(of_q), q)
-    lower = lower * _half(r)
+    lower = lower * _half(r.shape[-1], r.dtype)
     d = of_q + product(q, lower + transposed(lower))
     return transposed(np.linalg.solve(r, transposed(d)))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import Any
 
-__all__ = ["remembered"]
+__all__ = ["kept_up_to", "remembered"]
 
 
 def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,3 +24,25 @@ def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args)
 
     return answer
+
+
+def kept_up_to(most: int) -> Callable[..., Any]:
+    """Let a function of a size and a dtype keep the arrays that it makes up to a size.
+
+    They are to be read only. Larger ones are made anew, and take up no memory.
+    """
+
+    def keeping(make: Callable[..., Any]) -> Callable[..., Any]:
+        @lru_cache
+        def kept(size: int, dtype: Any) -> Any:
+            array = make(size, dtype)
+            array.flags.writeable = False
+            return array
+
+        @wraps(make)
+        def fitting(size: int, dtype: Any) -> Any:
+            return kept(size, dtype) if size <= most else make(size, dtype)
+
+        return fitting
+
+    return keeping

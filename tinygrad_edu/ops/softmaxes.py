@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from tinygrad_edu.engine.core import Case, op
 from tinygrad_edu.ops.conversion import are_rows, narrow, wide
 from tinygrad_edu.ops.kinks import are_finite, lies_between, numbers
+from tinygrad_edu.ops.plans import kept_up_to
 from tinygrad_edu.ops.reductions import floating
 
 __all__ = ["log_softmax", "softmax", "softmax_cross_entropy"]
@@ -196,18 +196,16 @@ def meant_labels(labels: Any, shape: tuple[int, ...]) -> str:
     return f". Write labels{steps} if they are numbers of classes"
 
 
-@lru_cache(8)
-def _numbered(rows: int) -> Any:
-    numbers = np.arange(rows)
-    numbers.flags.writeable = False
-    return numbers
+@kept_up_to(2**12)
+def _numbered(rows: int, dtype: Any) -> Any:
+    return np.arange(rows, dtype=dtype)
 
 
 def _places(labels: Any, classes: int) -> Any:
     """Return the flat place of each row's label in an array (classes, rows)."""
     rows = labels.size
     try:
-        return np.ravel_multi_index((labels, _numbered(rows)), (classes, rows))
+        return np.ravel_multi_index((labels, _numbered(rows, np.intp)), (classes, rows))
     except ValueError:
         row = np.flatnonzero((labels < 0) | (labels >= classes))[0]
         raise ValueError(
