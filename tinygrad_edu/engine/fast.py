@@ -153,7 +153,7 @@ def _counted(text: str, count: int) -> str:
     return text.replace("COUNT", str(count)).strip()
 
 
-@cache  # there are some twenty texts
+@cache  # two forms may have the same text
 def _compiled(name: str, text: str) -> Any:
     """Return the function that a text defines; tracebacks show its lines."""
     file = f"<tinygrad_edu/engine/fast.py, text {next(_numbers)}>"
@@ -164,6 +164,8 @@ def _compiled(name: str, text: str) -> Any:
 
 
 _numbers = itertools.count()
+#: By form, of which there are sixteen: what makes a call, and the pull.
+_OF_FORM: dict[tuple[Any, ...], tuple[Any, Any]] = {}
 
 
 def _written_out(op: Op) -> tuple[Any, Any]:
@@ -189,13 +191,19 @@ def _written_out(op: Op) -> tuple[Any, Any]:
         "further": op.further,
         "filled_in": op._filled_in,
     }
-    body = indent(text_of_call(op), "    ")
-    make = _compiled("make", f"def make({', '.join(own)}):\n{body}\n    return call")
-    call, count = make(**own), len(op.arguments)
+    count = len(op.arguments)
+    has = map(bool, (op.metadata, op.residuals, op.results))
+    form = (count, op.bare, op.reads_as_written, *has)
+    if form not in _OF_FORM:
+        body = indent(text_of_call(op), "    ")
+        make = f"def make({', '.join(own)}):\n{body}\n    return call"
+        _OF_FORM[form] = _compiled("make", make), _compiled("pull", text_of_pull(op))
+    make, pull = _OF_FORM[form]
+    call = make(**own)
     if op.bare:  # its arguments have their own names: in errors, and to be given by
         names = (*op.arguments, *call.__code__.co_varnames[count:])
         call.__code__ = call.__code__.replace(co_varnames=names)
-    return call, _compiled("pull", text_of_pull(op))
+    return call, pull
 
 
 _GLOBALS = {
